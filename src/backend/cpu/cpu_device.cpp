@@ -1,0 +1,117 @@
+#include "backend/cpu/cpu_device.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace quern {
+namespace {
+
+constexpr uint64_t align_up(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+constexpr int64_t tokens_per_split = 16;  // attend_split() takes batches up to this
+
+}  // namespace
+
+std::unique_ptr<Device> make_cpu_device(int n_threads, std::optional<Isa> isa) {
+    if (isa && *isa > best_isa())
+        throw InvalidInput(concat("this CPU cannot run ", to_string(*isa), " kernels; its best are ", to_string(best_isa())));
+    return std::make_unique<CpuDevice>(n_threads > 0 ? n_threads : usable_cores(), isa.value_or(best_isa()));
+}
+
+std::string CpuDevice::description() const {
+    const int n = pool_.n_threads();
+    return concat("CPU (", to_string(kernels_.isa), ", ", n, n == 1 ? " thread)" : " threads)");
+}
+
+CpuDevice::ScratchLayout CpuDevice::scratch_layout(const ScratchNeeds& needs) const {
+    ScratchLayout layout{};
+    const auto take = [&](int64_t bytes) {
+        const uint64_t at = layout.bytes;
+        layout.bytes += align_up(static_cast<uint64_t>(bytes));
+        return at;
+    };
+    const int64_t n_in = (needs.max_n_in + 255) / 256 * 256;
+    for (int format = 0; format < n_activation_formats; ++format)
+        layout.activations[format] = take(needs.n_tokens * activation_row_bytes(static_cast<ActivationFormat>(format), n_in));
+    const int64_t heads = max_splits() * tokens_per_split * needs.n_heads;
+    layout.partial_out = take(heads * needs.head_dim * 4);
+    layout.partial_stats = take(heads * 2 * 4);
+    return layout;
+}
+
+uint64_t CpuDevice::scratch_bytes(const ScratchNeeds& needs) const { return scratch_layout(needs).bytes; }
+
+void CpuDevice::reserve(const ScratchNeeds& needs) {
+    const ScratchLayout layout = scratch_layout(needs);
+    scratch_ = Buffer(layout.bytes, "scratch memory");
+    for (int format = 0; format < n_activation_formats; ++format) activations_[format] = scratch_.data() + layout.activations[format];
+    partial_out_ = reinterpret_cast<float*>(scratch_.data() + layout.partial_out);
+    partial_stats_ = reinterpret_cast<float*>(scratch_.data() + layout.partial_stats);
+}
+
+void CpuDevice::embed(const EmbedOperation& operation) noexcept {
+    const int64_t n = operation.table.shape.n_cols();
+    const auto bytes = static_cast<int64_t>(row_bytes(operation.table.dtype, static_cast<uint64_t>(n)));
+    const DecodeKernel decode = kernels_.decode(operation.table.dtype);
+    pool_.for_each(static_cast<int64_t>(operation.tokens.size()), [&](int64_t t, int) noexcept {
+        decode(operation.table.data + operation.tokens[static_cast<size_t>(t)] * bytes, operation.out.data + t * operation.out.stride, n);
+    });
+}
+
+void CpuDevice::rms_norm(const RmsNormOperation& operation) noexcept {
+    pool_.for_each(operation.n_rows, [&](int64_t row, int) noexcept {
+        for (int64_t group = 0; group < operation.n_groups; ++group)
+            kernels_.rms_norm(operation.x.data + row * operation.x.stride + group * operation.n, operation.weight, operation.eps, operation.n,
+                              operation.out.data + row * operation.out.stride + group * operation.n);
+    });
+}
+
+void CpuDevice::rope(const RopeOperation& operation) noexcept {
+    pool_.for_each(operation.n_tokens, [&](int64_t t, int) noexcept {
+        kernels_.rope(operation.x.data + t * operation.x.stride, operation.n_heads, operation.head_dim,
+                      operation.angles + t * operation.rope_dims, operation.rope_dims, operation.style);
+    });
+}
+
+void CpuDevice::store(const StoreOperation& operation) noexcept {
+    pool_.for_each(operation.n_tokens, [&](int64_t t, int) noexcept {
+        const int64_t slot = operation.target.slots[static_cast<size_t>(t)];
+        uint16_t* page = operation.target.pages.base + slot / kv_page_tokens * operation.target.pages.page_stride;
+        for (int64_t head = 0; head < operation.n_kv_heads; ++head)
+            kernels_.to_f16(operation.x.data + t * operation.x.stride + head * operation.head_dim,
+                            page + (head * kv_page_tokens + slot % kv_page_tokens) * operation.head_dim, operation.head_dim);
+    });
+}
+
+void CpuDevice::elementwise(const ElementwiseOperation& operation) noexcept {
+    const auto n = static_cast<size_t>(operation.n_cols);
+    pool_.for_each(operation.n_rows, [&](int64_t row, int) noexcept {
+        const float* a = operation.a.data + row * operation.a.stride;
+        const float* b = operation.b.data + (operation.kind == Elementwise::add_bias ? 0 : row * operation.b.stride);
+        float* out = operation.out.data + row * operation.out.stride;
+        switch (operation.kind) {
+            case Elementwise::add:
+            case Elementwise::add_bias:
+                for (size_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+                return;
+            case Elementwise::multiply:
+                for (size_t i = 0; i < n; ++i) out[i] = a[i] * b[i];
+                return;
+            case Elementwise::silu:
+                for (size_t i = 0; i < n; ++i) out[i] = a[i] / (1.0f + std::exp(-a[i]));
+                return;
+            case Elementwise::copy: std::memmove(out, a, n * sizeof(float)); return;
+        }
+    });
+}
+
+void CpuDevice::select_rows(const SelectRowsOperation& operation) noexcept {
+    const auto bytes = static_cast<size_t>(operation.n_cols) * sizeof(float);
+    pool_.for_each(static_cast<int64_t>(operation.rows.size()), [&](int64_t i, int) noexcept {
+        std::memcpy(operation.out.data + i * operation.out.stride, operation.x.data + operation.rows[static_cast<size_t>(i)] * operation.x.stride,
+                    bytes);
+    });
+}
+
+}  // namespace quern

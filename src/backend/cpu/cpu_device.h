@@ -1,0 +1,50 @@
+// The CPU as a device: kernels of one instruction set, spread over a team of threads.
+#pragma once
+
+#include "backend/device.h"
+#include "base/thread_pool.h"
+#include "kernels/cpu_kernels.h"
+
+namespace quern {
+
+class CpuDevice final : public Device {
+  public:
+    CpuDevice(int n_threads, Isa isa) : kernels_(cpu_kernels(isa)), pool_(n_threads) {}
+
+    std::string description() const override;
+    uint64_t scratch_bytes(const ScratchNeeds& needs) const override;
+    void reserve(const ScratchNeeds& needs) override;
+    Buffer allocate(uint64_t bytes, const char* purpose) override { return Buffer(bytes, purpose); }
+    bool supports(DType weights) const override { return kernels_.matmul(weights) && kernels_.decode(weights); }
+
+    void embed(const EmbedOperation& operation) noexcept override;
+    void linear(const LinearOperation& operation) noexcept override;
+    void attend(const AttentionOperation& operation) noexcept override;
+    void rms_norm(const RmsNormOperation& operation) noexcept override;
+    void rope(const RopeOperation& operation) noexcept override;
+    void store(const StoreOperation& operation) noexcept override;
+    void elementwise(const ElementwiseOperation& operation) noexcept override;
+    void select_rows(const SelectRowsOperation& operation) noexcept override;
+
+  private:
+    /// Where each part of the scratch memory starts, in bytes.
+    struct ScratchLayout {
+        uint64_t activations[n_activation_formats];
+        uint64_t partial_out, partial_stats, bytes;
+    };
+    ScratchLayout scratch_layout(const ScratchNeeds& needs) const;
+
+    int max_splits() const noexcept { return 4 * pool_.n_threads(); }
+    void prepare_activations(const LinearOperation& operation) noexcept;
+    void finish_rows(const LinearOperation& operation, const LinearOutput& output, int64_t row, int64_t n_rows) const noexcept;
+    void attend_split(const AttentionOperation& operation, int64_t kv_splits) noexcept;
+
+    const CpuKernels& kernels_;
+    ThreadPool pool_;
+    Buffer scratch_;
+    std::byte* activations_[n_activation_formats] = {};
+    float* partial_out_ = nullptr;
+    float* partial_stats_ = nullptr;
+};
+
+}  // namespace quern

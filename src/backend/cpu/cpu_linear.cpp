@@ -1,0 +1,119 @@
+// The linear phase on the CPU: norm and quantize the input once, multiply row blocks, finish each block while it is in cache.
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/cpu_device.h"
+
+namespace quern {
+namespace {
+
+// Weight bytes in one unit of work: large enough to stream, small enough that threads finish together and that the rows stay in L2
+// while a batch passes over them.
+constexpr int64_t bytes_per_block = 64 * 1024;
+// Tokens that one thread norms and quantizes at a time.
+constexpr int64_t tokens_per_block = 4;
+
+// Rows of one unit of work: near bytes_per_block, a multiple of `granularity` (a head, where heads must stay whole).
+int64_t rows_per_block(const TensorView& weight, int64_t granularity) {
+    const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(weight.shape.n_cols())));
+    const int64_t rows = std::max<int64_t>(1, bytes_per_block / bytes);
+    return std::max(granularity, rows / granularity * granularity);
+}
+
+struct BlockRange {
+    int64_t first_block, n_blocks, rows;
+};
+
+}  // namespace
+
+// Norms each token into its slot of the f32 area, then writes it in every format that the weights of this phase read.
+void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {
+    const int64_t n_in = operation.outputs.front().weight.shape.n_cols();
+    bool wanted[n_activation_formats] = {};
+    for (const LinearOutput& output : operation.outputs) wanted[static_cast<int>(activation_format(output.weight.dtype))] = true;
+    auto* const f32 = reinterpret_cast<float*>(activations_[static_cast<int>(ActivationFormat::f32)]);
+    const int64_t n_blocks = (operation.n_tokens + tokens_per_block - 1) / tokens_per_block;
+    pool_.for_each(n_blocks, [&](int64_t block, int) noexcept {
+        const int64_t end = std::min(operation.n_tokens, (block + 1) * tokens_per_block);
+        for (int64_t t = block * tokens_per_block; t < end; ++t) {
+            const float* x = operation.x.data + t * operation.x.stride;
+            if (operation.norm_weight) {
+                kernels_.rms_norm(x, operation.norm_weight, operation.norm_eps, n_in, f32 + t * n_in);
+                x = f32 + t * n_in;
+            } else if (wanted[static_cast<int>(ActivationFormat::f32)]) {
+                std::memcpy(f32 + t * n_in, x, static_cast<size_t>(n_in) * sizeof(float));
+            }
+            for (const ActivationFormat format : {ActivationFormat::q8_32, ActivationFormat::q8_256}) {
+                const auto at = static_cast<int>(format);
+                if (wanted[at]) kernels_.quantize[at](x, activations_[at] + t * activation_row_bytes(format, n_in), n_in);
+            }
+        }
+    });
+}
+
+// Bias, rope, store and add for rows [row, row + n_rows) of one output, all tokens.
+void CpuDevice::finish_rows(const LinearOperation& operation, const LinearOutput& output, int64_t row, int64_t n_rows) const noexcept {
+    const int64_t head_dim = operation.head_dim;
+    for (int64_t t = 0; t < operation.n_tokens; ++t) {
+        float* out = output.out.data + t * output.out.stride + row;
+        if (output.bias) kernels_.add(output.bias + row, out, n_rows);
+        if (output.rope)
+            kernels_.rope(out, static_cast<int>(n_rows / head_dim), operation.head_dim, operation.angles + t * operation.rope_dims,
+                          operation.rope_dims, operation.rope_style);
+        if (output.store) {
+            const int64_t slot = output.store->slots[static_cast<size_t>(t)];
+            uint16_t* page = output.store->pages.base + slot / kv_page_tokens * output.store->pages.page_stride;
+            for (int64_t r = 0; r < n_rows; r += head_dim)
+                kernels_.to_f16(out + r, page + ((row + r) / head_dim * kv_page_tokens + slot % kv_page_tokens) * head_dim, head_dim);
+        }
+        if (output.add_to) kernels_.add(out, output.add_to + t * output.out.stride + row, n_rows);
+    }
+}
+
+void CpuDevice::linear(const LinearOperation& operation) noexcept {
+    prepare_activations(operation);
+    const int64_t n_in = operation.outputs.front().weight.shape.n_cols();
+    const auto n_matrices = operation.swiglu ? 1 : operation.outputs.size();  // a pair shares its blocks
+    BlockRange ranges[4];
+    int64_t n_blocks = 0;
+    for (size_t m = 0; m < n_matrices; ++m) {
+        const LinearOutput& output = operation.outputs[m];
+        const int64_t rows = rows_per_block(output.weight, output.rope || output.store ? operation.head_dim : 1);
+        const int64_t n = (output.weight.shape.n_rows() + rows - 1) / rows;
+        ranges[m] = {n_blocks, n, rows};
+        n_blocks += n;
+    }
+    const auto multiply = [&](const LinearOutput& output, int64_t row, int64_t n_rows) noexcept {
+        const TensorView& weight = output.weight;
+        const ActivationFormat format = activation_format(weight.dtype);
+        const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(n_in)));
+        kernels_.matmul(weight.dtype)({.weights = weight.data + row * bytes,
+                                       .weight_row_bytes = bytes,
+                                       .n_rows = n_rows,
+                                       .activations = activations_[static_cast<int>(format)],
+                                       .activation_row_bytes = activation_row_bytes(format, n_in),
+                                       .n_tokens = operation.n_tokens,
+                                       .n_in = n_in,
+                                       .out = output.out.data + row,
+                                       .out_stride = output.out.stride});
+    };
+    pool_.for_each(n_blocks, [&](int64_t block, int) noexcept {
+        size_t m = 0;
+        while (block >= ranges[m].first_block + ranges[m].n_blocks) ++m;
+        const LinearOutput& output = operation.outputs[m];
+        const int64_t row = (block - ranges[m].first_block) * ranges[m].rows;
+        const int64_t n_rows = std::min(ranges[m].rows, output.weight.shape.n_rows() - row);
+        multiply(output, row, n_rows);
+        finish_rows(operation, output, row, n_rows);
+        if (!operation.swiglu) return;
+        const LinearOutput& up = operation.outputs[1];
+        multiply(up, row, n_rows);
+        finish_rows(operation, up, row, n_rows);
+        for (int64_t t = 0; t < operation.n_tokens; ++t) {
+            float* out = output.out.data + t * output.out.stride + row;
+            kernels_.swiglu(out, up.out.data + t * up.out.stride + row, out, n_rows);
+        }
+    });
+}
+
+}  // namespace quern

@@ -1,0 +1,125 @@
+// The work a device can be asked for: one struct per phase of a forward pass. All pointers are memory of that device; all activations are f32.
+// The graph's executor fills these in; it has checked every shape once, so devices check nothing.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/attention/attention.h"
+#include "kernels/rope/rope.h"
+#include "tensor/tensor_view.h"
+
+namespace quern {
+
+/// Rows of f32 with a distance between them.
+struct Rows {
+    float* data = nullptr;
+    int64_t stride = 0;  ///< in values
+};
+
+/// out[t] = table[tokens[t]], decoded.
+struct EmbedOperation {
+    TensorView table;  ///< [n_vocab, n_embd]
+    std::span<const int32_t> tokens;
+    Rows out;
+};
+
+/// out[t] = x[t] / rms(x[t]) * weight, over groups of weight's size: a row may hold several heads.
+struct RmsNormOperation {
+    const float* weight = nullptr;
+    int64_t n = 0;         ///< size of the weight
+    int64_t n_groups = 1;  ///< per row
+    float eps = 0;
+    int64_t n_rows = 0;
+    Rows x, out;
+};
+
+/// The pages of one layer and where each token of the batch goes.
+struct KvTarget {
+    KvPages pages;
+    std::span<const int64_t> slots;  ///< per token: page * kv_page_tokens + place in the page
+};
+
+/// One matrix of a linear phase and what happens to its rows while they are in cache, in this order: bias, rope, store, add.
+struct LinearOutput {
+    TensorView weight;             ///< [n_out, n_in]
+    const float* bias = nullptr;   ///< [n_out]
+    Rows out;                      ///< [n_tokens, n_out]; scratch where the result goes elsewhere
+    bool rope = false;             ///< turn heads by LinearOperation::angles
+    const KvTarget* store = nullptr;  ///< write f16 into the cache
+    float* add_to = nullptr;       ///< add_to[t * out.stride + r] += result
+};
+
+/// Up to four matrices that read the same input: out = epilogue(norm(x) * weight^T).
+struct LinearOperation {
+    int64_t n_tokens = 0;
+    Rows x;                             ///< [n_tokens, n_in]
+    const float* norm_weight = nullptr; ///< RMS norm of x first; [n_in]
+    float norm_eps = 0;
+    std::span<const LinearOutput> outputs;
+    bool swiglu = false;                ///< two outputs: outputs[0].out = silu(first) * second
+    int head_dim = 0;                   ///< for rope and store
+    const float* angles = nullptr;      ///< [n_tokens, rope_dims], see rope_angles()
+    int rope_dims = 0;
+    RopeStyle rope_style = RopeStyle::adjacent;
+};
+
+/// The part of a batch that belongs to one sequence: consecutive positions.
+struct SequenceSpan {
+    int64_t first_token = 0;  ///< row in the batch
+    int64_t n_tokens = 0;
+    int64_t first_position = 0;
+    const int32_t* page_table = nullptr;
+};
+
+/// Causal attention of every sequence of the batch over its own pages. Keys and values of the batch are already stored.
+struct AttentionOperation {
+    Rows q;    ///< [n_tokens, n_heads * head_dim]
+    Rows out;  ///< likewise
+    KvPages keys, values;
+    std::span<const SequenceSpan> sequences;
+    int64_t n_tokens = 0;
+    int n_heads = 0, n_kv_heads = 0, head_dim = 0;
+    float scale = 1;
+};
+
+/// Turns heads in place.
+struct RopeOperation {
+    Rows x;
+    int64_t n_tokens = 0;
+    int n_heads = 0, head_dim = 0;
+    const float* angles = nullptr;
+    int rope_dims = 0;
+    RopeStyle style = RopeStyle::adjacent;
+};
+
+/// Writes rows into the cache as f16.
+struct StoreOperation {
+    Rows x;
+    int64_t n_tokens = 0;
+    int n_kv_heads = 0, head_dim = 0;
+    KvTarget target;
+};
+
+enum class Elementwise : uint8_t {
+    add,       ///< out = a + b
+    add_bias,  ///< out = a + b, b one row for all
+    multiply,  ///< out = a * b
+    silu,      ///< out = a / (1 + exp(-a))
+    copy,      ///< out = a
+};
+
+struct ElementwiseOperation {
+    Elementwise kind = Elementwise::copy;
+    int64_t n_rows = 0, n_cols = 0;
+    Rows a, b, out;  ///< out may be a or b
+};
+
+/// out[i] = x[rows[i]].
+struct SelectRowsOperation {
+    Rows x, out;
+    std::span<const int32_t> rows;
+    int64_t n_cols = 0;
+};
+
+}  // namespace quern

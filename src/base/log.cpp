@@ -1,0 +1,50 @@
+#include "base/log.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+namespace quern {
+namespace {
+
+spdlog::logger& logger() {
+    static const std::shared_ptr<spdlog::logger> instance = [] {
+        auto made = std::make_shared<spdlog::logger>("quern", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+        made->set_pattern("%H:%M:%S.%e %^%l%$ %v");
+        made->set_level(spdlog::level::warn);
+        return made;
+    }();
+    return *instance;
+}
+
+spdlog::level::level_enum to_spdlog(LogLevel level) {
+    switch (level) {
+        case LogLevel::debug: return spdlog::level::debug;
+        case LogLevel::info: return spdlog::level::info;
+        case LogLevel::warning: return spdlog::level::warn;
+        case LogLevel::error: return spdlog::level::err;
+        case LogLevel::off: return spdlog::level::off;
+    }
+    return spdlog::level::warn;
+}
+
+}  // namespace
+
+void set_log_level(LogLevel level) { logger().set_level(to_spdlog(level)); }
+
+LogLevel log_level() {
+    switch (logger().level()) {
+        case spdlog::level::trace:
+        case spdlog::level::debug: return LogLevel::debug;
+        case spdlog::level::info: return LogLevel::info;
+        case spdlog::level::warn: return LogLevel::warning;
+        case spdlog::level::off: return LogLevel::off;
+        default: return LogLevel::error;
+    }
+}
+
+void log_debug(std::string_view message) { logger().debug("{}", message); }
+void log_info(std::string_view message) { logger().info("{}", message); }
+void log_warning(std::string_view message) { logger().warn("{}", message); }
+void log_error(std::string_view message) { logger().error("{}", message); }
+
+}  // namespace quern

@@ -1,0 +1,19 @@
+// One logger for the process, writing to standard error. Libraries log through it and never print.
+#pragma once
+
+#include <string_view>
+
+namespace quern {
+
+enum class LogLevel { debug, info, warning, error, off };
+
+/// Messages below `level` are dropped. The default is warning. Any thread.
+void set_log_level(LogLevel level);
+LogLevel log_level();
+
+void log_debug(std::string_view message);
+void log_info(std::string_view message);
+void log_warning(std::string_view message);
+void log_error(std::string_view message);
+
+}  // namespace quern

@@ -1,0 +1,16 @@
+// From a rendered chat template to tokens: the template may write control tokens, the messages may not.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "text/chat/chat_template.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace quern {
+
+/// What the original gives for the joined text, except that control tokens spelt inside message text stay text.
+/// @param add_special  put BOS first where the vocabulary asks for it and the template did not
+std::vector<TokenId> tokenize_prompt_parts(const Tokenizer& tokenizer, std::span<const PromptPart> parts, bool add_special);
+
+}  // namespace quern

@@ -1,0 +1,90 @@
+// The public face of quern: load a model, submit requests, read their output. `run`, `serve` and `bench` use only this.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/cpu_features.h"
+#include "engine/request.h"
+#include "text/chat/chat_template.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace quern {
+
+struct EngineOptions {
+    std::string model_path;
+    int64_t n_ctx = 0;               ///< window of every request; 0: the model's own, shrunk to what the memory holds
+    int n_threads = 0;               ///< 0: usable_cores()
+    int n_gpu_layers = 0;            ///< -1: all. Without a GPU the model runs on the CPU and the log says so once
+    int64_t n_batch = 512;           ///< most tokens in one step
+    int n_sequences = 32;            ///< most requests that run at once
+    int n_queue = 256;               ///< most requests that wait
+    uint64_t kv_bytes = 0;           ///< budget of the KV cache; 0: a share of the free memory
+    std::string chat_format;         ///< "": the file's own template; else a name that ChatTemplate::named knows
+    std::optional<Isa> isa;          ///< nothing: the best of this machine
+};
+
+/// Facts of the loaded model.
+struct ModelInfo {
+    std::string name;                ///< general.name, else the file's name
+    std::string architecture;
+    std::string path;
+    uint64_t file_bytes = 0;
+    uint64_t n_params = 0;
+    int64_t n_layers = 0, n_embd = 0, n_vocab = 0;
+    int64_t n_ctx_train = 0;         ///< the model's own window
+    int64_t n_ctx = 0;               ///< the window of a request here
+    uint64_t weight_bytes_per_token = 0;  ///< weights read to generate one token
+    uint64_t kv_bytes_per_token = 0;      ///< KV cache that one token of context takes
+    uint64_t kv_bytes = 0;           ///< KV cache as a whole
+    uint64_t workspace_bytes = 0;    ///< activations and scratch
+    int n_threads = 0;
+    Isa isa = Isa::scalar;
+    std::string device;              ///< "CPU (avx512, 2 threads)"
+};
+
+struct EngineStats {
+    int n_running = 0, n_waiting = 0;
+    int64_t n_free_pages = 0, n_pages = 0;
+    int64_t n_steps = 0;             ///< batches run since the start
+    int64_t n_batched_tokens = 0;    ///< tokens in those batches
+};
+
+/// The queue is full: try again later.
+class EngineBusy : public Error {
+  public:
+    using Error::Error;
+};
+
+/// One model on one device with one engine thread. All methods are safe from any thread.
+class Engine {
+  public:
+    /// @throws ModelError, InvalidInput (options), DeviceError (memory)
+    static std::unique_ptr<Engine> load(const EngineOptions& options);
+    virtual ~Engine() = default;
+
+    virtual const ModelInfo& info() const = 0;
+    virtual const Tokenizer& tokenizer() const = 0;
+    /// nullptr when the file brings no template and none was named.
+    virtual const ChatTemplate* chat_template() const = 0;
+
+    /// Renders the chat template and tokenizes the result; control tokens are recognised in template text, never in message text.
+    /// @throws InvalidInput  when there is no template or the messages do not fit it
+    virtual std::vector<TokenId> tokenize_chat(const TemplateInput& input) const = 0;
+
+    /// Queues a request. @throws InvalidInput (field names as in OpenAI's API), ContextOverflow, EngineBusy
+    virtual std::shared_ptr<Generation> submit(Request request) = 0;
+
+    /// Runs the tokens through the model and hands over the logits [n_vocab] of each position, or of the last one only. Blocks.
+    using LogitsSink = std::function<void(int64_t position, std::span<const float> logits)>;
+    virtual void evaluate(std::span<const TokenId> tokens, bool every_position, const LogitsSink& sink) = 0;
+
+    virtual EngineStats stats() const = 0;
+};
+
+}  // namespace quern

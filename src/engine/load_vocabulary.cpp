@@ -1,0 +1,111 @@
+#include "engine/load_vocabulary.h"
+
+#include "base/error.h"
+
+namespace quern {
+namespace {
+
+struct ModelName {
+    std::string_view name;  // tokenizer.ggml.model
+    TokenizerModel model;
+};
+constexpr ModelName model_names[] = {{"llama", TokenizerModel::spm}, {"gpt2", TokenizerModel::bpe}, {"bert", TokenizerModel::wordpiece}};
+
+TokenizerModel tokenizer_model(const GgufFile& file, std::string_view name) {
+    std::string known;
+    for (const ModelName& each : model_names) {
+        if (each.name == name) return each.model;
+        known += concat(known.empty() ? "" : ", ", each.name);
+    }
+    throw ModelError(concat(file.path(), ": tokenizer.ggml.model '", name, "' is not known; quern knows ", known));
+}
+
+/// Reads an id and checks that the vocabulary has it.
+class IdReader {
+  public:
+    IdReader(const GgufFile& file, size_t n_vocab) : file_(file), n_vocab_(static_cast<int64_t>(n_vocab)) {}
+
+    std::optional<TokenId> operator()(const char* key) const {
+        const auto id = file_.metadata().integer(key);
+        // Writers store "none" as -1 or as all ones.
+        if (!id || *id == -1 || *id == 0xFFFFFFFF) return std::nullopt;
+        return check(key, *id);
+    }
+
+    TokenId check(std::string_view key, int64_t id) const {
+        if (id < 0 || id >= n_vocab_) throw ModelError(concat(file_.path(), ": ", key, " is ", id, ", but the vocabulary has ", n_vocab_, " tokens"));
+        return {static_cast<int32_t>(id)};
+    }
+
+  private:
+    const GgufFile& file_;
+    int64_t n_vocab_;
+};
+
+std::vector<TokenKind> token_kinds(const GgufFile& file, size_t n_vocab) {
+    std::vector<TokenKind> kinds;
+    for (const int64_t kind : file.metadata().integers("tokenizer.ggml.token_type")) {
+        if (kind < 0 || kind > 6) throw ModelError(concat(file.path(), ": tokenizer.ggml.token_type holds ", kind));
+        kinds.push_back(kind == 0 ? TokenKind::normal : static_cast<TokenKind>(kind));
+    }
+    if (!kinds.empty() && kinds.size() != n_vocab)
+        throw ModelError(concat(file.path(), ": tokenizer.ggml.token_type has ", kinds.size(), " entries for ", n_vocab, " tokens"));
+    return kinds;
+}
+
+}  // namespace
+
+Vocabulary load_vocabulary(const GgufFile& file) {
+    const Metadata& metadata = file.metadata();
+    const std::string_view model = metadata.string("tokenizer.ggml.model").value_or("no_vocab");
+    Vocabulary vocabulary;
+    if (model == "no_vocab" || model == "none") return vocabulary;
+    vocabulary.model = tokenizer_model(file, model);
+    vocabulary.pre = std::string(metadata.string("tokenizer.ggml.pre").value_or(""));
+    const auto pieces = metadata.strings("tokenizer.ggml.tokens");
+    if (pieces.empty()) throw ModelError(concat(file.path(), ": tokenizer.ggml.tokens is missing or empty"));
+    vocabulary.pieces.assign(pieces.begin(), pieces.end());
+    vocabulary.scores = metadata.reals("tokenizer.ggml.scores");
+    if (!vocabulary.scores.empty() && vocabulary.scores.size() != pieces.size())
+        throw ModelError(concat(file.path(), ": tokenizer.ggml.scores has ", vocabulary.scores.size(), " entries for ", pieces.size(), " tokens"));
+    vocabulary.kinds = token_kinds(file, pieces.size());
+    const auto merges = metadata.strings("tokenizer.ggml.merges");
+    vocabulary.merges.assign(merges.begin(), merges.end());
+    const IdReader id(file, pieces.size());
+    vocabulary.bos = id("tokenizer.ggml.bos_token_id");
+    vocabulary.eos = id("tokenizer.ggml.eos_token_id");
+    vocabulary.eot = id("tokenizer.ggml.eot_token_id");
+    vocabulary.eom = id("tokenizer.ggml.eom_token_id");
+    vocabulary.unk = id("tokenizer.ggml.unknown_token_id");
+    vocabulary.sep = id("tokenizer.ggml.seperator_token_id");  // so spelt in the specification
+    vocabulary.pad = id("tokenizer.ggml.padding_token_id");
+    vocabulary.cls = id("tokenizer.ggml.cls_token_id");
+    vocabulary.mask = id("tokenizer.ggml.mask_token_id");
+    for (const char* key : {"tokenizer.ggml.eos_token_ids", "tokenizer.ggml.eog_token_ids"})
+        for (const int64_t each : metadata.integers(key)) vocabulary.extra_end_of_generation.push_back(id.check(key, each));
+    vocabulary.add_bos = metadata.boolean("tokenizer.ggml.add_bos_token");
+    vocabulary.add_eos = metadata.boolean("tokenizer.ggml.add_eos_token");
+    vocabulary.add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix");
+    vocabulary.remove_extra_whitespaces = metadata.boolean("tokenizer.ggml.remove_extra_whitespaces");
+    for (const int64_t byte : metadata.integers("tokenizer.ggml.precompiled_charsmap")) vocabulary.normalizer_charsmap.push_back(static_cast<char>(byte));
+    return vocabulary;
+}
+
+TemplateTokens template_tokens(const Tokenizer& tokenizer) {
+    const auto text = [&](const std::optional<TokenId>& id) {
+        return id ? std::string(tokenizer.vocabulary().pieces[static_cast<size_t>(id->value)]) : std::string();
+    };
+    return {.bos = text(tokenizer.vocabulary().bos), .eos = text(tokenizer.vocabulary().eos)};
+}
+
+std::unique_ptr<const ChatTemplate> load_chat_template(const GgufFile& file, const Tokenizer& tokenizer) {
+    const auto source = file.metadata().string("tokenizer.chat_template");
+    if (!source) return nullptr;
+    try {
+        return ChatTemplate::compile(*source, template_tokens(tokenizer));
+    } catch (const ModelError& error) {
+        throw ModelError(concat(file.path(), ": tokenizer.chat_template: ", error.what(), "; --chat-format chooses another one"));
+    }
+}
+
+}  // namespace quern

@@ -1,0 +1,20 @@
+// From the `tokenizer.*` keys of a GGUF file to a Vocabulary.
+#pragma once
+
+#include "gguf/gguf_file.h"
+#include "text/chat/chat_template.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace quern {
+
+/// The views point into the file, which must outlive the vocabulary. Empty when the file has no vocabulary ("no_vocab").
+/// @throws ModelError  naming the key at fault
+Vocabulary load_vocabulary(const GgufFile& file);
+
+/// The file's own chat template, or nullptr when it has none. @throws ModelError when it does not parse
+std::unique_ptr<const ChatTemplate> load_chat_template(const GgufFile& file, const Tokenizer& tokenizer);
+
+/// The texts of BOS and EOS, as templates use them.
+TemplateTokens template_tokens(const Tokenizer& tokenizer);
+
+}  // namespace quern

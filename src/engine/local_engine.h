@@ -1,0 +1,78 @@
+// The Engine of this process: one thread owns the device, the cache and all sequences.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "engine/engine.h"
+#include "engine/memory_budget.h"
+#include "engine/scheduler.h"
+#include "graph/executor.h"
+#include "models/model.h"
+
+namespace quern {
+
+class LocalEngine final : public Engine {
+  public:
+    explicit LocalEngine(const EngineOptions& options);
+    ~LocalEngine() override;
+
+    const ModelInfo& info() const override { return info_; }
+    const Tokenizer& tokenizer() const override { return *tokenizer_; }
+    const ChatTemplate* chat_template() const override { return template_.get(); }
+    std::vector<TokenId> tokenize_chat(const TemplateInput& input) const override;
+    std::shared_ptr<Generation> submit(Request request) override;
+    void evaluate(std::span<const TokenId> tokens, bool every_position, const LogitsSink& sink) override;
+    EngineStats stats() const override;
+
+  private:
+    void load_text(const EngineOptions& options);
+    void fill_info();
+    void check_weights(const Graph& graph) const;
+    void check_tokens(std::span<const TokenId> tokens) const;
+    std::unique_ptr<Sequence> make_sequence(Request& request) const;
+
+    // On the engine thread.
+    void serve();
+    bool take_submissions();
+    void step();
+    void run_step(std::span<const Work> step);
+    void sample(Sequence& sequence, std::span<const float> logits);
+    void finish(Sequence* sequence, FinishReason reason, std::string error = {});
+    void evaluate_now(std::span<const TokenId> tokens, bool every_position, const LogitsSink& sink);
+    void publish_stats();
+
+    const EngineOptions options_;
+    std::unique_ptr<const GgufFile> file_;
+    std::unique_ptr<const Model> model_;
+    std::unique_ptr<const Tokenizer> tokenizer_;
+    std::unique_ptr<const ChatTemplate> template_;
+    std::vector<TokenId> never_sampled_;
+    std::unique_ptr<Device> device_;
+    std::unique_ptr<Executor> executor_;
+    ModelInfo info_;
+
+    // Engine thread only.
+    std::unique_ptr<KvCache> cache_;
+    std::unique_ptr<PagePool> pool_;
+    std::unique_ptr<Scheduler> scheduler_;
+    std::vector<int32_t> batch_tokens_, batch_outputs_;
+    std::vector<SequenceSpan> batch_sequences_;
+    std::vector<Sequence*> output_owners_;
+    int64_t n_steps_ = 0, n_batched_tokens_ = 0;
+
+    mutable std::mutex mutex_;
+    std::condition_variable work_arrived_;
+    std::deque<std::unique_ptr<Sequence>> submitted_;   // guarded by mutex_, like all below
+    std::deque<std::function<void()>> jobs_;            // run between steps
+    bool cancelled_ = false, stopping_ = false;
+    EngineStats stats_;
+
+    std::thread thread_;  // last: starts when everything else is there
+};
+
+}  // namespace quern

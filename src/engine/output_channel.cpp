@@ -1,0 +1,89 @@
+#include "engine/output_channel.h"
+
+#include <utility>
+
+namespace quern {
+
+void OutputChannel::push(Event event, const GenerationStats& stats) {
+    {
+        const std::lock_guard lock(mutex_);
+        events_.tokens.push_back(std::move(event));
+        stats_ = stats;
+    }
+    notify();
+}
+
+void OutputChannel::finish(FinishReason reason, const GenerationStats& stats, std::string error) {
+    {
+        const std::lock_guard lock(mutex_);
+        events_.finish = reason;
+        stats_ = stats;
+        error_ = std::move(error);
+    }
+    notify();
+}
+
+void OutputChannel::notify() {
+    arrived_.notify_all();
+    if (on_output_) on_output_();
+}
+
+OutputChannel::Events OutputChannel::take(bool wait) {
+    std::unique_lock lock(mutex_);
+    if (wait) arrived_.wait(lock, [&] { return events_.finish || !events_.tokens.empty(); });
+    return std::exchange(events_, {});
+}
+
+std::string OutputChannel::error() const {
+    const std::lock_guard lock(mutex_);
+    return error_;
+}
+
+GenerationStats OutputChannel::stats() const {
+    const std::lock_guard lock(mutex_);
+    return stats_;
+}
+
+ChannelGeneration::ChannelGeneration(std::shared_ptr<OutputChannel> channel, const Tokenizer& tokenizer, std::vector<std::string> stops, bool at_start,
+                                     std::function<void()> wake_engine)
+    : channel_(std::move(channel)), tokenizer_(tokenizer), detokenizer_(tokenizer, at_start), stops_(std::move(stops)), wake_engine_(std::move(wake_engine)) {}
+
+ChannelGeneration::~ChannelGeneration() {
+    if (!finished_) cancel();
+}
+
+void ChannelGeneration::cancel() noexcept {
+    channel_->cancel();
+    wake_engine_();
+}
+
+std::optional<OutputDelta> ChannelGeneration::poll() {
+    if (finished_) return std::nullopt;
+    OutputChannel::Events events = channel_->take(false);
+    if (events.tokens.empty() && !events.finish) return std::nullopt;
+    return to_delta(std::move(events));
+}
+
+OutputDelta ChannelGeneration::next() { return to_delta(channel_->take(true)); }
+
+OutputDelta ChannelGeneration::to_delta(OutputChannel::Events events) {
+    OutputDelta delta;
+    for (OutputChannel::Event& event : events.tokens) {
+        delta.text += stops_.push(detokenizer_.push(event.token));
+        delta.tokens.push_back({event.token, tokenizer_.token_bytes(event.token), std::move(event.logprobs)});
+        if (!stops_.stopped()) continue;
+        cancel();
+        finished_ = true;
+        delta.finish = FinishReason::stop;
+        return delta;
+    }
+    if (events.finish) {
+        finished_ = true;
+        delta.text += stops_.push(detokenizer_.finish());
+        delta.text += stops_.finish();
+        delta.finish = stops_.stopped() ? FinishReason::stop : *events.finish;
+    }
+    return delta;
+}
+
+}  // namespace quern

@@ -1,0 +1,81 @@
+// The pipe between the engine thread and the consumer of a request: token ids on one side, text on the other.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/request.h"
+#include "text/stop_matcher.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace quern {
+
+/// Shared by the engine and the consumer's Generation.
+class OutputChannel {
+  public:
+    struct Event {
+        TokenId token;
+        std::optional<TokenLogprobs> logprobs;
+    };
+    struct Events {
+        std::vector<Event> tokens;
+        std::optional<FinishReason> finish;
+    };
+
+    explicit OutputChannel(std::function<void()> on_output) : on_output_(std::move(on_output)) {}
+
+    /// Engine side. `stats` is what the consumer will see.
+    void push(Event event, const GenerationStats& stats);
+    void finish(FinishReason reason, const GenerationStats& stats, std::string error = {});
+
+    /// Consumer side: everything since the last take. `wait` blocks until there is something.
+    Events take(bool wait);
+    void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
+    bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
+    std::string error() const;
+    GenerationStats stats() const;
+
+  private:
+    void notify();
+
+    const std::function<void()> on_output_;
+    std::atomic<bool> cancelled_{false};
+    mutable std::mutex mutex_;
+    std::condition_variable arrived_;
+    Events events_;          // guarded by mutex_, like all below
+    GenerationStats stats_;
+    std::string error_;
+};
+
+/// Reads a channel, detokenizes, and watches for stop strings, on the consumer's thread.
+class ChannelGeneration final : public Generation {
+  public:
+    /// `wake_engine` is called after a cancel, so that the engine drops the request soon. `tokenizer` must outlive this.
+    /// @param at_start  the output begins a text: SentencePiece's leading space is dropped
+    ChannelGeneration(std::shared_ptr<OutputChannel> channel, const Tokenizer& tokenizer, std::vector<std::string> stops, bool at_start,
+                      std::function<void()> wake_engine);
+    ~ChannelGeneration() override;
+
+    std::optional<OutputDelta> poll() override;
+    OutputDelta next() override;
+    void cancel() noexcept override;
+    std::string error() const override { return channel_->error(); }
+    GenerationStats stats() const override { return channel_->stats(); }
+
+  private:
+    OutputDelta to_delta(OutputChannel::Events events);
+
+    std::shared_ptr<OutputChannel> channel_;
+    const Tokenizer& tokenizer_;
+    StreamingDetokenizer detokenizer_;
+    StopMatcher stops_;
+    std::function<void()> wake_engine_;
+    bool finished_ = false;
+};
+
+}  // namespace quern

@@ -1,0 +1,57 @@
+// Reads GGUF v2 and v3 files, whole or split (`-00001-of-0000N.gguf`). Every length is checked against the bytes that are left.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mapped_file.h"
+#include "gguf/metadata.h"
+#include "tensor/tensor_view.h"
+
+namespace quern {
+
+/// A named tensor; the view points into the mapping.
+struct GgufTensor {
+    std::string_view name;
+    TensorView view;
+    uint32_t part = 0;    ///< which file of a split, from 0
+    uint64_t offset = 0;  ///< where its data begin, in bytes from the start of that file
+};
+
+struct GgufHeader;
+
+/// An opened model file. Immutable: any thread.
+class GgufFile {
+  public:
+    /// Opens the file, and the other parts if it is the first of a split.
+    /// @throws ModelError  "FILE: what, at byte N" for anything malformed
+    /// Cost: maps the file and parses the header; no tensor data is read.
+    static std::unique_ptr<const GgufFile> open(const std::string& path);
+
+    const std::string& path() const noexcept { return parts_.front().path(); }
+    uint32_t version() const noexcept { return version_; }
+    const Metadata& metadata() const noexcept { return metadata_; }
+    std::span<const GgufTensor> tensors() const noexcept { return tensors_; }
+    /// nullptr if there is none.
+    const GgufTensor* find_tensor(std::string_view name) const;
+    /// Bytes of all parts.
+    uint64_t file_bytes() const noexcept;
+    size_t n_parts() const noexcept { return parts_.size(); }
+
+  private:
+    GgufFile() = default;
+    void add_part(GgufHeader header);
+    void open_other_parts();
+
+    std::vector<MappedFile> parts_;
+    uint32_t version_ = 3;
+    Metadata metadata_;
+    std::vector<GgufTensor> tensors_;
+    std::map<std::string_view, size_t> index_;
+};
+
+}  // namespace quern

@@ -1,0 +1,114 @@
+#include "gguf/output_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "gguf/printable.h"
+
+namespace quern {
+namespace {
+
+constexpr size_t pending_bytes = size_t{1} << 20;  // rows of small tensors are gathered into writes of this size
+constexpr int max_names = 1000;                    // temporary names tried; only leftovers of crashed processes are in the way
+
+std::string folder_of(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+OutputFile::OutputFile(const std::string& path) : path_(path) {
+    struct stat status {};
+    if (path.empty() || path.find('\0') != std::string::npos) throw InvalidInput(quoted(path) + " is no file name");
+    if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) throw InvalidInput(printable(path) + ": is a folder");
+    for (int i = 0; i < max_names && fd_ < 0; ++i) {
+        temporary_ = concat(path, ".partial-", ::getpid(), "-", i);
+        fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd_ < 0 && errno != EEXIST) break;
+    }
+    if (fd_ >= 0) return;
+    if (errno == ENOENT || errno == ENOTDIR) throw InvalidInput(concat(printable(path), ": there is no folder ", quoted(folder_of(path))));
+    fail("create it", errno);
+}
+
+OutputFile::~OutputFile() {
+    if (fd_ < 0) return;
+    ::close(fd_);
+    ::unlink(temporary_.c_str());
+}
+
+void OutputFile::fail(std::string_view action, int error) const {
+    const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+    const std::string reason = error == ENOSPC ? "the disk is full" : std::strerror(error);
+    throw DeviceError(concat(printable(path_), ": cannot ", action, ": ", reason, full ? "; nothing was kept" : ""));
+}
+
+void OutputFile::reserve(uint64_t bytes) {
+    if (bytes == 0) return;
+    if (bytes > uint64_t{INT64_MAX}) fail(concat("set aside ", bytes, " bytes"), EFBIG);
+    int result = 0;
+    do result = ::fallocate(fd_, 0, 0, static_cast<off_t>(bytes));
+    while (result != 0 && errno == EINTR);
+    // A file system that cannot set space aside is no reason to refuse.
+    if (result != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) fail(concat("set aside ", bytes, " bytes"), errno);
+}
+
+void OutputFile::write_through(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+        if (n < 0 && errno != EINTR) fail(concat("write at byte ", position_), errno);
+        if (n > 0) bytes = bytes.subspan(static_cast<size_t>(n));
+    }
+}
+
+void OutputFile::flush() {
+    write_through(pending_);
+    pending_.clear();
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+    QUERN_CHECK(fd_ >= 0);
+    if (pending_.size() + bytes.size() > pending_bytes) flush();
+    if (bytes.size() > pending_bytes) {
+        write_through(bytes);
+    } else {
+        pending_.insert(pending_.end(), bytes.begin(), bytes.end());
+    }
+    position_ += bytes.size();
+}
+
+void OutputFile::write_zeros(uint64_t n) {
+    static constexpr std::array<std::byte, 4096> zeros{};
+    for (; n > 0; n -= std::min<uint64_t>(n, zeros.size())) write(std::span(zeros).first(std::min<uint64_t>(n, zeros.size())));
+}
+
+/// A rename survives a power cut only once its folder is on the disk. Some file systems cannot sync a folder: then there is no more to do.
+void OutputFile::sync_folder() const {
+    const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return;
+    ::fsync(folder);
+    ::close(folder);
+}
+
+void OutputFile::commit() {
+    QUERN_CHECK(fd_ >= 0);
+    flush();
+    // The space set aside may have been more than what was written.
+    if (::ftruncate(fd_, static_cast<off_t>(position_)) != 0) fail("set its size", errno);
+    if (::fsync(fd_) != 0) fail("flush it to the disk", errno);
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("give it its name", errno);
+    sync_folder();
+    ::close(std::exchange(fd_, -1));
+}
+
+}  // namespace quern

@@ -1,0 +1,48 @@
+// A file that appears under its name whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+/// Writes to a temporary file beside `path`; commit() makes it durable and gives it its name, replacing what was there.
+/// Without commit() nothing remains. Not for concurrent use.
+class OutputFile {
+  public:
+    /// @throws InvalidInput  when the folder does not exist or the path is a folder
+    /// @throws DeviceError   when the system refuses
+    explicit OutputFile(const std::string& path);
+    ~OutputFile();
+    OutputFile(const OutputFile&) = delete;
+    OutputFile& operator=(const OutputFile&) = delete;
+
+    /// Sets the space aside, so that a full disk shows now and not after hours. @throws DeviceError when there is not enough
+    void reserve(uint64_t bytes);
+    /// @throws DeviceError  when the disk is full or fails
+    void write(std::span<const std::byte> bytes);
+    void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+    void write_zeros(uint64_t n);
+    /// Bytes written so far.
+    uint64_t position() const noexcept { return position_; }
+    /// Flushes to the disk and renames. @throws DeviceError, and then nothing remains. REQUIRES: called once, last.
+    void commit();
+
+  private:
+    void write_through(std::span<const std::byte> bytes);
+    void flush();
+    void sync_folder() const;
+    [[noreturn]] void fail(std::string_view action, int error) const;
+
+    std::string path_;
+    std::string temporary_;
+    int fd_ = -1;
+    uint64_t position_ = 0;
+    std::vector<std::byte> pending_;
+};
+
+}  // namespace quern

@@ -1,0 +1,186 @@
+#include "graph/executor.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "graph/memory_plan.h"
+
+namespace quern {
+namespace {
+
+ScratchNeeds scratch_needs(const Plan& plan, BatchLimits limits) {
+    ScratchNeeds needs{.n_tokens = std::max(limits.n_tokens, limits.n_outputs)};
+    for (const Step& step : plan.steps) {
+        if (const auto* linear = std::get_if<LinearStep>(&step)) {
+            needs.max_n_in = std::max(needs.max_n_in, linear->outputs.front().weight.shape.n_cols());
+        } else if (const auto* attend = std::get_if<AttendStep>(&step)) {
+            needs.n_heads = std::max(needs.n_heads, attend->n_heads);
+            needs.head_dim = std::max(needs.head_dim, attend->head_dim);
+        }
+    }
+    return needs;
+}
+
+Plan make_plan(const Graph& graph, BatchLimits limits, Fusion fusion) {
+    Plan plan = lower(graph, fusion);
+    plan_memory(plan, limits.n_tokens, limits.n_outputs);
+    return plan;
+}
+
+}  // namespace
+
+Executor::Executor(const Graph& graph, Device& device, BatchLimits limits, Fusion fusion)
+    : device_(device), limits_(limits), plan_(make_plan(graph, limits, fusion)), ropes_(graph.ropes().begin(), graph.ropes().end()),
+      workspace_(device.allocate(plan_.workspace_bytes, "activations")) {
+    device_.reserve(scratch_needs(plan_, limits));
+    for (const Rope& rope : ropes_) angles_.emplace_back(static_cast<size_t>(limits.n_tokens) * rope.frequencies.inverse.size() * 2);
+    slots_.resize(static_cast<size_t>(limits.n_tokens));
+}
+
+uint64_t Executor::memory_bytes(const Graph& graph, const Device& device, BatchLimits limits) {
+    const Plan plan = make_plan(graph, limits, Fusion::on);
+    return plan.workspace_bytes + device.scratch_bytes(scratch_needs(plan, limits));
+}
+
+/// One batch on its way through the steps.
+class Executor::Run {
+  public:
+    Run(Executor& owner, const Batch& batch, const KvCache& cache) : owner_(owner), device_(owner.device_), batch_(batch), cache_(cache) {}
+
+    void operator()(const EmbedStep& step) { device_.embed({.table = step.table, .tokens = batch_.tokens, .out = rows(step.out)}); }
+
+    void operator()(const NormStep& step) {
+        const int64_t n = step.weight.shape.n_cols();
+        device_.rms_norm({.weight = step.weight.f32(),
+                          .n = n,
+                          .n_groups = value(step.x).n_cols / n,
+                          .eps = step.eps,
+                          .n_rows = n_rows(step.x),
+                          .x = rows(step.x),
+                          .out = rows(step.out)});
+    }
+
+    void operator()(const LinearStep& step) {
+        LinearOutput outputs[4];
+        KvTarget targets[4];
+        LinearOperation operation{.n_tokens = n_rows(step.x),
+                                  .x = rows(step.x),
+                                  .norm_weight = step.norm.f32(),
+                                  .norm_eps = step.norm_eps,
+                                  .outputs = {outputs, step.outputs.size()},
+                                  .swiglu = step.swiglu,
+                                  .head_dim = step.head_dim};
+        for (size_t i = 0; i < step.outputs.size(); ++i) {
+            const LinearStepOutput& from = step.outputs[i];
+            outputs[i] = {.weight = from.weight, .bias = from.bias.f32(), .out = rows(from.out), .rope = from.rope >= 0};
+            if (from.add_to >= 0) outputs[i].add_to = rows(from.add_to).data;
+            if (from.rope >= 0) set_rope(from.rope, operation.angles, operation.rope_dims, operation.rope_style);
+            if (from.store == CacheSide::none) continue;
+            targets[i] = target(from.store, from.layer);
+            outputs[i].store = &targets[i];
+        }
+        device_.linear(operation);
+    }
+
+    void operator()(const RopeStep& step) {
+        RopeOperation operation{.x = rows(step.x), .n_tokens = n_rows(step.x), .n_heads = step.n_heads, .head_dim = step.head_dim};
+        set_rope(step.rope, operation.angles, operation.rope_dims, operation.style);
+        device_.rope(operation);
+    }
+
+    void operator()(const StoreStep& step) {
+        device_.store({.x = rows(step.x),
+                       .n_tokens = n_rows(step.x),
+                       .n_kv_heads = step.n_kv_heads,
+                       .head_dim = step.head_dim,
+                       .target = target(step.side, step.layer)});
+    }
+
+    void operator()(const AttendStep& step) {
+        device_.attend({.q = rows(step.q),
+                        .out = rows(step.out),
+                        .keys = cache_.keys(step.layer),
+                        .values = cache_.values(step.layer),
+                        .sequences = batch_.sequences,
+                        .n_tokens = n_rows(step.q),
+                        .n_heads = step.n_heads,
+                        .n_kv_heads = step.n_kv_heads,
+                        .head_dim = step.head_dim,
+                        .scale = step.scale});
+    }
+
+    void operator()(const ElementwiseStep& step) {
+        ElementwiseOperation operation{
+            .kind = step.kind, .n_rows = n_rows(step.a), .n_cols = value(step.a).n_cols, .a = rows(step.a), .out = rows(step.out)};
+        if (step.kind == Elementwise::add_bias)
+            operation.b = {const_cast<float*>(step.bias.f32()), 0};  // Rows is writable for out's sake; b is only read
+        else if (step.b >= 0)
+            operation.b = rows(step.b);
+        device_.elementwise(operation);
+    }
+
+    void operator()(const SelectStep& step) {
+        device_.select_rows({.x = rows(step.x), .out = rows(step.out), .rows = batch_.outputs, .n_cols = value(step.x).n_cols});
+    }
+
+    Rows rows(ValueId id) const {
+        return {reinterpret_cast<float*>(owner_.workspace_.data() + value(id).offset), value(id).n_cols};
+    }
+    int64_t n_rows(ValueId id) const {
+        return static_cast<int64_t>(value(id).output_rows ? batch_.outputs.size() : batch_.tokens.size());
+    }
+
+  private:
+    const Value& value(ValueId id) const { return owner_.plan_.values[static_cast<size_t>(id)]; }
+    KvTarget target(CacheSide side, int layer) const {
+        return {side == CacheSide::keys ? cache_.keys(layer) : cache_.values(layer), {owner_.slots_.data(), batch_.tokens.size()}};
+    }
+    void set_rope(int index, const float*& angles, int& n_dims, RopeStyle& style) const {
+        const auto at = static_cast<size_t>(index);
+        angles = owner_.angles_[at].data();
+        n_dims = static_cast<int>(owner_.ropes_[at].frequencies.inverse.size() * 2);
+        style = owner_.ropes_[at].style;
+    }
+
+    Executor& owner_;
+    Device& device_;
+    const Batch& batch_;
+    const KvCache& cache_;
+};
+
+namespace {
+
+/// Nothing downstream of the selected rows is worth running when no row was selected.
+bool writes_output_rows(const Plan& plan, const Step& step) {
+    const auto is_output = [&](ValueId id) { return plan.values[static_cast<size_t>(id)].output_rows; };
+    return std::visit(
+        [&](const auto& each) {
+            if constexpr (requires { each.outputs; }) return is_output(each.outputs.front().out);
+            else if constexpr (requires { each.out; }) return is_output(each.out);
+            else return is_output(each.x);
+        },
+        step);
+}
+
+}  // namespace
+
+std::span<const float> Executor::run(const Batch& batch, const KvCache& cache) {
+    QUERN_CHECK(static_cast<int64_t>(batch.tokens.size()) <= limits_.n_tokens);
+    QUERN_CHECK(static_cast<int64_t>(batch.outputs.size()) <= limits_.n_outputs);
+    for (const SequenceSpan& sequence : batch.sequences)
+        for (int64_t i = 0; i < sequence.n_tokens; ++i) {
+            const int64_t position = sequence.first_position + i, row = sequence.first_token + i;
+            slots_[static_cast<size_t>(row)] = sequence.page_table[position / kv_page_tokens] * kv_page_tokens + position % kv_page_tokens;
+            for (size_t r = 0; r < ropes_.size(); ++r) {
+                const RopeFrequencies& frequencies = ropes_[r].frequencies;
+                rope_angles(frequencies, position, angles_[r].data() + static_cast<size_t>(row) * frequencies.inverse.size() * 2);
+            }
+        }
+    Run run(*this, batch, cache);
+    for (const Step& step : plan_.steps)
+        if (!batch.outputs.empty() || !writes_output_rows(plan_, step)) std::visit(run, step);
+    const Rows logits = run.rows(plan_.result);
+    return {logits.data, batch.outputs.size() * static_cast<size_t>(logits.stride)};
+}
+
+}  // namespace quern

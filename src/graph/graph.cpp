@@ -1,0 +1,89 @@
+#include "graph/graph.h"
+
+#include "base/error.h"
+
+namespace quern {
+
+Tensor Graph::append(Node node, int n_heads) {
+    nodes_.push_back(std::move(node));
+    return {static_cast<int32_t>(nodes_.size() - 1), n_heads};
+}
+
+Tensor Graph::embed(const TensorView& table) { return append({.op = Op::embed, .weight = table, .n_cols = table.shape.n_cols()}); }
+
+Tensor Graph::rms_norm(Tensor x, const TensorView& weight, float eps) {
+    const Node& input = node(x.id);
+    QUERN_CHECK(weight.dtype == DType::f32 && input.n_cols % weight.shape.n_cols() == 0);
+    return append({.op = Op::rms_norm, .inputs = {x.id, -1, -1}, .weight = weight, .n_cols = input.n_cols, .output_rows = input.output_rows, .scalar = eps},
+                  x.n_heads);
+}
+
+Tensor Graph::matmul(const TensorView& weight, Tensor x) {
+    const Node& input = node(x.id);
+    QUERN_CHECK(weight.shape.rank() == 2 && weight.shape[1] == input.n_cols);
+    return append({.op = Op::matmul, .inputs = {x.id, -1, -1}, .weight = weight, .n_cols = weight.shape[0], .output_rows = input.output_rows});
+}
+
+Tensor Graph::add_bias(Tensor x, const TensorView& bias) {
+    const Node& input = node(x.id);
+    QUERN_CHECK(bias.dtype == DType::f32 && bias.shape.n_values() == input.n_cols);
+    return append({.op = Op::add_bias, .inputs = {x.id, -1, -1}, .weight = bias, .n_cols = input.n_cols, .output_rows = input.output_rows}, x.n_heads);
+}
+
+Tensor Graph::add(Tensor a, Tensor b) {
+    QUERN_CHECK(node(a.id).n_cols == node(b.id).n_cols && node(a.id).output_rows == node(b.id).output_rows);
+    return append({.op = Op::add, .inputs = {a.id, b.id, -1}, .n_cols = node(a.id).n_cols, .output_rows = node(a.id).output_rows}, a.n_heads);
+}
+
+Tensor Graph::multiply(Tensor a, Tensor b) {
+    QUERN_CHECK(node(a.id).n_cols == node(b.id).n_cols && node(a.id).output_rows == node(b.id).output_rows);
+    return append({.op = Op::multiply, .inputs = {a.id, b.id, -1}, .n_cols = node(a.id).n_cols, .output_rows = node(a.id).output_rows}, a.n_heads);
+}
+
+Tensor Graph::silu(Tensor x) {
+    return append({.op = Op::silu, .inputs = {x.id, -1, -1}, .n_cols = node(x.id).n_cols, .output_rows = node(x.id).output_rows}, x.n_heads);
+}
+
+Tensor Graph::heads(Tensor x, int n_heads) const {
+    QUERN_CHECK(node(x.id).n_cols % n_heads == 0);
+    return {x.id, n_heads};
+}
+
+int Graph::add_rope(Rope rope) {
+    ropes_.push_back(std::move(rope));
+    return static_cast<int>(ropes_.size() - 1);
+}
+
+Tensor Graph::rope(Tensor x, int rope) {
+    const int64_t head_dim = node(x.id).n_cols / x.n_heads;
+    QUERN_CHECK(!node(x.id).output_rows);
+    QUERN_CHECK(static_cast<int64_t>(ropes_[static_cast<size_t>(rope)].frequencies.inverse.size()) * 2 <= head_dim);
+    return append({.op = Op::rope,
+                   .inputs = {x.id, -1, -1},
+                   .n_cols = node(x.id).n_cols,
+                   .n_heads = x.n_heads,
+                   .head_dim = static_cast<int>(head_dim),
+                   .rope = rope},
+                  x.n_heads);
+}
+
+Tensor Graph::attend(Tensor q, Tensor k, Tensor v, int layer, float scale) {
+    const int64_t head_dim = node(q.id).n_cols / q.n_heads;
+    QUERN_CHECK(node(k.id).n_cols == head_dim * k.n_heads && node(v.id).n_cols == head_dim * k.n_heads && q.n_heads % k.n_heads == 0);
+    return append({.op = Op::attend,
+                   .inputs = {q.id, k.id, v.id},
+                   .n_cols = node(q.id).n_cols,
+                   .scalar = scale,
+                   .n_heads = q.n_heads,
+                   .n_kv_heads = k.n_heads,
+                   .head_dim = static_cast<int>(head_dim),
+                   .layer = layer},
+                  q.n_heads);
+}
+
+Tensor Graph::select_outputs(Tensor x) {
+    QUERN_CHECK(!node(x.id).output_rows);
+    return append({.op = Op::select_outputs, .inputs = {x.id, -1, -1}, .n_cols = node(x.id).n_cols, .output_rows = true}, x.n_heads);
+}
+
+}  // namespace quern

@@ -1,0 +1,80 @@
+// A forward pass as a list of plain operations over rows of f32. Models write it once; fusion.h lowers it to the phases a device runs.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/rope/rope.h"
+#include "tensor/tensor_view.h"
+
+namespace quern {
+
+/// A value of the graph: one row for each token of the batch (or each output row), [n_rows, n_heads * head_dim]. A handle, cheap to copy.
+struct Tensor {
+    int32_t id = -1;
+    int n_heads = 1;  ///< how heads() divides a row
+    bool valid() const noexcept { return id >= 0; }
+};
+
+/// Rotary embedding shared by the layers of a model; the executor computes its angles once for each batch.
+struct Rope {
+    RopeFrequencies frequencies;
+    RopeStyle style = RopeStyle::adjacent;
+};
+
+enum class Op : uint8_t { embed, rms_norm, matmul, add_bias, add, multiply, silu, rope, attend, select_outputs };
+
+struct Node {
+    Op op = Op::embed;
+    int32_t inputs[3] = {-1, -1, -1};
+    TensorView weight;
+    int64_t n_cols = 0;          ///< values in a row
+    bool output_rows = false;    ///< one row for each row that wants logits, instead of each token
+    float scalar = 0;            ///< rms_norm: eps; attend: scale
+    int n_heads = 0, n_kv_heads = 0, head_dim = 0;
+    int layer = -1;              ///< attend: whose cache
+    int rope = -1;               ///< index into ropes()
+};
+
+/// Builder and result. Shapes are checked as nodes are added: QUERN_CHECK, since models have checked their weights against the file.
+class Graph {
+  public:
+    /// Rows of the table for the batch's tokens. @param table [n_vocab, n_embd]
+    Tensor embed(const TensorView& table);
+    /// @param weight  [n] f32; a row that holds several heads of n is normed head by head
+    Tensor rms_norm(Tensor x, const TensorView& weight, float eps);
+    /// @param weight  [n_out, n_in], any DType
+    Tensor matmul(const TensorView& weight, Tensor x);
+    /// @param bias  [n] f32
+    Tensor add_bias(Tensor x, const TensorView& bias);
+    Tensor add(Tensor a, Tensor b);
+    Tensor multiply(Tensor a, Tensor b);
+    Tensor silu(Tensor x);
+    /// The same rows, seen as n_heads heads.
+    Tensor heads(Tensor x, int n_heads) const;
+    /// Declares a rotary embedding; give the result to rope().
+    int add_rope(Rope rope);
+    Tensor rope(Tensor x, int rope);
+    /// Causal attention over the cache of `layer`, to which this batch's k and v are added first.
+    Tensor attend(Tensor q, Tensor k, Tensor v, int layer, float scale);
+    /// Only the rows that want logits.
+    Tensor select_outputs(Tensor x);
+    /// Names the result of the graph: the logits.
+    void set_result(Tensor x) { result_ = x.id; }
+
+    std::span<const Node> nodes() const noexcept { return nodes_; }
+    const Node& node(int32_t id) const { return nodes_[static_cast<size_t>(id)]; }
+    std::span<const Rope> ropes() const noexcept { return ropes_; }
+    int32_t result() const noexcept { return result_; }
+
+  private:
+    Tensor append(Node node, int n_heads = 1);
+
+    std::vector<Node> nodes_;
+    std::vector<Rope> ropes_;
+    int32_t result_ = -1;
+};
+
+}  // namespace quern

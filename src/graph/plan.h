@@ -1,0 +1,97 @@
+// A graph lowered to the phases that a device runs, and where each value lives in the workspace.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "backend/operations.h"
+#include "graph/graph.h"
+
+namespace quern {
+
+/// Index of a value in Plan::values.
+using ValueId = int32_t;
+
+/// A block of the workspace, alive from the step that writes it first to the step that reads it last.
+struct Value {
+    int64_t n_cols = 0;
+    bool output_rows = false;
+    int first_step = -1, last_step = -1;
+    uint64_t offset = 0;  ///< bytes, set by plan_memory()
+};
+
+struct EmbedStep {
+    TensorView table;
+    ValueId out;
+};
+
+struct NormStep {
+    TensorView weight;
+    float eps;
+    ValueId x, out;
+};
+
+/// Where a linear output is written besides its value.
+enum class CacheSide : uint8_t { none, keys, values };
+
+struct LinearStepOutput {
+    TensorView weight;
+    TensorView bias;       ///< data is null if there is none
+    ValueId out = -1;
+    int rope = -1;         ///< index into the graph's ropes
+    CacheSide store = CacheSide::none;
+    int layer = -1;
+    ValueId add_to = -1;   ///< the residual, which becomes the result
+};
+
+struct LinearStep {
+    ValueId x;
+    TensorView norm;       ///< data is null if there is none
+    float norm_eps = 0;
+    std::vector<LinearStepOutput> outputs;
+    bool swiglu = false;
+    int head_dim = 0;
+};
+
+struct RopeStep {
+    ValueId x;
+    int n_heads, head_dim, rope;
+};
+
+struct StoreStep {
+    ValueId x;
+    CacheSide side;
+    int layer, n_kv_heads, head_dim;
+};
+
+struct AttendStep {
+    ValueId q, out;
+    int layer, n_heads, n_kv_heads, head_dim;
+    float scale;
+};
+
+struct ElementwiseStep {
+    Elementwise kind;
+    ValueId a = -1, b = -1, out = -1;
+    TensorView bias;
+};
+
+struct SelectStep {
+    ValueId x, out;
+};
+
+using Step = std::variant<EmbedStep, NormStep, LinearStep, RopeStep, StoreStep, AttendStep, ElementwiseStep, SelectStep>;
+
+struct Plan {
+    std::vector<Step> steps;
+    std::vector<Value> values;
+    ValueId result = -1;
+    uint64_t workspace_bytes = 0;  ///< set by plan_memory()
+};
+
+/// One line for each step, for people and tests.
+std::string to_string(const Plan& plan);
+
+}  // namespace quern

@@ -1,0 +1,39 @@
+// The CPU kernels of one instruction set, as a table of plain functions. Chosen once at start; no dispatch inside.
+#pragma once
+
+#include <cstdint>
+
+#include "base/cpu_features.h"
+#include "kernels/attention/attention.h"
+#include "kernels/matmul/activations.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/rope/rope.h"
+
+namespace quern {
+
+struct CpuKernels {
+    Isa isa;
+
+    /// nullptr for formats that quern cannot multiply with.
+    MatmulKernel (*matmul)(DType weights) noexcept;
+    /// nullptr for formats that quern cannot decode.
+    DecodeKernel (*decode)(DType weights) noexcept;
+    QuantizeKernel quantize[n_activation_formats];
+
+    AttentionKernel attention;
+    CombineKernel combine;
+    RopeKernel rope;
+    /// out[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]. out may be x.
+    void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* out) noexcept;
+    /// out[i] = gate[i] / (1 + exp(-gate[i])) * up[i]. out may be either.
+    void (*swiglu)(const float* gate, const float* up, float* out, int64_t n) noexcept;
+    /// out[i] += x[i].
+    void (*add)(const float* x, float* out, int64_t n) noexcept;
+    /// IEEE half, round to nearest even.
+    void (*to_f16)(const float* x, uint16_t* out, int64_t n) noexcept;
+};
+
+/// REQUIRES: this machine can run it (best_isa() or narrower).
+const CpuKernels& cpu_kernels(Isa isa);
+
+}  // namespace quern

@@ -1,0 +1,115 @@
+#include "models/layers/decoder.h"
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace quern {
+namespace {
+
+/// Reads `<architecture>.<name>` and refuses values that no model has, before anything is computed from them.
+class KeyReader {
+  public:
+    explicit KeyReader(const GgufFile& file) : file_(file), prefix_(std::string(file.metadata().require_string("general.architecture")) + ".") {}
+
+    int64_t integer(const char* name, int64_t low, int64_t high) const {
+        const auto value = optional_integer(name, low, high);
+        if (!value) throw ModelError(concat(file_.path(), ": key ", prefix_, name, " is missing"));
+        return *value;
+    }
+
+    std::optional<int64_t> optional_integer(const char* name, int64_t low, int64_t high) const {
+        const auto value = file_.metadata().integer(prefix_ + name);
+        if (value && (*value < low || *value > high))
+            throw ModelError(concat(file_.path(), ": key ", prefix_, name, " is ", *value, ", outside ", low, " to ", high));
+        return value;
+    }
+
+    float real(const char* name, double otherwise, double low, double high) const {
+        const double value = file_.metadata().real(prefix_ + name).value_or(otherwise);
+        if (!(value >= low && value <= high))
+            throw ModelError(concat(file_.path(), ": key ", prefix_, name, " is ", value, ", outside ", low, " to ", high));
+        return static_cast<float>(value);
+    }
+
+    std::string_view string(const char* name, std::string_view otherwise) const {
+        return file_.metadata().string(prefix_ + name).value_or(otherwise);
+    }
+
+    [[noreturn]] void fail(const std::string& what) const { throw ModelError(concat(file_.path(), ": ", what)); }
+
+  private:
+    const GgufFile& file_;
+    std::string prefix_;
+};
+
+RopeConfig read_rope(const KeyReader& keys, const DecoderConfig& config, RopeStyle style) {
+    RopeConfig rope{.style = style};
+    rope.n_dims = static_cast<int>(keys.optional_integer("rope.dimension_count", 2, config.head_dim).value_or(config.head_dim));
+    if (rope.n_dims % 2) keys.fail("rope.dimension_count is odd");
+    rope.base = keys.real("rope.freq_base", 10000.0, 1.0, 1e12);
+    const std::string_view type = keys.string("rope.scaling.type", "");
+    const float old_factor = keys.real("rope.scale_linear", 1.0, 1e-6, 1e6);
+    rope.factor = keys.real("rope.scaling.factor", old_factor, 0.0, 1e6);
+    if (rope.factor == 0.0f) rope.factor = 1.0f;  // some files write 0 for "none"
+    if (type == "yarn") {
+        rope.scaling = RopeScaling::yarn;
+    } else if (type == "linear" || (type.empty() && rope.factor != 1.0f)) {
+        rope.scaling = RopeScaling::linear;
+    } else if (type != "" && type != "none") {
+        keys.fail(concat("rope.scaling.type '", type, "' is not known; quern knows none, linear, yarn"));
+    }
+    rope.original_context = static_cast<int>(keys.optional_integer("rope.scaling.original_context_length", 1, 1 << 30).value_or(config.n_ctx_train));
+    rope.yarn_attn_factor = keys.real("rope.scaling.attn_factor", 1.0, 0.0, 1e3);
+    rope.yarn_ext_factor = keys.real("rope.scaling.yarn_ext_factor", 1.0, 0.0, 1e3);
+    rope.yarn_beta_fast = keys.real("rope.scaling.yarn_beta_fast", 32.0, 0.0, 1e6);
+    rope.yarn_beta_slow = keys.real("rope.scaling.yarn_beta_slow", 1.0, 0.0, 1e6);
+    return rope;
+}
+
+}  // namespace
+
+DecoderConfig read_decoder_config(const GgufFile& file, RopeStyle rope_style) {
+    const KeyReader keys(file);
+    DecoderConfig config;
+    config.n_layers = static_cast<int>(keys.integer("block_count", 1, 1024));
+    config.n_embd = keys.integer("embedding_length", 1, 1 << 20);
+    config.n_ff = keys.integer("feed_forward_length", 1, 1 << 24);
+    config.n_ctx_train = keys.integer("context_length", 1, 1 << 30);
+    config.n_heads = static_cast<int>(keys.integer("attention.head_count", 1, 4096));
+    config.n_kv_heads = static_cast<int>(keys.optional_integer("attention.head_count_kv", 1, config.n_heads).value_or(config.n_heads));
+    if (config.n_heads % config.n_kv_heads) keys.fail(concat("attention.head_count ", config.n_heads, " is no multiple of head_count_kv ", config.n_kv_heads));
+    const auto head_dim = keys.optional_integer("attention.key_length", 1, 512);
+    if (!head_dim && config.n_embd % config.n_heads)
+        keys.fail(concat("embedding_length ", config.n_embd, " is no multiple of attention.head_count ", config.n_heads));
+    config.head_dim = static_cast<int>(head_dim.value_or(config.n_embd / config.n_heads));
+    if (config.head_dim % 8 || config.head_dim > 512) keys.fail(concat("heads of ", config.head_dim, " values: quern takes multiples of 8 up to 512"));
+    if (keys.optional_integer("attention.value_length", 1, 1 << 20).value_or(config.head_dim) != config.head_dim)
+        keys.fail("attention.value_length differs from key_length, which quern cannot run yet");
+    if (keys.optional_integer("expert_count", 0, 1 << 20).value_or(0) > 0) keys.fail("this is a mixture of experts, which quern cannot run yet");
+    config.norm_eps = keys.real("attention.layer_norm_rms_epsilon", 1e-5, 0.0, 1.0);
+    config.rope = read_rope(keys, config, rope_style);
+    const GgufTensor* table = file.find_tensor("token_embd.weight");
+    if (!table || table->view.shape.rank() != 2) keys.fail("tensor token_embd.weight is missing or is no matrix");
+    config.n_vocab = table->view.shape[0];
+    return config;
+}
+
+std::vector<WeightRow<DecoderWeights>> DecoderWeights::table(const DecoderConfig& c) {
+    return {
+        {&DecoderWeights::token_embd, "token_embd.weight", "model.embed_tokens.weight", {c.n_vocab, c.n_embd}},
+        {&DecoderWeights::output_norm, "output_norm.weight", "model.norm.weight", {c.n_embd}},
+        {&DecoderWeights::output, "output.weight", "lm_head.weight", {c.n_vocab, c.n_embd}, Presence::optional},
+    };
+}
+
+std::span<const float> read_frequency_factors(const GgufFile& file, const DecoderConfig& config) {
+    const int64_t n_pairs = config.rope.n_dims / 2;
+    const TensorView factors = find_weight(file, "rope_freqs.weight", {n_pairs}, Presence::optional);
+    if (!factors.data) return {};
+    for (int64_t i = 0; i < n_pairs; ++i)
+        if (!(factors.f32()[i] > 0.0f)) throw ModelError(concat(file.path(), ": tensor rope_freqs.weight holds ", factors.f32()[i], " at ", i));
+    return {factors.f32(), static_cast<size_t>(n_pairs)};
+}
+
+}  // namespace quern

@@ -1,0 +1,41 @@
+#include "models/llama.h"
+
+#include <cmath>
+
+#include "models/layers/blocks.h"
+
+namespace quern {
+
+// Llama's own checkpoints have no biases; some of its shape (InternLM, Llama with attention_bias) do.
+std::vector<WeightRow<LlamaLayer>> LlamaLayer::table(const DecoderConfig& c) {
+    return {
+        {&LlamaLayer::attn_norm, "attn_norm.weight", "input_layernorm.weight", {c.n_embd}},
+        {&LlamaLayer::wq, "attn_q.weight", "self_attn.q_proj.weight", {c.q_width(), c.n_embd}},
+        {&LlamaLayer::wk, "attn_k.weight", "self_attn.k_proj.weight", {c.kv_width(), c.n_embd}},
+        {&LlamaLayer::wv, "attn_v.weight", "self_attn.v_proj.weight", {c.kv_width(), c.n_embd}},
+        {&LlamaLayer::wo, "attn_output.weight", "self_attn.o_proj.weight", {c.n_embd, c.q_width()}},
+        {&LlamaLayer::bq, "attn_q.bias", "self_attn.q_proj.bias", {c.q_width()}, Presence::optional},
+        {&LlamaLayer::bk, "attn_k.bias", "self_attn.k_proj.bias", {c.kv_width()}, Presence::optional},
+        {&LlamaLayer::bv, "attn_v.bias", "self_attn.v_proj.bias", {c.kv_width()}, Presence::optional},
+        {&LlamaLayer::bo, "attn_output.bias", "self_attn.o_proj.bias", {c.n_embd}, Presence::optional},
+        {&LlamaLayer::ffn_norm, "ffn_norm.weight", "post_attention_layernorm.weight", {c.n_embd}},
+        {&LlamaLayer::gate, "ffn_gate.weight", "mlp.gate_proj.weight", {c.n_ff, c.n_embd}},
+        {&LlamaLayer::up, "ffn_up.weight", "mlp.up_proj.weight", {c.n_ff, c.n_embd}},
+        {&LlamaLayer::down, "ffn_down.weight", "mlp.down_proj.weight", {c.n_embd, c.n_ff}},
+    };
+}
+
+Tensor Llama::forward(Graph& g, const LlamaLayer& w, Tensor x, int layer, int rope) const {
+    x = g.add(x, attention(g, w, g.rms_norm(x, w.attn_norm, config_.norm_eps), layer, rope));
+    return g.add(x, swiglu_feed_forward(g, w.gate, w.up, w.down, g.rms_norm(x, w.ffn_norm, config_.norm_eps)));
+}
+
+Tensor Llama::attention(Graph& g, const LlamaLayer& w, Tensor x, int layer, int rope) const {
+    const Tensor q = g.rope(g.heads(linear(g, w.wq, w.bq, x), config_.n_heads), rope);     // [n_tokens, n_heads, head_dim]
+    const Tensor k = g.rope(g.heads(linear(g, w.wk, w.bk, x), config_.n_kv_heads), rope);  // [n_tokens, n_kv_heads, head_dim]
+    const Tensor v = g.heads(linear(g, w.wv, w.bv, x), config_.n_kv_heads);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim));
+    return linear(g, w.wo, w.bo, g.attend(q, k, v, layer, scale));  // [n_tokens, n_embd]
+}
+
+}  // namespace quern

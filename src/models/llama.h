@@ -1,0 +1,24 @@
+// The Llama family: Llama 1 to 3.3, DeepSeek LLM and Coder, Mistral, Yi, SmolLM2. Pre-norm decoder, rotary positions, grouped-query
+// attention, SwiGLU. Source: Touvron et al. 2023 (Llama, Llama 2); Grattafiori et al. 2024 (Llama 3: frequency factors).
+#pragma once
+
+#include "models/layers/decoder.h"
+
+namespace quern {
+
+struct LlamaLayer {
+    TensorView attn_norm, wq, wk, wv, wo, bq, bk, bv, bo, ffn_norm, gate, up, down;
+    static std::vector<WeightRow<LlamaLayer>> table(const DecoderConfig& c);
+};
+
+class Llama final : public Decoder<LlamaLayer> {
+  public:
+    /// GGUF files of this architecture hold q and k with their rows permuted, so that the values of a rotary pair are neighbours.
+    explicit Llama(const GgufFile& file) : Decoder(file, RopeStyle::adjacent) {}
+
+  private:
+    Tensor forward(Graph& g, const LlamaLayer& w, Tensor x, int layer, int rope) const override;
+    Tensor attention(Graph& g, const LlamaLayer& w, Tensor x, int layer, int rope) const;
+};
+
+}  // namespace quern

@@ -1,0 +1,31 @@
+// A language model as the engine sees it: its sizes, its weights, and a forward pass written as a graph.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "gguf/gguf_file.h"
+#include "graph/graph.h"
+#include "graph/kv_cache.h"
+
+namespace quern {
+
+class Model {
+  public:
+    virtual ~Model() = default;
+
+    virtual KvShape kv_shape() const = 0;
+    virtual int64_t n_embd() const = 0;
+    virtual int64_t n_vocab() const = 0;
+    /// The window the model was trained for.
+    virtual int64_t n_ctx_train() const = 0;
+
+    /// The whole forward pass, from the batch's tokens to logits [n_outputs, n_vocab].
+    virtual Graph build() const = 0;
+};
+
+/// Reads hyper-parameters and finds the weights; they stay in the mapped file, which must outlive the model.
+/// @throws ModelError  for an unknown architecture (lists the known ones), a missing or mis-shaped tensor, an impossible hyper-parameter
+std::unique_ptr<const Model> load_model(const GgufFile& file);
+
+}  // namespace quern

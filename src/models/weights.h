@@ -1,0 +1,36 @@
+// A family's table of weights: each row names a tensor in GGUF and in Hugging Face checkpoints, and says which shape it must have.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "gguf/gguf_file.h"
+#include "tensor/tensor_view.h"
+
+namespace quern {
+
+enum class Presence : uint8_t { required, optional };
+
+/// `Owner` is the struct that holds the views. Vectors (norms, biases, frequency factors) must be F32 in GGUF, as every writer stores them.
+template <typename Owner>
+struct WeightRow {
+    TensorView Owner::*field;
+    std::string_view gguf;  ///< without the layer's prefix
+    std::string_view hf;
+    Shape shape;
+    Presence presence = Presence::required;
+};
+
+/// The tensor, or a view without data when it is optional and absent.
+/// @throws ModelError  when it is missing, or its shape or type is not as the table says
+TensorView find_weight(const GgufFile& file, const std::string& name, const Shape& shape, Presence presence);
+
+/// Fills `owner` from the file. @param prefix  "" or "blk.7."
+template <typename Owner>
+void load_weights(const GgufFile& file, std::span<const WeightRow<Owner>> rows, const std::string& prefix, Owner& owner) {
+    for (const WeightRow<Owner>& row : rows)
+        owner.*row.field = find_weight(file, prefix + std::string(row.gguf), row.shape, row.presence);
+}
+
+}  // namespace quern

@@ -1,0 +1,78 @@
+// Text to token ids and back, exactly as the model's own tokenizer does it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/token.h"
+#include "text/tokenizer/vocabulary.h"
+
+namespace quern {
+
+/// How to read a text.
+struct TokenizeOptions {
+    bool add_special = true;     ///< put BOS before and EOS after where the vocabulary asks for it
+    bool parse_special = false;  ///< control tokens written in the text become tokens: for template text, never for a user's
+};
+
+/// Immutable after construction: any number of threads may use it at once.
+class Tokenizer {
+  public:
+    /// @throws ModelError  when the vocabulary is unusable: names the key or token at fault
+    static std::unique_ptr<const Tokenizer> create(Vocabulary vocabulary);
+    virtual ~Tokenizer() = default;
+
+    /// Never fails: bytes that are not UTF-8 become byte tokens or the unknown token, as the original does.
+    /// Cost: linear in the text, up to a logarithm.
+    virtual std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options = {}) const = 0;
+
+    /// The bytes a token stands for: may be part of a UTF-8 sequence. Control, unused and out-of-range ids give "" unless `render_special`.
+    virtual std::string token_bytes(TokenId token, bool render_special = false) const = 0;
+
+    /// The text of the tokens, without control tokens; invalid UTF-8 is kept as it is. Undoes tokenize() where the type allows it:
+    /// SentencePiece's added leading space is taken off again.
+    virtual std::string detokenize(std::span<const TokenId> tokens, bool render_special = false) const = 0;
+
+    const Vocabulary& vocabulary() const noexcept { return vocabulary_; }
+    int32_t n_vocab() const noexcept { return static_cast<int32_t>(vocabulary_.pieces.size()); }
+
+    /// True for every id that some source in the file names as an end: eos, eot, eom, listed ids, and the well-known names
+    /// (`<|im_end|>`, `<|eot_id|>`, `<end_of_turn>` ...) where they are control tokens.
+    bool is_end_of_generation(TokenId token) const noexcept;
+    /// Ids that must never be sampled: unused and padding entries that are not an end. Sorted.
+    const std::vector<TokenId>& never_sampled() const noexcept { return never_sampled_; }
+    bool adds_bos() const noexcept { return adds_bos_; }
+    bool adds_eos() const noexcept { return adds_eos_; }
+    /// The id whose piece is exactly this, or nothing.
+    std::optional<TokenId> find_piece(std::string_view piece) const;
+
+  protected:
+    explicit Tokenizer(Vocabulary vocabulary);
+
+    Vocabulary vocabulary_;
+    bool adds_bos_ = false, adds_eos_ = false;
+    std::vector<bool> end_of_generation_;  // by id
+    std::vector<TokenId> never_sampled_;
+};
+
+/// Turns a stream of tokens into text that is valid UTF-8 at every cut: bytes of an unfinished character wait for the rest.
+class StreamingDetokenizer {
+  public:
+    /// `tokenizer` must outlive this. `at_start`: the stream begins a text, so SentencePiece's leading space is dropped.
+    explicit StreamingDetokenizer(const Tokenizer& tokenizer, bool at_start = false) : tokenizer_(tokenizer), at_start_(at_start) {}
+
+    /// The text that is certain after this token, possibly "". Bytes that can never become valid turn into U+FFFD.
+    std::string push(TokenId token);
+    /// What is left at the end: an unfinished sequence becomes one U+FFFD.
+    std::string finish();
+
+  private:
+    const Tokenizer& tokenizer_;
+    std::string pending_;
+    bool at_start_;
+};
+
+}  // namespace quern

@@ -1,0 +1,3 @@
+// The main() that every unit test binary shares.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>

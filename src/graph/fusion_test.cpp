@@ -1,0 +1,131 @@
+// The fused plan against one step per node, on a small decoder with every fusible pattern, in several batches.
+#include "graph/fusion.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <random>
+
+#include "graph/executor.h"
+
+using namespace quern;
+
+namespace {
+
+/// Random f32 weights that live as long as this.
+class Weights {
+  public:
+    TensorView make(Shape shape, float scale = 0.2f) {
+        std::vector<float>& data = storage_.emplace_back(static_cast<size_t>(shape.n_values()));
+        std::normal_distribution<float> normal(0.0f, scale);
+        for (float& each : data) each = normal(random_);
+        return {DType::f32, shape, reinterpret_cast<const std::byte*>(data.data())};
+    }
+
+  private:
+    std::mt19937 random_{5};
+    std::deque<std::vector<float>> storage_;
+};
+
+constexpr int n_vocab = 33, n_embd = 48, n_heads = 4, n_kv_heads = 2, head_dim = 16, n_ff = 80, n_layers = 2;
+
+Graph small_decoder(Weights& weights, bool biases, bool head_norm) {
+    Graph g;
+    const int rope = g.add_rope({rope_frequencies({.n_dims = head_dim, .base = 100.0f}, {}), RopeStyle::halves});
+    Tensor x = g.embed(weights.make({n_vocab, n_embd}, 1.0f));
+    const auto project = [&](Tensor from, int width) {
+        Tensor y = g.matmul(weights.make({width, n_embd}), from);
+        return biases ? g.add_bias(y, weights.make({width})) : y;
+    };
+    for (int layer = 0; layer < n_layers; ++layer) {
+        const Tensor h = g.rms_norm(x, weights.make({n_embd}, 1.0f), 1e-5f);
+        Tensor q = g.heads(project(h, n_heads * head_dim), n_heads), k = g.heads(project(h, n_kv_heads * head_dim), n_kv_heads);
+        const Tensor v = g.heads(project(h, n_kv_heads * head_dim), n_kv_heads);
+        if (head_norm) q = g.rms_norm(q, weights.make({head_dim}, 1.0f), 1e-5f);
+        if (head_norm) k = g.rms_norm(k, weights.make({head_dim}, 1.0f), 1e-5f);
+        const Tensor a = g.attend(g.rope(q, rope), g.rope(k, rope), v, layer, 0.25f);
+        x = g.add(x, g.matmul(weights.make({n_embd, n_heads * head_dim}), a));
+        const Tensor f = g.rms_norm(x, weights.make({n_embd}, 1.0f), 1e-5f);
+        const Tensor product = g.multiply(g.silu(g.matmul(weights.make({n_ff, n_embd}), f)), g.matmul(weights.make({n_ff, n_embd}), f));
+        x = g.add(x, g.matmul(weights.make({n_embd, n_ff}), product));
+    }
+    g.set_result(g.matmul(weights.make({n_vocab, n_embd}), g.rms_norm(g.select_outputs(x), weights.make({n_embd}, 1.0f), 1e-5f)));
+    return g;
+}
+
+std::vector<float> run(const Graph& graph, Fusion fusion, Isa isa, int n_threads) {
+    const auto device = make_cpu_device(n_threads, isa);
+    Executor executor(graph, *device, {.n_tokens = 80, .n_outputs = 4}, fusion);
+    KvCache cache(*device, {n_layers, n_kv_heads, head_dim}, 6);
+    const std::vector<int32_t> pages_a{3, 1}, pages_b{0, 5};
+    std::vector<int32_t> tokens;
+    for (int i = 0; i < 75; ++i) tokens.push_back(i * 7 % n_vocab);
+    std::vector<float> all;
+    const auto step = [&](std::vector<SequenceSpan> sequences, std::vector<int32_t> outputs) {
+        const auto n_tokens = static_cast<size_t>(sequences.back().first_token + sequences.back().n_tokens);
+        const auto logits = executor.run({.tokens = {tokens.data(), n_tokens}, .sequences = sequences, .outputs = outputs}, cache);
+        all.insert(all.end(), logits.begin(), logits.end());
+    };
+    step({{.n_tokens = 70, .page_table = pages_a.data()}, {.first_token = 70, .n_tokens = 5, .page_table = pages_b.data()}}, {3, 69, 74});
+    step({{.n_tokens = 3, .first_position = 5, .page_table = pages_b.data()}}, {});
+    step({{.n_tokens = 1, .first_position = 70, .page_table = pages_a.data()}, {.first_token = 1, .n_tokens = 1, .first_position = 8, .page_table = pages_b.data()}},
+         {0, 1});
+    return all;
+}
+
+void check_close(const std::vector<float>& a, const std::vector<float>& b, double limit) {
+    REQUIRE(a.size() == b.size());
+    double worst = 0;
+    for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(static_cast<double>(a[i]) - b[i]));
+    CHECK(worst < limit);
+}
+
+int count(const Plan& plan, size_t kind) {
+    return static_cast<int>(std::count_if(plan.steps.begin(), plan.steps.end(), [&](const Step& step) { return step.index() == kind; }));
+}
+
+}  // namespace
+
+TEST_CASE("a decoder layer becomes five phases") {
+    Weights weights;
+    const Plan plan = lower(small_decoder(weights, true, false));
+    // Each layer: qkv, attend, output, gate+up, down; around them embed, select and the output matrix.
+    CHECK(plan.steps.size() == n_layers * 5 + 3);
+    CHECK(count(plan, Step(LinearStep{}).index()) == n_layers * 4 + 1);
+    CHECK(lower(small_decoder(weights, true, false), Fusion::off).steps.size() > 2 * plan.steps.size());
+}
+
+TEST_CASE("the fused plan computes what one step per node computes") {
+    for (const bool biases : {false, true})
+        for (const bool head_norm : {false, true}) {
+            CAPTURE(biases);
+            CAPTURE(head_norm);
+            Weights weights;
+            const Graph graph = small_decoder(weights, biases, head_norm);
+            const std::vector<float> plain = run(graph, Fusion::off, Isa::scalar, 1);
+            CHECK(plain.size() == 5 * n_vocab);
+            check_close(plain, run(graph, Fusion::on, Isa::scalar, 1), 1e-4);
+            check_close(plain, run(graph, Fusion::on, best_isa(), 3), 1e-3);
+            check_close(plain, run(graph, Fusion::off, best_isa(), 2), 1e-3);
+        }
+}
+
+TEST_CASE("a value that is still read is not overwritten by a residual add") {
+    Weights weights;
+    Graph g;
+    const Tensor x = g.embed(weights.make({n_vocab, n_embd}, 1.0f));
+    const Tensor y = g.add(x, g.matmul(weights.make({n_embd, n_embd}), x));
+    g.set_result(g.select_outputs(g.add(y, x)));  // reads x after the add
+    const auto evaluate = [&](Fusion fusion) {
+        const auto device = make_cpu_device(1, Isa::scalar);
+        Executor executor(g, *device, {.n_tokens = 4, .n_outputs = 4}, fusion);
+        KvCache cache(*device, {1, 1, 8}, 1);
+        const std::vector<int32_t> tokens{1, 2}, outputs{0, 1}, pages{0};
+        const SequenceSpan sequence{.n_tokens = 2, .page_table = pages.data()};
+        const auto logits = executor.run({.tokens = tokens, .sequences = {&sequence, 1}, .outputs = outputs}, cache);
+        return std::vector<float>(logits.begin(), logits.end());
+    };
+    check_close(evaluate(Fusion::on), evaluate(Fusion::off), 1e-5);
+}

@@ -1,0 +1,99 @@
+"""Logits against the original implementations: tiny random models in float32, and SmolLM2's own weights."""
+
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+import tiny_models  # noqa: E402
+
+QUERN = os.environ.get("QUERN", "build/quern")
+TEXT = "The quick brown fox jumps over the lazy dog. Zażółć gęślą jaźń, 0123456789! "
+
+
+def quern_logits(model, text, tmp_path, n_vocab, *flags, env=None):
+    """Logits of every position of the text, BOS first."""
+    prompt, out = tmp_path / "prompt.txt", tmp_path / "logits.bin"
+    prompt.write_text(text, encoding="utf-8")
+    command = [QUERN, "run", "-m", str(model), "-f", str(prompt), "-n", "0", "--logits-out", str(out), "--logits-all", "-t", "2", *flags]
+    subprocess.run(command, check=True, capture_output=True, timeout=300, env={**os.environ, **(env or {})})
+    return np.fromfile(out, dtype="<f4").reshape(-1, n_vocab)
+
+
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512"])
+@pytest.mark.parametrize("name", list(tiny_models.MODELS))
+def test_a_tiny_model_has_the_logits_of_transformers(name, isa, tmp_path):
+    if isa != "scalar" and isa not in open("/proc/cpuinfo").read().replace("avx512f", "avx512"):
+        pytest.skip(f"this CPU has no {isa}")
+    model = tiny_models.make(name)
+    path = tmp_path / "tiny.gguf"
+    tiny_models.write(model, path)
+    ids = [1] + [byte + 3 for byte in (TEXT * 2).encode()]
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits[0].numpy()
+    actual = quern_logits(path, TEXT * 2, tmp_path, model.config.vocab_size, env={"QUERN_CPU": isa})
+    assert actual.shape == expected.shape
+    # KV is kept in f16, which is the largest difference; the logits' range makes the bound comparable between models.
+    scale = np.abs(expected).max()
+    assert np.abs(actual - expected).max() < 1e-3 * scale, name
+
+
+def dequantized(path):
+    """The file's model in transformers, every weight dequantized to float32 by the gguf package."""
+    import gguf
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    reader = gguf.GGUFReader(path)
+    value = lambda key: reader.get_field(key).contents()
+    heads, kv_heads = value("llama.attention.head_count"), value("llama.attention.head_count_kv")
+    tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type).astype(np.float32) for t in reader.tensors}
+    config = LlamaConfig(
+        vocab_size=tensors["token_embd.weight"].shape[0], hidden_size=value("llama.embedding_length"), intermediate_size=value("llama.feed_forward_length"),
+        num_hidden_layers=value("llama.block_count"), num_attention_heads=heads, num_key_value_heads=kv_heads,
+        max_position_embeddings=value("llama.context_length"), rms_norm_eps=value("llama.attention.layer_norm_rms_epsilon"),
+        rope_parameters=dict(rope_type="default", rope_theta=value("llama.rope.freq_base")), tie_word_embeddings="output.weight" not in tensors)
+    model = LlamaForCausalLM(config).eval()
+    unpermute = lambda w, n: w.reshape(n, w.shape[0] // n // 2, 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+    state = {}
+    for name in model.state_dict():
+        source = tiny_models.gguf_name(name)
+        data = tensors.get(source, tensors["token_embd.weight"]).reshape(model.state_dict()[name].shape)
+        data = unpermute(data, heads) if ".q_proj." in name else unpermute(data, kv_heads) if ".k_proj." in name else data
+        state[name] = torch.from_numpy(np.ascontiguousarray(data))
+    model.load_state_dict(state)
+    return model
+
+
+def log_softmax(logits):
+    logits = logits.astype(np.float64)
+    logits -= logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+
+
+@pytest.mark.parametrize("isa", ["avx512", "avx2"])
+def test_smollm2_has_the_distribution_of_its_dequantized_weights(smollm2, isa, tmp_path):
+    if isa not in open("/proc/cpuinfo").read().replace("avx512f", "avx512"):
+        pytest.skip(f"this CPU has no {isa}")
+    from pathlib import Path
+
+    text = (Path(__file__).parent.parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    ids = tokens_of(smollm2, text)[:512]
+    model = dequantized(smollm2)
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits[0].numpy()
+    actual = quern_logits(smollm2, text, tmp_path, expected.shape[1], "-c", "8192", env={"QUERN_CPU": isa})[:512]
+    p, q = log_softmax(expected), log_softmax(actual)
+    divergence = (np.exp(p) * (p - q)).sum(axis=1)
+    print(f"KL divergence over {len(ids)} tokens with {isa}: mean {divergence.mean():.2e}, max {divergence.max():.2e}")
+    assert len(ids) == 512
+    assert divergence.mean() < 1e-3
+
+
+def tokens_of(model, text):
+    import json
+
+    out = subprocess.run([QUERN, "tokenize", "-m", str(model), "--ids", "--no-escape", "--stdin"], input=text.encode(), check=True, capture_output=True)
+    return json.loads(out.stdout)

@@ -1,4 +1,5 @@
-// Counts what operator new hands out, for the tests of memory use. Alone in its file, so that the compiler cannot inline one half of a pair.
+// Counts what operator new hands out, for the tests of memory use. Alone in its file, so that the compiler cannot inline one half of a
+// pair.
 #include <cstdlib>
 #include <new>
 

@@ -49,12 +49,14 @@ void check_part(const GgufHeader& part, const std::string& path, int64_t number,
     if (split.count != first.count)
         fail(path, concat("says that the model has ", split.count, " parts, but the first part says ", first.count));
     if (split.number != number)
-        fail(path, concat("is part ", split.number + 1, " by its contents, but part ", number + 1, " by its name: are the files mixed up?"));
+        fail(path,
+             concat("is part ", split.number + 1, " by its contents, but part ", number + 1, " by its name: are the files mixed up?"));
     if (split.n_tensors && first.n_tensors && *split.n_tensors != *first.n_tensors)
         fail(path, concat("says that the model has ", *split.n_tensors, " tensors, but the first part says ", *first.n_tensors));
     for (const std::string_view key : {"general.architecture", "general.name"}) {
         const auto a = part.metadata.string(key), b = whole.metadata().string(key);
-        if (a && b && *a != *b) fail(path, concat(key, " is ", quoted(*a), ", but ", quoted(*b), " in the first part: are the files mixed up?"));
+        if (a && b && *a != *b)
+            fail(path, concat(key, " is ", quoted(*a), ", but ", quoted(*b), " in the first part: are the files mixed up?"));
     }
 }
 
@@ -78,7 +80,8 @@ void GgufFile::add_part(GgufHeader header) {
         tensor.part = static_cast<uint32_t>(parts_.size() - 1);
         const auto [other, is_new] = index_.emplace(tensor.name, tensors_.size());
         if (!is_new)
-            fail(path, concat("tensor ", quoted(tensor.name), " is also in part ", tensors_[other->second].part + 1, ": are the files mixed up?"));
+            fail(path, concat("tensor ", quoted(tensor.name), " is also in part ", tensors_[other->second].part + 1,
+                              ": are the files mixed up?"));
         tensors_.push_back(tensor);
     }
 }

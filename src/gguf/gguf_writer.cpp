@@ -61,7 +61,8 @@ std::string encode(const MetadataValue& value) {
 
 void check_name(std::string_view kind, std::string_view name) {
     if (name.empty()) throw ModelError(concat("a ", kind, " has an empty name"));
-    if (name.size() > max_name_bytes) throw ModelError(concat(kind, " ", quoted(name), " has a name of more than ", max_name_bytes, " bytes"));
+    if (name.size() > max_name_bytes)
+        throw ModelError(concat(kind, " ", quoted(name), " has a name of more than ", max_name_bytes, " bytes"));
     if (!is_utf8(name)) throw ModelError(concat(kind, " ", quoted(name), " has a name that is not UTF-8"));
 }
 

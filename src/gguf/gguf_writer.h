@@ -40,7 +40,8 @@ class GgufWriter {
     void remove(std::string_view key);
 
     /// Describes the next tensor.
-    /// @throws ModelError  when the reader would refuse it: the name is taken, empty, too long or no UTF-8, or the shape does not suit the type
+    /// @throws ModelError  when the reader would refuse it: the name is taken, empty, too long or no UTF-8, or the shape does not suit the
+    /// type
     void add_tensor(std::string_view name, DType dtype, const Shape& shape);
     std::span<const Tensor> tensors() const noexcept { return tensors_; }
 
@@ -73,8 +74,8 @@ class GgufWriter {
     std::map<std::string, size_t, std::less<>> tensor_index_;
     uint64_t data_bytes_ = 0;  ///< of all tensors, without padding
     std::unique_ptr<OutputFile> file_;
-    size_t current_ = 0;        ///< the tensor being written
-    uint64_t written_ = 0;      ///< bytes of it
+    size_t current_ = 0;    ///< the tensor being written
+    uint64_t written_ = 0;  ///< bytes of it
 };
 
 }  // namespace quern

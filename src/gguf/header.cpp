@@ -16,15 +16,17 @@ namespace quern {
 namespace {
 
 // The fewest bytes that a thing can take in a file; counts are checked against these before anything is allocated.
-constexpr uint64_t min_key_bytes = 8 + 1 + 4 + 1;               // name of one letter, type, a one-byte value
-constexpr uint64_t min_tensor_bytes = 8 + 1 + 4 + 8 + 4 + 8;    // name of one letter, n_dims, one dim, type, offset
+constexpr uint64_t min_key_bytes = 8 + 1 + 4 + 1;             // name of one letter, type, a one-byte value
+constexpr uint64_t min_tensor_bytes = 8 + 1 + 4 + 8 + 4 + 8;  // name of one letter, n_dims, one dim, type, offset
 constexpr uint64_t min_string_bytes = 8;
-constexpr uint64_t min_array_bytes = 4 + 8;                     // element type, count
-constexpr int max_array_depth = 8;                              // bounds the recursion; files in the wild do not nest at all
+constexpr uint64_t min_array_bytes = 4 + 8;  // element type, count
+constexpr int max_array_depth = 8;           // bounds the recursion; files in the wild do not nest at all
 
 class HeaderParser {
   public:
-    HeaderParser(std::span<const std::byte> file, std::string_view path) : file_(file), cursor_(file, path) { header_.metadata = Metadata(path); }
+    HeaderParser(std::span<const std::byte> file, std::string_view path) : file_(file), cursor_(file, path) {
+        header_.metadata = Metadata(path);
+    }
     GgufHeader parse();
 
   private:
@@ -77,7 +79,8 @@ void HeaderParser::read_magic_and_version() {
     const uint32_t version = cursor_.read<uint32_t>("the version");
     if (version == 1) cursor_.fail("GGUF version 1 is not supported: convert the model again (versions 2 and 3 are)", 4);
     // Only the bytes of a small number swapped look like this.
-    if (version != 0 && (version & 0xffff) == 0) cursor_.fail("a big-endian GGUF file, which is not supported: convert it to little-endian", 4);
+    if (version != 0 && (version & 0xffff) == 0)
+        cursor_.fail("a big-endian GGUF file, which is not supported: convert it to little-endian", 4);
     if (version != 2 && version != 3) cursor_.fail(concat("GGUF version ", version, " is not known (2 and 3 are)"), 4);
     header_.version = version;
 }

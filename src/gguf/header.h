@@ -12,9 +12,9 @@
 
 namespace quern {
 
-constexpr uint32_t default_alignment = 32;       ///< when general.alignment is absent
-constexpr uint32_t min_alignment = 8;            ///< below, the 64-bit types would lie unaligned in memory
-constexpr uint64_t max_name_bytes = 65535;       ///< of keys, by the specification; of tensors too
+constexpr uint32_t default_alignment = 32;  ///< when general.alignment is absent
+constexpr uint32_t min_alignment = 8;       ///< below, the 64-bit types would lie unaligned in memory
+constexpr uint64_t max_name_bytes = 65535;  ///< of keys, by the specification; of tensors too
 
 struct GgufHeader {
     uint32_t version = 3;

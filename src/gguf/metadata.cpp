@@ -17,18 +17,30 @@ namespace {
 template <typename Use>
 auto with_number_type(MetadataType type, Use use) {
     switch (type) {
-        case MetadataType::u8: return use(uint8_t{});
-        case MetadataType::i8: return use(int8_t{});
-        case MetadataType::u16: return use(uint16_t{});
-        case MetadataType::i16: return use(int16_t{});
-        case MetadataType::u32: return use(uint32_t{});
-        case MetadataType::i32: return use(int32_t{});
-        case MetadataType::f32: return use(float{});
-        case MetadataType::boolean: return use(bool{});
-        case MetadataType::u64: return use(uint64_t{});
-        case MetadataType::i64: return use(int64_t{});
-        case MetadataType::f64: return use(double{});
-        default: throw InternalError(concat(to_string(type), " is no type of number"));
+        case MetadataType::u8:
+            return use(uint8_t{});
+        case MetadataType::i8:
+            return use(int8_t{});
+        case MetadataType::u16:
+            return use(uint16_t{});
+        case MetadataType::i16:
+            return use(int16_t{});
+        case MetadataType::u32:
+            return use(uint32_t{});
+        case MetadataType::i32:
+            return use(int32_t{});
+        case MetadataType::f32:
+            return use(float{});
+        case MetadataType::boolean:
+            return use(bool{});
+        case MetadataType::u64:
+            return use(uint64_t{});
+        case MetadataType::i64:
+            return use(int64_t{});
+        case MetadataType::f64:
+            return use(double{});
+        default:
+            throw InternalError(concat(to_string(type), " is no type of number"));
     }
 }
 
@@ -75,7 +87,8 @@ MetadataValue element_at(const MetadataArray& array, uint64_t index) {
     QUERN_CHECK(index < array.count);
     if (array.element_type == MetadataType::string) return array.strings[index];
     if (array.element_type == MetadataType::array) return array.arrays[index];
-    return with_number_type(array.element_type, [&](auto zero) -> MetadataValue { return number_at<decltype(zero)>(array.numbers, index); });
+    return with_number_type(array.element_type,
+                            [&](auto zero) -> MetadataValue { return number_at<decltype(zero)>(array.numbers, index); });
 }
 
 void Metadata::fail(std::string_view key, std::string_view what) const {

@@ -29,9 +29,9 @@ using MetadataValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t,
 struct MetadataArray {
     MetadataType element_type = MetadataType::u32;
     uint64_t count = 0;
-    const std::byte* numbers = nullptr;         ///< element_type is a number or bool
-    std::vector<std::string_view> strings;      ///< element_type is string
-    std::vector<MetadataArray> arrays;          ///< element_type is array
+    const std::byte* numbers = nullptr;     ///< element_type is a number or bool
+    std::vector<std::string_view> strings;  ///< element_type is string
+    std::vector<MetadataArray> arrays;      ///< element_type is array
 };
 
 MetadataType type_of(const MetadataValue& value);

@@ -89,10 +89,10 @@ SampleFile full_sample() {
     f.text("b.nest 1 0", "deep");
     f.key("b.empty", 9);
     f.array_start("b.empty", 8, 0, 8);
-    f.tensor("t.f32", {8, 4}, 0, 0);             // 128 bytes
-    f.tensor("t.q4_0", {64, 2, 1}, 2, 128);      // 72 bytes
-    f.tensor("t.f16", {16}, 1, 224);             // 32 bytes
-    f.tensor("t.i8", {3, 2, 1, 2}, 24, 256);     // 12 bytes
+    f.tensor("t.f32", {8, 4}, 0, 0);          // 128 bytes
+    f.tensor("t.q4_0", {64, 2, 1}, 2, 128);   // 72 bytes
+    f.tensor("t.f16", {16}, 1, 224);          // 32 bytes
+    f.tensor("t.i8", {3, 2, 1, 2}, 24, 256);  // 12 bytes
     f.pad(32);
     f.fields.push_back({"data", FieldKind::data, f.bytes.size(), 268});
     for (int i = 0; i < 268; ++i) f.bytes += i >= 200 && i < 224 ? '\0' : static_cast<char>(i);

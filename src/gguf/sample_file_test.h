@@ -69,8 +69,8 @@ class TemporaryFolder {
     std::filesystem::path path_;
 };
 
-/// What opening these bytes does: "" when they are a valid file, otherwise the message of the ModelError. They are copied to memory of their
-/// exact size, so that the address sanitizer sees a read beyond the end. Checks the form of the message and the memory taken.
+/// What opening these bytes does: "" when they are a valid file, otherwise the message of the ModelError. They are copied to memory of
+/// their exact size, so that the address sanitizer sees a read beyond the end. Checks the form of the message and the memory taken.
 std::string error_of(std::string_view bytes);
 
 /// Bytes allocated through operator new by this thread so far.

@@ -59,7 +59,8 @@ TEST_CASE("a missing part is named") {
     const TemporaryFolder folder;
     error_with(folder, 3, [](int, SampleFile&) {});
     std::filesystem::remove(folder.file(part_name(3, 3)));
-    CHECK_THROWS_WITH_AS(GgufFile::open(folder.file(part_name(1, 3))), (folder.file(part_name(3, 3)) + ": no such file").c_str(), ModelError);
+    CHECK_THROWS_WITH_AS(GgufFile::open(folder.file(part_name(1, 3))), (folder.file(part_name(3, 3)) + ": no such file").c_str(),
+                         ModelError);
 }
 
 TEST_CASE("opening a later part says to open the first, by its name") {

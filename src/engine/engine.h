@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/cpu_features.h"
+#include "base/error.h"
 #include "engine/request.h"
 #include "text/chat/chat_template.h"
 #include "text/tokenizer/tokenizer.h"

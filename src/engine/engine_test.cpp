@@ -1,0 +1,245 @@
+#include "engine/engine.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cmath>
+#include <random>
+#include <thread>
+
+#include "models/tiny_model_test.h"
+
+using namespace quern;
+
+namespace {
+
+EngineOptions options_for(const TemporaryModel& model) {
+    return {.model_path = model.path(), .n_threads = 2, .n_batch = 32, .n_sequences = 4, .kv_bytes = uint64_t{1} << 24};
+}
+
+std::vector<TokenId> prompt_of(const std::string& text) {
+    std::vector<TokenId> tokens{{1}};
+    for (const char c : text) tokens.push_back({static_cast<uint8_t>(c) + 3});
+    return tokens;
+}
+
+Request greedy(const std::string& text, int64_t max_tokens) {
+    Request request{.prompt = prompt_of(text), .max_tokens = max_tokens, .ignore_end = true};
+    request.sampling.temperature = 0;
+    return request;
+}
+
+struct Result {
+    std::string text;
+    std::vector<int32_t> tokens;
+    FinishReason reason;
+};
+
+Result collect(Generation& generation) {
+    Result result{};
+    for (;;) {
+        const OutputDelta delta = generation.next();
+        result.text += delta.text;
+        for (const TokenOutput& token : delta.tokens) result.tokens.push_back(token.token.value);
+        if (!delta.finish) continue;
+        result.reason = *delta.finish;
+        return result;
+    }
+}
+
+Result generate(Engine& engine, Request request) { return collect(*engine.submit(std::move(request))); }
+
+void wait_until_idle(const Engine& engine) {
+    for (int i = 0; i < 2000 && engine.stats().n_running + engine.stats().n_waiting > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    CHECK(engine.stats().n_running == 0);
+    CHECK(engine.stats().n_free_pages == engine.stats().n_pages);
+}
+
+}  // namespace
+
+TEST_CASE("a greedy answer has the tokens that the logits ask for") {
+    const TemporaryModel model({});
+    const auto engine = Engine::load(options_for(model));
+    const Result result = generate(*engine, greedy("hello", 12));
+    CHECK(result.reason == FinishReason::length);
+    REQUIRE(result.tokens.size() == 12);
+    std::vector<TokenId> text = prompt_of("hello");
+    for (const int32_t token : result.tokens) {
+        int32_t best = -1;
+        engine->evaluate(text, false, [&](int64_t position, std::span<const float> logits) {
+            CHECK(position == static_cast<int64_t>(text.size()) - 1);
+            best = static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+        });
+        CHECK(best == token);
+        text.push_back({token});
+    }
+}
+
+TEST_CASE("logits at every position equal the logits of each beginning") {
+    const TemporaryModel model({});
+    const auto engine = Engine::load(options_for(model));
+    const std::vector<TokenId> text = prompt_of("a text that is longer than one batch of tokens, and than one page of the cache too");
+    std::vector<std::vector<float>> rows;
+    engine->evaluate(text, true, [&](int64_t position, std::span<const float> logits) {
+        CHECK(position == static_cast<int64_t>(rows.size()));
+        rows.emplace_back(logits.begin(), logits.end());
+    });
+    REQUIRE(rows.size() == text.size());
+    for (const size_t n : {size_t{1}, size_t{33}, size_t{65}, text.size()})
+        engine->evaluate({text.data(), n}, false, [&](int64_t, std::span<const float> logits) {
+            for (size_t i = 0; i < logits.size(); ++i) CHECK(std::abs(logits[i] - rows[n - 1][i]) < 2e-3);
+        });
+}
+
+TEST_CASE("requests that run together give the answers they give alone") {
+    const TemporaryModel model({});
+    const auto engine = Engine::load(options_for(model));
+    std::vector<Request> requests;
+    for (int i = 0; i < 10; ++i) {
+        Request request = greedy("prompt " + std::string(static_cast<size_t>(i * 9), static_cast<char>('a' + i)), 20 + i);
+        if (i % 2) request.sampling.temperature = 1.0f, request.sampling.seed = static_cast<uint64_t>(i);
+        requests.push_back(request);
+    }
+    std::vector<Result> alone;
+    for (const Request& request : requests) alone.push_back(generate(*engine, request));
+    const int64_t steps_before = engine->stats().n_steps;
+    std::vector<std::shared_ptr<Generation>> running;
+    for (const Request& request : requests) running.push_back(engine->submit(request));
+    int64_t n_tokens = 0;
+    for (size_t i = 0; i < running.size(); ++i) {
+        const Result together = collect(*running[i]);
+        CHECK(together.tokens == alone[i].tokens);
+        n_tokens += static_cast<int64_t>(together.tokens.size());
+    }
+    wait_until_idle(*engine);
+    CHECK(engine->stats().n_steps - steps_before < n_tokens / 2);  // batches were shared
+}
+
+TEST_CASE("sequences that had to give up their pages give the same answers") {
+    const TemporaryModel model({});
+    EngineOptions options = options_for(model);
+    const auto roomy = Engine::load(options);
+    options.n_ctx = 256;
+    options.kv_bytes = 6 * 2 * 2 * 2 * 8 * 64 * 2;  // six pages for four sequences that grow to four pages each
+    const auto tight = Engine::load(options);
+    CHECK(tight->stats().n_pages == 6);
+    std::vector<std::shared_ptr<Generation>> running;
+    for (int i = 0; i < 6; ++i) running.push_back(tight->submit(greedy(std::string(30, static_cast<char>('a' + i)), 200)));
+    for (int i = 0; i < 6; ++i) CHECK(collect(*running[static_cast<size_t>(i)]).tokens == generate(*roomy, greedy(std::string(30, static_cast<char>('a' + i)), 200)).tokens);
+    wait_until_idle(*tight);
+}
+
+TEST_CASE("a stop string ends the answer before it") {
+    const TemporaryModel model({});
+    const auto engine = Engine::load(options_for(model));
+    const Result whole = generate(*engine, greedy("hello", 60));
+    REQUIRE(whole.text.size() > 8);
+    size_t at = 4;
+    while (static_cast<uint8_t>(whole.text[at]) >= 0x80 || static_cast<uint8_t>(whole.text[at + 1]) >= 0x80) ++at;
+    Request request = greedy("hello", 60);
+    request.stop = {"no such text", whole.text.substr(at, 2)};
+    const Result stopped = generate(*engine, request);
+    CHECK(stopped.reason == FinishReason::stop);
+    CHECK(stopped.text == whole.text.substr(0, whole.text.find(request.stop[1])));
+    wait_until_idle(*engine);
+}
+
+TEST_CASE("cancelling, or losing interest, frees the pages") {
+    const TemporaryModel model({});
+    const auto engine = Engine::load(options_for(model));
+    {
+        const auto cancelled = engine->submit(greedy("x", 200));
+        cancelled->cancel();
+        CHECK(collect(*cancelled).reason == FinishReason::cancelled);
+        const auto dropped = engine->submit(greedy("y", 200));
+    }
+    wait_until_idle(*engine);
+    CHECK(generate(*engine, greedy("z", 3)).tokens.size() == 3);
+}
+
+TEST_CASE("the window bounds an answer, and a prompt that does not fit is refused with the numbers") {
+    const TemporaryModel model({});
+    EngineOptions options = options_for(model);
+    options.n_ctx = 40;
+    const auto engine = Engine::load(options);
+    CHECK(engine->info().n_ctx == 40);
+    const Result result = generate(*engine, greedy("0123456789", 1000));
+    CHECK(result.reason == FinishReason::length);
+    CHECK(result.tokens.size() == 40 - 11);
+    try {
+        engine->submit(greedy(std::string(50, 'x'), 1));
+        FAIL("accepted");
+    } catch (const ContextOverflow& error) {
+        CHECK(std::string(error.what()).find("40") != std::string::npos);
+        CHECK(std::string(error.what()).find("51") != std::string::npos);
+    }
+}
+
+TEST_CASE("bad requests are refused by field and do no harm") {
+    const TemporaryModel model({});
+    const auto engine = Engine::load(options_for(model));
+    const auto field_of = [&](Request request) -> std::string {
+        try {
+            engine->submit(std::move(request));
+        } catch (const InvalidInput& error) {
+            return error.field();
+        }
+        return "accepted";
+    };
+    Request request = greedy("x", 1);
+    request.prompt.clear();
+    CHECK(field_of(request) == "prompt");
+    request.prompt = {{1}, {100000}};
+    CHECK(field_of(request) == "prompt");
+    request.prompt = {{-1}};
+    CHECK(field_of(request) == "prompt");
+    request = greedy("x", -5);
+    CHECK(field_of(request) == "max_tokens");
+    request = greedy("x", 1);
+    request.stop = {""};
+    CHECK(field_of(request) == "stop");
+    request = greedy("x", 1);
+    request.sampling.temperature = std::nanf("");
+    CHECK(field_of(request) == "temperature");
+    CHECK(generate(*engine, greedy("x", 0)).tokens.empty());
+    CHECK(generate(*engine, greedy("x", 1)).tokens.size() == 1);
+}
+
+TEST_CASE("a full queue says so instead of growing") {
+    const TemporaryModel model({});
+    EngineOptions options = options_for(model);
+    options.n_sequences = 1;
+    options.n_queue = 2;
+    const auto engine = Engine::load(options);
+    std::vector<std::shared_ptr<Generation>> running;
+    bool refused = false;
+    for (int i = 0; i < 50 && !refused; ++i) {
+        try {
+            running.push_back(engine->submit(greedy("x", 200)));
+        } catch (const EngineBusy&) {
+            refused = true;
+        }
+    }
+    CHECK(refused);
+}
+
+TEST_CASE("a file without a vocabulary still runs by token id") {
+    const TemporaryModel model({.vocabulary = false});
+    const auto engine = Engine::load(options_for(model));
+    CHECK(generate(*engine, greedy("x", 3)).tokens.size() == 3);
+}
+
+TEST_CASE("options that cannot be are refused") {
+    const TemporaryModel model({});
+    const auto refuse = [&](auto change) {
+        EngineOptions options = options_for(model);
+        change(options);
+        CHECK_THROWS_AS(Engine::load(options), InvalidInput);
+    };
+    refuse([](EngineOptions& o) { o.n_ctx = -1; });
+    refuse([](EngineOptions& o) { o.n_batch = 0; });
+    refuse([](EngineOptions& o) { o.n_sequences = 0; });
+    refuse([](EngineOptions& o) { o.n_threads = -2; });
+    refuse([](EngineOptions& o) { o.chat_format = "no such format"; });
+    refuse([](EngineOptions& o) { o.n_ctx = 1 << 20; });  // needs more than kv_bytes
+}

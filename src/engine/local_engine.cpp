@@ -32,7 +32,7 @@ std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
 
 LocalEngine::LocalEngine(const EngineOptions& options)
     : options_(options), file_(GgufFile::open(options.model_path)), model_(load_model(*file_)), device_(make_cpu_device(options.n_threads, options.isa)) {
-    if (options.n_gpu_layers != 0) log_info("no GPU backend in this build: the model runs on the CPU");
+    if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
     const Graph graph = model_->build();
     check_weights(graph);

@@ -1,0 +1,129 @@
+#include "tools/run/options.h"
+
+#include <fstream>
+#include <iterator>
+#include <limits>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "tools/engine_flags.h"
+#include "tools/environment.h"
+#include "tools/run/escapes.h"
+
+namespace quern {
+namespace {
+
+void declare_prompt_flags(CLI::App& app, RunOptions& options) {
+    app.add_option("-p,--prompt", options.prompt, "the text to go on with; in a chat, the first message")->type_name("TEXT");
+    app.add_option("-f,--file", options.prompt_file, "read the prompt from a file")->type_name("FILE");
+    app.add_option("-n,--n-predict,--predict", options.n_predict, "most tokens to generate; -1: until the window is full")
+        ->check(CLI::Range(int64_t{-2}, int64_t{1} << 31))
+        ->capture_default_str()
+        ->type_name("N");
+    app.add_flag("-e,--escape,--escapes", options.escapes, "read \\n, \\t, \\xHH and so on in the prompt and the other texts");
+    app.add_flag("--no-escape,--no-escapes", options.no_escapes, "leave backslashes alone: the default");
+    app.add_flag("--no-display-prompt", options.no_display_prompt, "print only what is generated");
+    app.add_option("--logits-out", options.logits_file, "write the logits of the prompt's last token to a file, as f32")->type_name("FILE");
+    app.add_flag("--logits-all", options.all_logits, "with --logits-out: those of every token, a row each");
+}
+
+void declare_chat_flags(CLI::App& app, RunOptions& options) {
+    app.add_flag("--chat,--conversation", options.chat, "-cnv: a conversation through the model's chat template");
+    app.add_flag("--no-chat,--no-conversation", options.no_chat, "-no-cnv: no conversation, even without -p");
+    app.add_flag("--single-turn", options.single_turn, "-st: one answer, then end");
+    app.add_option("--system-prompt", options.system_prompt, "-sys: what the model is told before the conversation")->type_name("TEXT");
+    app.add_option("--chat-format,--chat-template", options.engine.chat_format, "a built-in format in place of the model's template: chatml ...")
+        ->type_name("NAME");
+    app.add_flag("-i,--interactive", options.interactive, "take turns with the user without a chat template");
+    app.add_flag("--interactive-first", options.interactive_first, "-if: the user goes first");
+    app.add_option("-r,--reverse-prompt", options.reverse_prompts, "text at which the user's turn comes; may be given several times")
+        ->allow_extra_args(false)
+        ->type_name("TEXT");
+    app.add_option("--in-prefix", options.in_prefix, "put before what the user types")->type_name("TEXT");
+    app.add_option("--in-suffix", options.in_suffix, "put after what the user types")->type_name("TEXT");
+    app.add_flag("--color,--colour", options.colour, "tell prompt, user and model apart by colour");
+    app.add_flag("--simple-io", options.simple_io, "no line editing");
+}
+
+void declare_sampling_flags(CLI::App& app, RunOptions& options) {
+    SamplingParams& sampling = options.sampling;
+    sampling.temperature = 0.8f;  // llama.cpp's defaults
+    sampling.top_k = 40;
+    sampling.top_p = 0.95f;
+    sampling.min_p = 0.05f;
+    const auto number = [&](const char* names, auto& value, const char* description, auto least, auto most) {
+        app.add_option(names, value, description)->check(CLI::Range(least, most))->capture_default_str()->type_name("X");
+    };
+    number("--temp,--temperature", sampling.temperature, "0: always the likeliest token", 0.0, 100.0);
+    number("--top-k", sampling.top_k, "choose among the k likeliest; 0: all", 0, std::numeric_limits<int>::max());
+    number("--top-p", sampling.top_p, "choose among the likeliest that make up this share", 0.0, 1.0);
+    number("--min-p", sampling.min_p, "choose among those with this share of the likeliest's chance", 0.0, 1.0);
+    number("--repeat-penalty", sampling.repeat_penalty, "above 1: repeat less", 0.01, 100.0);
+    number("--repeat-last-n", sampling.repeat_last_n, "how many tokens back the penalties look; -1: all", -1, std::numeric_limits<int>::max());
+    number("--presence-penalty", sampling.presence_penalty, "for tokens that occurred", -100.0, 100.0);
+    number("--frequency-penalty", sampling.frequency_penalty, "for tokens, by how often they occurred", -100.0, 100.0);
+    app.add_option("-s,--seed", options.seed, "of the random choices; below 0: a new one each time")->capture_default_str()->type_name("N");
+    app.add_flag("--ignore-eos", options.ignore_eos, "go on past the model's end token");
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw InvalidInput(concat("cannot read ", path), "file");
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (file.bad()) throw InvalidInput(concat("cannot read ", path), "file");
+    if (text.ends_with('\n')) text.pop_back();  // the one that editors add
+    return text;
+}
+
+void replace_escapes(RunOptions& options) {
+    if (options.prompt) options.prompt = unescape(*options.prompt);
+    options.system_prompt = unescape(options.system_prompt);
+    options.in_prefix = unescape(options.in_prefix);
+    options.in_suffix = unescape(options.in_suffix);
+    for (std::string& each : options.reverse_prompts) each = unescape(each);
+}
+
+void check_together(const RunOptions& options) {
+    if (options.chat && options.no_chat) throw InvalidInput("--chat and --no-chat contradict each other", "chat");
+    if (options.escapes && options.no_escapes) throw InvalidInput("--escape and --no-escape contradict each other", "escape");
+    if (options.all_logits && options.logits_file.empty()) throw InvalidInput("--logits-all needs --logits-out FILE", "logits-all");
+    if (!options.logits_file.empty() && (!options.prompt || options.chat))
+        throw InvalidInput("--logits-out needs a prompt by -p or -f, and no --chat", "logits-out");
+    if (options.engine.chat_format.find('{') != std::string::npos)
+        throw InvalidInput("--chat-template takes the name of a built-in format, not a template", "chat-template");
+    for (const std::string& each : options.reverse_prompts)
+        if (each.empty()) throw InvalidInput("--reverse-prompt may not be empty", "reverse-prompt");
+}
+
+}  // namespace
+
+Request RunOptions::request() const {
+    Request request;
+    request.sampling = sampling;
+    if (seed >= 0) request.sampling.seed = static_cast<uint64_t>(seed);
+    if (n_predict >= 0) request.max_tokens = n_predict;
+    request.ignore_end = ignore_eos;
+    return request;
+}
+
+void declare_run_options(CLI::App& app, RunOptions& options) {
+    declare_engine_flags(app, options.engine);
+    declare_prompt_flags(app, options);
+    declare_chat_flags(app, options);
+    declare_sampling_flags(app, options);
+    declare_log_flags(app);
+}
+
+void complete_run_options(RunOptions& options) {
+    if (!options.prompt_file.empty()) {
+        if (options.prompt) throw InvalidInput("-p and -f both give a prompt: leave one out", "file");
+        options.prompt = read_file(options.prompt_file);
+    }
+    if (options.escapes) replace_escapes(options);
+    check_together(options);
+    options.engine.isa = isa_from_environment();
+    options.engine.n_sequences = 1;
+    options.quiet = log_level() > LogLevel::warning;
+}
+
+}  // namespace quern

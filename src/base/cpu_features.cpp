@@ -14,6 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/error.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -88,12 +90,15 @@ int cores_of_quota(const std::string& quota, const std::string& period) {
 // The folder of this process below the cgroup mount; the quota of each of its parents binds too.
 std::string own_cgroup(std::string_view controller) {
     std::ifstream file("/proc/self/cgroup");
+    const std::string wanted_entry = concat(',', controller, ',');
     for (std::string line; std::getline(file, line);) {
         const size_t first = line.find(':'), second = line.find(':', first + 1);
         if (first == std::string::npos || second == std::string::npos) continue;
-        const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-        const bool wanted = controller.empty() ? controllers == ",," : controllers.find("," + std::string(controller) + ",") != std::string::npos;
-        if (wanted) return line.substr(second + 1);
+        std::string controllers(1, ',');
+        controllers.append(line, first + 1, second - first - 1).push_back(',');
+        // Version 2 has an entry without controllers, which is the wanted entry of no controller.
+        if (controller.empty() ? controllers == wanted_entry : controllers.find(wanted_entry) != std::string::npos)
+            return line.substr(second + 1);
     }
     return "/";
 }

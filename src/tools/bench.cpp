@@ -36,20 +36,19 @@ double median(std::vector<double> values) {
 /// Different tokens on every call, so that no prefix is found in the cache.
 class PromptMaker {
   public:
-    explicit PromptMaker(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+    explicit PromptMaker(int64_t n_vocab) : n_vocab_(n_vocab) {}
 
     std::vector<TokenId> make(int64_t n_tokens) {
-        std::vector<TokenId> tokens;
-        while (static_cast<int64_t>(tokens.size()) < n_tokens) {
+        std::vector<TokenId> tokens(static_cast<size_t>(n_tokens));
+        for (TokenId& token : tokens) {
             state_ = state_ * 6364136223846793005u + 1442695040888963407u;  // Knuth's MMIX generator
-            const TokenId token{static_cast<int32_t>((state_ >> 33) % static_cast<uint64_t>(tokenizer_.n_vocab()))};
-            if (!tokenizer_.is_end_of_generation(token)) tokens.push_back(token);
+            token.value = static_cast<int32_t>((state_ >> 33) % static_cast<uint64_t>(n_vocab_));
         }
         return tokens;
     }
 
   private:
-    const Tokenizer& tokenizer_;
+    int64_t n_vocab_;
     uint64_t state_ = 1;
 };
 
@@ -66,7 +65,8 @@ GenerationStats generate(Engine& engine, std::vector<TokenId> prompt, int64_t n_
         if (delta.finish == FinishReason::error) throw InvalidInput(generation->error());
         const GenerationStats stats = generation->stats();
         if (stats.n_generated_tokens < n_tokens)
-            throw InvalidInput(concat("the window of ", engine.info().n_ctx, " tokens is too small for this measurement: use smaller -p and -n"));
+            throw InvalidInput(
+                concat("the window of ", engine.info().n_ctx, " tokens is too small for this measurement: use smaller -p and -n"));
         return stats;
     }
 }
@@ -90,7 +90,7 @@ struct Measurement {
 };
 
 std::vector<Measurement> measure(Engine& engine, const BenchOptions& options) {
-    PromptMaker prompts(engine.tokenizer());
+    PromptMaker prompts(engine.info().n_vocab);
     std::vector<Measurement> rows;
     for (const int64_t n : options.n_prompt)
         if (n > 0) rows.push_back({concat("pp", n), false, n, {}});
@@ -99,19 +99,21 @@ std::vector<Measurement> measure(Engine& engine, const BenchOptions& options) {
     generate(engine, prompts.make(std::min<int64_t>(16, engine.info().n_ctx / 2)), 2);  // pages the weights in, wakes the threads
     for (Measurement& row : rows)
         for (int i = 0; i < options.repetitions; ++i)
-            row.tokens_per_second.push_back(row.generates ? generation_speed(engine, prompts, row.n_tokens) : prompt_speed(engine, prompts, row.n_tokens));
+            row.tokens_per_second.push_back(row.generates ? generation_speed(engine, prompts, row.n_tokens)
+                                                          : prompt_speed(engine, prompts, row.n_tokens));
     return rows;
 }
 
 /// Weights, and on average half of the cache that the generation fills.
 double bytes_per_token(const ModelInfo& info, int64_t n_generated) {
-    return static_cast<double>(info.weight_bytes_per_token) + static_cast<double>(info.kv_bytes_per_token) * static_cast<double>(n_generated) / 2;
+    return static_cast<double>(info.weight_bytes_per_token) +
+           static_cast<double>(info.kv_bytes_per_token) * static_cast<double>(n_generated) / 2;
 }
 
 Json to_json(const ModelInfo& info, const std::vector<Measurement>& rows, double bandwidth) {
-    Json out = {{"model", info.name},       {"architecture", info.architecture},  {"path", info.path},
-                {"size", info.file_bytes},  {"n_params", info.n_params},          {"device", info.device},
-                {"isa", to_string(info.isa)}, {"n_threads", info.n_threads},      {"read_gb_s", bandwidth / 1e9}};
+    Json out = {{"model", info.name},         {"architecture", info.architecture}, {"path", info.path},
+                {"size", info.file_bytes},    {"n_params", info.n_params},         {"device", info.device},
+                {"isa", to_string(info.isa)}, {"n_threads", info.n_threads},       {"read_gb_s", bandwidth / 1e9}};
     Json samples = Json::object();
     bool has_roofline = false;
     for (const Measurement& row : rows) {
@@ -128,8 +130,8 @@ Json to_json(const ModelInfo& info, const std::vector<Measurement>& rows, double
 }
 
 void print_table(const ModelInfo& info, const std::vector<Measurement>& rows, double bandwidth) {
-    std::printf("%s, %.1f MB, %s; memory reads at %.1f GB/s\n\n", info.name.c_str(), static_cast<double>(info.file_bytes) / 1e6, info.device.c_str(),
-                bandwidth / 1e9);
+    std::printf("%s, %.1f MB, %s; memory reads at %.1f GB/s\n\n", info.name.c_str(), static_cast<double>(info.file_bytes) / 1e6,
+                info.device.c_str(), bandwidth / 1e9);
     std::printf("%-8s  %10s  %10s  %10s  %8s  %8s\n", "test", "tok/s", "least", "most", "GB/s", "of peak");
     for (const Measurement& row : rows) {
         const auto [least, most] = std::minmax_element(row.tokens_per_second.begin(), row.tokens_per_second.end());
@@ -170,12 +172,17 @@ Command setup(CLI::App& app) {
     declare_engine_flags(app, options->engine);
     declare_log_flags(app);
     const auto tokens = CLI::Range(int64_t{0}, int64_t{1} << 24);
-    app.add_option("-p,--n-prompt", options->n_prompt, "prompt lengths, separated by commas; 0 leaves them out")->delimiter(',')->check(tokens)->type_name("N");
+    app.add_option("-p,--n-prompt", options->n_prompt, "prompt lengths, separated by commas; 0 leaves them out")
+        ->delimiter(',')
+        ->check(tokens)
+        ->type_name("N");
     app.add_option("-n,--n-gen", options->n_generate, "how many tokens to generate, separated by commas; 0 leaves them out")
         ->delimiter(',')
         ->check(tokens)
         ->type_name("N");
-    app.add_option("-r,--repetitions", options->repetitions, "runs of each; the median counts")->check(CLI::Range(1, 1000))->capture_default_str();
+    app.add_option("-r,--repetitions", options->repetitions, "runs of each; the median counts")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
     app.add_flag("--json", options->json, "print one JSON object");
     app.add_option("-o,--output", options->output_format, "json or md")->type_name("FORMAT");
     return [options] { return bench(*options); };

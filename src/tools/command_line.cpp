@@ -115,7 +115,8 @@ Typed take_apart(std::string_view argument) {
     if (typed.name.size() <= 2 || typed.name.starts_with("--")) return typed;
 
     const std::string_view word = std::string_view(typed.name).substr(1);
-    const auto* known = std::find_if(std::begin(single_dash_words), std::end(single_dash_words), [&](const Word& w) { return w.word == word; });
+    const auto* known =
+        std::find_if(std::begin(single_dash_words), std::end(single_dash_words), [&](const Word& w) { return w.word == word; });
     if (known == std::end(single_dash_words)) throw InvalidInput(concat("unknown flag ", argument));
     typed.name = concat("--", known->option);
     return typed;

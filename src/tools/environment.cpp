@@ -18,7 +18,8 @@ std::optional<Isa> isa_from_environment() {
     const std::optional<Isa> isa = isa_from_name(*name);
     if (!isa) throw InvalidInput(concat("QUERN_CPU is \"", *name, "\": it may be scalar, avx2 or avx512"), "QUERN_CPU");
     if (*isa > best_isa())
-        throw InvalidInput(concat("QUERN_CPU asks for ", *name, ", and this machine has no more than ", to_string(best_isa())), "QUERN_CPU");
+        throw InvalidInput(concat("QUERN_CPU asks for ", *name, ", and this machine has no more than ", to_string(best_isa())),
+                           "QUERN_CPU");
     return isa;
 }
 

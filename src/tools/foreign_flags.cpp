@@ -11,7 +11,8 @@ namespace {
 
 enum class Takes : uint8_t { nothing, one, maybe };
 
-/// `refusal` is what to tell the user; nullptr marks a flag that changes speed or memory only. `neutral` is the value that asks for nothing.
+/// `refusal` is what to tell the user; nullptr marks a flag that changes speed or memory only. `neutral` is the value that asks for
+/// nothing.
 struct ForeignFlag {
     const char* name;
     Takes takes;

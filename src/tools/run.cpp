@@ -45,9 +45,12 @@ int run(RunOptions& options) {
         if (options.n_predict < 0) return 0;
     }
     switch (mode_of(options, *engine)) {
-        case RunMode::completion: return run_completion(*engine, options);
-        case RunMode::interactive: return run_interactive(*engine, options);
-        case RunMode::chat: return run_chat(*engine, options);
+        case RunMode::completion:
+            return run_completion(*engine, options);
+        case RunMode::interactive:
+            return run_interactive(*engine, options);
+        case RunMode::chat:
+            return run_chat(*engine, options);
     }
     throw InternalError("quern run has a mode that it does not know");
 }

@@ -23,8 +23,8 @@ DRIVER = pathlib.Path(os.environ.get("QUERN_RENDER_TEMPLATE", QUERN.parent / "re
 TEMPLATES = pathlib.Path(os.environ.get("QUERN_TEMPLATES", ROOT.parent / "shared" / "templates"))
 SMOLLM2 = os.environ.get("QUERN_SMOLLM2")
 BOS, EOS = "<s>", "</s>"
-# Python's integers have no limit, ours have 64 bits; sizes are bounded too. What exceeds those must be refused, not be wrong.
-LIMITS = ("exceeds 64 bits", "does not fit in 64 bits", "complex number", "is too large", "too much memory", "out of range")
+# What we refuse and Python computes: integers beyond 64 bits, complex numbers, giant values, differences of dict views. Never a wrong value.
+LIMITS = ("exceeds 64 bits", "does not fit in 64 bits", "complex number", "is too large", "too much memory", "out of range", "types for -: 'dict_")
 # jinja2 refuses to slice a number too, unless its optimizer finds the number constant.
 FOLDED = ("cannot be sliced",)
 
@@ -145,7 +145,7 @@ def test_statements_render_as_in_jinja2(driver):
     check(driver, [request_of(text, extra=VARIABLES) for text in STATEMENTS])
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("QUERN_TEMPLATE_SEEDS", "4"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("QUERN_TEMPLATE_SEEDS", "2"))))
 def test_random_templates_render_as_in_jinja2(driver, seed):
     source = RandomTemplates(seed)
     texts = ["{{ " + source.expression(3) + " }}" for _ in range(3000)] + [source.template(3) for _ in range(1500)]

@@ -15,8 +15,8 @@ namespace quern {
 
 namespace {
 
-constexpr std::string_view kReserved[] = {"messages", "tools", "add_generation_prompt", "bos_token", "eos_token",
-                                          "loop",     "caller", "varargs",              "kwargs"};
+constexpr std::string_view kReserved[] = {"messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "loop", "caller",
+                                          "varargs",  "kwargs"};
 
 /// Variables of the request must not replace those that the engine or the language defines.
 void check_extra(const Json& extra) {

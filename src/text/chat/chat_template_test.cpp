@@ -94,7 +94,8 @@ TEST_CASE("an empty rendering has no parts") { CHECK(parts("{% if false %}x{% en
 
 TEST_CASE("the variables of the engine are defined, and further ones may not replace them") {
     CHECK(text("{{ messages }} {{ tools }} {{ documents }} {{ add_generation_prompt }} {{ x }}", {{"x", 1}}) == "[] None None True 1");
-    for (const char* name : {"messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "raise_exception", "namespace", "loop"}) {
+    for (const char* name :
+         {"messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "raise_exception", "namespace", "loop"}) {
         CHECK(has(message_of<InvalidInput>([&] { text("x", {{name, 1}}); }), name));
     }
     CHECK_THROWS_AS(text("x", Json::array()), InvalidInput);
@@ -149,7 +150,8 @@ TEST_CASE("chatml renders as its publisher describes") {
     const Json messages = Json::parse(R"([{"role": "system", "content": "S"}, {"role": "user", "content": " U "},
                                           {"role": "assistant", "content": null}, {"role": "user", "content": ""}])");
     const std::string turns =
-        "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n U <|im_end|>\n<|im_start|>assistant\n<|im_end|>\n<|im_start|>user\n<|im_end|>\n";
+        "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n U "
+        "<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n<|im_start|>user\n<|im_end|>\n";
     CHECK(chat->render_text({.messages = messages}) == turns + "<|im_start|>assistant\n");
     CHECK(chat->render_text({.messages = messages, .add_generation_prompt = false}) == turns);
     CHECK(chat->render({.messages = messages})[1] == theirs("S"));
@@ -162,17 +164,20 @@ TEST_CASE("named formats render a conversation") {
         return ChatTemplate::named(name, {.bos = "<s>", .eos = "</s>"})->render_text({.messages = messages});
     };
     CHECK(render("llama-2") == "<s>[INST] <<SYS>>\nS\n<</SYS>>\n\nU [/INST] A </s><s>[INST] V [/INST]");
-    CHECK(render("llama-3") == "<s><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nU<|eot_id|>"
-                               "<|start_header_id|>assistant<|end_header_id|>\n\nA<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nV<|eot_id|>"
-                               "<|start_header_id|>assistant<|end_header_id|>\n\n");
+    CHECK(render("llama-3") ==
+          "<s><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nU<|eot_id|>"
+          "<|start_header_id|>assistant<|end_header_id|>\n\nA<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nV<|eot_id|>"
+          "<|start_header_id|>assistant<|end_header_id|>\n\n");
     CHECK(render("mistral-instruct") == "<s>[INST] S\n\nU [/INST] A</s>[INST] V [/INST]");
-    CHECK(render("gemma") == "<s><start_of_turn>user\nS\n\nU<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n"
-                             "<start_of_turn>user\nV<end_of_turn>\n<start_of_turn>model\n");
+    CHECK(render("gemma") ==
+          "<s><start_of_turn>user\nS\n\nU<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n"
+          "<start_of_turn>user\nV<end_of_turn>\n<start_of_turn>model\n");
     CHECK(render("zephyr") == "<|system|>\nS</s>\n<|user|>\nU</s>\n<|assistant|>\nA</s>\n<|user|>\nV</s>\n<|assistant|>\n");
     CHECK(render("vicuna") == "<s>S USER: U ASSISTANT: A</s>USER: V ASSISTANT:");
     CHECK(render("alpaca") == "<s>S\n\n### Instruction:\nU\n\n### Response:\nA</s>\n\n### Instruction:\nV\n\n### Response:\n");
-    CHECK(render("openchat") == "<s>S<|end_of_turn|>GPT4 Correct User: U<|end_of_turn|>GPT4 Correct Assistant: A<|end_of_turn|>"
-                                "GPT4 Correct User: V<|end_of_turn|>GPT4 Correct Assistant:");
+    CHECK(render("openchat") ==
+          "<s>S<|end_of_turn|>GPT4 Correct User: U<|end_of_turn|>GPT4 Correct Assistant: A<|end_of_turn|>"
+          "GPT4 Correct User: V<|end_of_turn|>GPT4 Correct Assistant:");
     CHECK(render("phi") == "<|system|>\nS<|end|>\n<|user|>\nU<|end|>\n<|assistant|>\nA<|end|>\n<|user|>\nV<|end|>\n<|assistant|>\n");
     CHECK(render("deepseek") == "<s>S\n\nUser: U\n\nAssistant: A</s>User: V\n\nAssistant:");
 }

@@ -24,9 +24,12 @@ using ReadAll = uint64_t (*)(const std::byte*, size_t);
 
 ReadAll reader_of(Isa isa) {
     switch (isa) {
-        case Isa::avx512: return &read_all_avx512;
-        case Isa::avx2: return &read_all_avx2;
-        case Isa::scalar: break;
+        case Isa::avx512:
+            return &read_all_avx512;
+        case Isa::avx2:
+            return &read_all_avx2;
+        case Isa::scalar:
+            break;
     }
     return &read_all;
 }
@@ -82,7 +85,8 @@ double measure_read_bandwidth(int n_threads, Isa isa) {
         work(0);
     }
     double best_seconds = std::chrono::duration<double>(marks[1] - marks[0]).count();
-    for (size_t i = 1; i < marks.size(); ++i) best_seconds = std::min(best_seconds, std::chrono::duration<double>(marks[i] - marks[i - 1]).count());
+    for (size_t i = 1; i < marks.size(); ++i)
+        best_seconds = std::min(best_seconds, std::chrono::duration<double>(marks[i] - marks[i - 1]).count());
     return static_cast<double>(share) * n_threads / best_seconds;
 }
 

@@ -124,9 +124,9 @@ void SpeedReport::add(const GenerationStats& stats) {
 std::string SpeedReport::line() const {
     const auto rate = [](int64_t n, double ms) { return ms > 0 ? static_cast<double>(n) * 1000.0 / ms : 0.0; };
     char text[160];
-    std::snprintf(text, sizeof text, "prompt %lld tokens, %.1f tok/s; answer %lld tokens, %.1f tok/s", static_cast<long long>(total_.n_prompt_tokens),
-                  rate(total_.n_prompt_tokens, total_.prompt_ms), static_cast<long long>(total_.n_generated_tokens),
-                  rate(n_intervals_, total_.generation_ms));
+    std::snprintf(text, sizeof text, "prompt %lld tokens, %.1f tok/s; answer %lld tokens, %.1f tok/s",
+                  static_cast<long long>(total_.n_prompt_tokens), rate(total_.n_prompt_tokens, total_.prompt_ms),
+                  static_cast<long long>(total_.n_generated_tokens), rate(n_intervals_, total_.generation_ms));
     return text;
 }
 

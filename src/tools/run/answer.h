@@ -14,10 +14,10 @@ namespace quern {
 
 /// What was generated.
 struct Answer {
-    std::string text;              ///< as shown
-    std::vector<TokenId> tokens;   ///< those that made it
+    std::string text;             ///< as shown
+    std::vector<TokenId> tokens;  ///< those that made it
     FinishReason finish = FinishReason::stop;
-    bool interrupted = false;      ///< by Ctrl-C
+    bool interrupted = false;  ///< by Ctrl-C
     GenerationStats stats;
 };
 

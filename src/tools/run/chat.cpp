@@ -68,7 +68,8 @@ class Chat {
             request.prompt = engine_.tokenize_chat({.messages = messages_});
             request.stop = options_.reverse_prompts;
             interrupts_.clear();
-            const Answer given = stream_answer(engine_, std::move(request), {.show = [&](std::string_view more) { output_.write(more); }}, interrupts_);
+            const Answer given =
+                stream_answer(engine_, std::move(request), {.show = [&](std::string_view more) { output_.write(more); }}, interrupts_);
             interrupted_ = given.interrupted;
             output_.write("\n");
             speed_.add(given.stats);
@@ -89,7 +90,8 @@ class Chat {
     }
 
     std::string window_text(const char* consequence) const {
-        return concat("the window of ", engine_.info().n_ctx, " tokens is full: ", consequence, ". /clear starts afresh, -c N gives a larger window.\n");
+        return concat("the window of ", engine_.info().n_ctx, " tokens is full: ", consequence,
+                      ". /clear starts afresh, -c N gives a larger window.\n");
     }
 
     void note(const std::string& text) { std::fputs(text.c_str(), stderr); }

@@ -17,7 +17,8 @@ std::vector<TokenId> tokenize_prompt(const Engine& engine, const std::string& te
 
 std::vector<TokenId> opening_tokens(const Engine& engine, const std::string& text) {
     std::vector<TokenId> tokens = tokenize_prompt(engine, text, true);
-    if (tokens.empty()) throw InvalidInput("the prompt is empty, and this model has no token to begin with: give some text with -p", "prompt");
+    if (tokens.empty())
+        throw InvalidInput("the prompt is empty, and this model has no token to begin with: give some text with -p", "prompt");
     return tokens;
 }
 
@@ -43,7 +44,8 @@ int run_completion(Engine& engine, const RunOptions& options) {
     TerminalOutput output(options.colour);
     InterruptGuard interrupts;
     show_prompt(output, options, text);
-    const Answer answer = stream_answer(engine, std::move(request), {.show = [&](std::string_view more) { output.write(more); }}, interrupts);
+    const Answer answer =
+        stream_answer(engine, std::move(request), {.show = [&](std::string_view more) { output.write(more); }}, interrupts);
     output.write("\n");
     SpeedReport speed;
     speed.add(answer.stats);

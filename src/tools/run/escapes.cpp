@@ -7,13 +7,20 @@ namespace {
 
 std::optional<char> named_escape(char letter) {
     switch (letter) {
-        case 'n': return '\n';
-        case 'r': return '\r';
-        case 't': return '\t';
-        case '\'': return '\'';
-        case '"': return '"';
-        case '\\': return '\\';
-        default: return std::nullopt;
+        case 'n':
+            return '\n';
+        case 'r':
+            return '\r';
+        case 't':
+            return '\t';
+        case '\'':
+            return '\'';
+        case '"':
+            return '"';
+        case '\\':
+            return '\\';
+        default:
+            return std::nullopt;
     }
 }
 

@@ -22,7 +22,8 @@ struct LineRead {
 
 class LineReader {
   public:
-    /// A line editor (libedit) when standard input is a terminal and `plain` is false, else a reader of lines. `interrupts` must outlive it.
+    /// A line editor (libedit) when standard input is a terminal and `plain` is false, else a reader of lines. `interrupts` must outlive
+    /// it.
     static std::unique_ptr<LineReader> open(bool plain, InterruptGuard& interrupts);
     virtual ~LineReader() = default;
 

@@ -32,7 +32,8 @@ void declare_chat_flags(CLI::App& app, RunOptions& options) {
     app.add_flag("--no-chat,--no-conversation", options.no_chat, "-no-cnv: no conversation, even without -p");
     app.add_flag("--single-turn", options.single_turn, "-st: one answer, then end");
     app.add_option("--system-prompt", options.system_prompt, "-sys: what the model is told before the conversation")->type_name("TEXT");
-    app.add_option("--chat-format,--chat-template", options.engine.chat_format, "a built-in format in place of the model's template: chatml ...")
+    app.add_option("--chat-format,--chat-template", options.engine.chat_format,
+                   "a built-in format in place of the model's template: chatml ...")
         ->type_name("NAME");
     app.add_flag("-i,--interactive", options.interactive, "take turns with the user without a chat template");
     app.add_flag("--interactive-first", options.interactive_first, "-if: the user goes first");
@@ -59,7 +60,8 @@ void declare_sampling_flags(CLI::App& app, RunOptions& options) {
     number("--top-p", sampling.top_p, "choose among the likeliest that make up this share", 0.0, 1.0);
     number("--min-p", sampling.min_p, "choose among those with this share of the likeliest's chance", 0.0, 1.0);
     number("--repeat-penalty", sampling.repeat_penalty, "above 1: repeat less", 0.01, 100.0);
-    number("--repeat-last-n", sampling.repeat_last_n, "how many tokens back the penalties look; -1: all", -1, std::numeric_limits<int>::max());
+    number("--repeat-last-n", sampling.repeat_last_n, "how many tokens back the penalties look; -1: all", -1,
+           std::numeric_limits<int>::max());
     number("--presence-penalty", sampling.presence_penalty, "for tokens that occurred", -100.0, 100.0);
     number("--frequency-penalty", sampling.frequency_penalty, "for tokens, by how often they occurred", -100.0, 100.0);
     app.add_option("-s,--seed", options.seed, "of the random choices; below 0: a new one each time")->capture_default_str()->type_name("N");

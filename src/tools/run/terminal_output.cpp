@@ -40,9 +40,12 @@ void TerminalOutput::finish_line() {
 void TerminalOutput::set_style(TextStyle style) {
     if (!colours_) return;
     switch (style) {
-        case TextStyle::plain: return write_bytes("\033[0m");
-        case TextStyle::prompt: return write_bytes("\033[33m");
-        case TextStyle::user: return write_bytes("\033[1m\033[32m");
+        case TextStyle::plain:
+            return write_bytes("\033[0m");
+        case TextStyle::prompt:
+            return write_bytes("\033[33m");
+        case TextStyle::user:
+            return write_bytes("\033[1m\033[32m");
     }
 }
 

@@ -15,8 +15,6 @@ TEST_CASE("newlines, tabs and all other text pass") {
     CHECK(strip_controls("\u00a0\u00c2\u00e9") == "\u00a0\u00c2\u00e9");
 }
 
-TEST_CASE("one-character control sequences beyond ASCII are taken out") {
-    CHECK(strip_controls("a\u009b31mb\u0085c\u0080") == "a31mbc");
-}
+TEST_CASE("one-character control sequences beyond ASCII are taken out") { CHECK(strip_controls("a\u009b31mb\u0085c\u0080") == "a31mbc"); }
 
 }  // namespace quern

@@ -11,10 +11,10 @@ namespace quern::jinja {
 /// Counts the work of one rendering and stops it with InvalidInput at a fixed limit. Not thread-safe: one per rendering.
 class Budget {
   public:
-    static constexpr uint64_t kMaxSteps = 10'000'000;         ///< about a second; real prompts need some thousands
+    static constexpr uint64_t kMaxSteps = 10'000'000;           ///< about a second; real prompts need some thousands
     static constexpr uint64_t kMaxBytes = uint64_t{256} << 20;  ///< everything ever allocated by one rendering
     static constexpr size_t kMaxTextBytes = size_t{16} << 20;   ///< one string, and the output
-    static constexpr int kMaxDepth = 800;                     ///< nested evaluations; each takes well under 1 KiB of stack
+    static constexpr int kMaxDepth = 800;                       ///< nested evaluations; each takes well under 1 KiB of stack
 
     /// Charges `n` units of work: an evaluated node, or some dozens of bytes looked at.
     void step(uint64_t n = 1) {

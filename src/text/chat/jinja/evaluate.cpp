@@ -10,20 +10,29 @@ Value Interpreter::evaluate(const Expr& expr) {
     const Budget::Level level(budget_);
     budget_.step();
     switch (expr.kind) {
-        case ExprKind::constant: return expr.constant;
-        case ExprKind::name: return evaluate_name(expr);
-        case ExprKind::list: return evaluate_items(expr, Flavor::list);
-        case ExprKind::tuple: return evaluate_items(expr, Flavor::tuple);
-        case ExprKind::dict: return evaluate_dict(expr);
-        case ExprKind::attribute: return attribute(evaluate(*expr.parts[0]), expr.name);
+        case ExprKind::constant:
+            return expr.constant;
+        case ExprKind::name:
+            return evaluate_name(expr);
+        case ExprKind::list:
+            return evaluate_items(expr, Flavor::list);
+        case ExprKind::tuple:
+            return evaluate_items(expr, Flavor::tuple);
+        case ExprKind::dict:
+            return evaluate_dict(expr);
+        case ExprKind::attribute:
+            return attribute(evaluate(*expr.parts[0]), expr.name);
         case ExprKind::subscript: {
             const Value object = evaluate(*expr.parts[0]);
             return subscript(object, evaluate(*expr.parts[1]));
         }
-        case ExprKind::slice: return evaluate_slice(expr);
-        case ExprKind::call: return evaluate_call(expr);
+        case ExprKind::slice:
+            return evaluate_slice(expr);
+        case ExprKind::call:
+            return evaluate_call(expr);
         case ExprKind::filter:
-        case ExprKind::test: return evaluate_function(expr, evaluate(*expr.parts[0]));
+        case ExprKind::test:
+            return evaluate_function(expr, evaluate(*expr.parts[0]));
         case ExprKind::logical_and: {
             Value left = evaluate(*expr.parts[0]);
             return is_truthy(left) ? evaluate(*expr.parts[1]) : left;
@@ -35,10 +44,14 @@ Value Interpreter::evaluate(const Expr& expr) {
         case ExprKind::conditional:
             if (is_truthy(evaluate(*expr.parts[0]))) return evaluate(*expr.parts[1]);
             return expr.parts[2] ? evaluate(*expr.parts[2]) : Value();
-        case ExprKind::arithmetic: return evaluate_arithmetic(expr);
-        case ExprKind::concat: return evaluate_concat(expr);
-        case ExprKind::compare: return evaluate_compare(expr);
-        default: return evaluate_unary(expr);
+        case ExprKind::arithmetic:
+            return evaluate_arithmetic(expr);
+        case ExprKind::concat:
+            return evaluate_concat(expr);
+        case ExprKind::compare:
+            return evaluate_compare(expr);
+        default:
+            return evaluate_unary(expr);
     }
 }
 
@@ -82,8 +95,12 @@ void Interpreter::evaluate_arguments(const Expr& expr, Arguments& arguments) {
     for (const Argument& argument : expr.arguments) {
         Value value = evaluate(*argument.value);
         switch (argument.style) {
-            case Argument::Style::positional: arguments.positional.push_back(std::move(value)); break;
-            case Argument::Style::named: arguments.named.emplace_back(argument.name, std::move(value)); break;
+            case Argument::Style::positional:
+                arguments.positional.push_back(std::move(value));
+                break;
+            case Argument::Style::named:
+                arguments.named.emplace_back(argument.name, std::move(value));
+                break;
             case Argument::Style::star: {
                 const SequencePtr items = iterate(value);
                 budget_.allocate(items->items.size() * sizeof(Value));
@@ -145,19 +162,28 @@ Value Interpreter::evaluate_concat(const Expr& expr) {
 
 bool Interpreter::compare_with(Op op, const Value& left, const Value& right) {
     switch (op) {
-        case Op::eq: return equal(left, right, budget_);
-        case Op::ne: return !equal(left, right, budget_);
-        case Op::in: return contains(right, left, budget_);
-        case Op::not_in: return !contains(right, left, budget_);
-        default: break;
+        case Op::eq:
+            return equal(left, right, budget_);
+        case Op::ne:
+            return !equal(left, right, budget_);
+        case Op::in:
+            return contains(right, left, budget_);
+        case Op::not_in:
+            return !contains(right, left, budget_);
+        default:
+            break;
     }
     const int order = compare(left, right, budget_);
     if (order == 2) return false;
     switch (op) {
-        case Op::lt: return order < 0;
-        case Op::le: return order <= 0;
-        case Op::gt: return order > 0;
-        default: return order >= 0;
+        case Op::lt:
+            return order < 0;
+        case Op::le:
+            return order <= 0;
+        case Op::gt:
+            return order > 0;
+        default:
+            return order >= 0;
     }
 }
 

@@ -52,13 +52,22 @@ void ExpressionParser::fail_unexpected(std::string_view wanted) const {
     const Token& token = peek();
     std::string found;
     switch (token.kind) {
-        case TokenKind::end: found = "the end of the template"; break;
+        case TokenKind::end:
+            found = "the end of the template";
+            break;
         case TokenKind::variable_end:
-        case TokenKind::block_end: found = "the end of the tag"; break;
-        case TokenKind::string: found = "a string"; break;
+        case TokenKind::block_end:
+            found = "the end of the tag";
+            break;
+        case TokenKind::string:
+            found = "a string";
+            break;
         case TokenKind::integer:
-        case TokenKind::real: found = "a number"; break;
-        default: found = concat("'", token.text, "'");
+        case TokenKind::real:
+            found = "a number";
+            break;
+        default:
+            found = concat("'", token.text, "'");
     }
     fail_at(token.at, concat("expected ", wanted, ", found ", found));
 }
@@ -139,7 +148,7 @@ ExprPtr ExpressionParser::parse_not() {
 
 ExprPtr ExpressionParser::parse_compare() {
     constexpr std::pair<std::string_view, Op> kOps[] = {{"==", Op::eq}, {"!=", Op::ne}, {"<", Op::lt},
-                                                        {"<=", Op::le}, {">", Op::gt}, {">=", Op::ge}};
+                                                        {"<=", Op::le}, {">", Op::gt},  {">=", Op::ge}};
     ExprPtr first = parse_sum();
     ExprPtr node;
     while (true) {
@@ -272,12 +281,16 @@ ExprPtr ExpressionParser::parse_one_filter(ExprPtr subject) {
 bool ExpressionParser::at_test_argument() const {
     const Token& token = peek();
     switch (token.kind) {
-        case TokenKind::name: return token.text != "else" && token.text != "or" && token.text != "and";
+        case TokenKind::name:
+            return token.text != "else" && token.text != "or" && token.text != "and";
         case TokenKind::string:
         case TokenKind::integer:
-        case TokenKind::real: return true;
-        case TokenKind::symbol: return token.text == "[" || token.text == "{";
-        default: return false;
+        case TokenKind::real:
+            return true;
+        case TokenKind::symbol:
+            return token.text == "[" || token.text == "{";
+        default:
+            return false;
     }
 }
 

@@ -12,9 +12,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kRoles[] = {"system",   "user",      "assistant", "tool",    "developer",   "function",
-                                       "ipython",  "model",     "bot",       "human",   "observation", "context",
-                                       "document", "documents", "reference", "critic"};
+constexpr std::string_view kRoles[] = {"system", "user",  "assistant",   "tool",    "developer", "function",  "ipython",   "model",
+                                       "bot",    "human", "observation", "context", "document",  "documents", "reference", "critic"};
 
 class Converter {
   public:
@@ -24,19 +23,27 @@ class Converter {
         budget_.step();
         if (depth > kMaxValueDepth) throw InvalidInput(concat("the request nests deeper than ", kMaxValueDepth, " levels"));
         switch (json.type()) {
-            case Json::value_t::null: return nullptr;
-            case Json::value_t::boolean: return json.get<bool>();
-            case Json::value_t::number_integer: return json.get<int64_t>();
+            case Json::value_t::null:
+                return nullptr;
+            case Json::value_t::boolean:
+                return json.get<bool>();
+            case Json::value_t::number_integer:
+                return json.get<int64_t>();
             case Json::value_t::number_unsigned: {
                 const auto number = json.get<uint64_t>();
                 if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return static_cast<double>(number);
                 return static_cast<int64_t>(number);
             }
-            case Json::value_t::number_float: return json.get<double>();
-            case Json::value_t::string: return make_text(json.get_ref<const std::string&>(), Origin::input, budget_);
-            case Json::value_t::array: return array(json, depth);
-            case Json::value_t::object: return object(json, depth, false);
-            default: throw InvalidInput("the request holds a value that is not JSON");
+            case Json::value_t::number_float:
+                return json.get<double>();
+            case Json::value_t::string:
+                return make_text(json.get_ref<const std::string&>(), Origin::input, budget_);
+            case Json::value_t::array:
+                return array(json, depth);
+            case Json::value_t::object:
+                return object(json, depth, false);
+            default:
+                throw InvalidInput("the request holds a value that is not JSON");
         }
     }
 

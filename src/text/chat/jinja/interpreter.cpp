@@ -10,6 +10,12 @@
 
 namespace quern::jinja {
 
+namespace {
+
+constexpr size_t kMaxVariables = 1000;  // they are searched one by one
+
+}  // namespace
+
 void Scope::set(NameId id, Value value) {
     for (auto& [name, old] : variables) {
         if (name == id) {
@@ -17,11 +23,12 @@ void Scope::set(NameId id, Value value) {
             return;
         }
     }
+    if (variables.size() >= kMaxVariables)
+        throw InvalidInput(concat("the chat template sets more than ", kMaxVariables, " variables in one block"));
     variables.emplace_back(id, std::move(value));
 }
 
-Interpreter::Interpreter(const Program& program, Budget& budget)
-    : program_(program), budget_(budget), globals_(program.names.size()) {
+Interpreter::Interpreter(const Program& program, Budget& budget) : program_(program), budget_(budget), globals_(program.names.size()) {
     scope_ = enter_scope(nullptr);
 }
 
@@ -69,6 +76,7 @@ void Interpreter::leave_scope() {
 
 Value Interpreter::evaluate_name(const Expr& expr) {
     for (const Scope* scope = scope_; scope; scope = scope->parent) {
+        budget_.step(scope->variables.size() / 16);
         for (const auto& [id, value] : scope->variables) {
             if (id == expr.id) return value;
         }
@@ -133,7 +141,8 @@ SequencePtr Interpreter::iterate(const Value& value) {
             }
             break;
         }
-        case Kind::undefined: break;
+        case Kind::undefined:
+            break;
         case Kind::dict:
             for (const auto& [key, unused] : value.dict()->entries) items.push_back(key);
             break;
@@ -148,7 +157,8 @@ SequencePtr Interpreter::iterate(const Value& value) {
             }
             break;
         }
-        default: throw InvalidInput(concat("'", type_name(value), "' object is not iterable"));
+        default:
+            throw InvalidInput(concat("'", type_name(value), "' object is not iterable"));
     }
     return make_list(std::move(items), budget_).sequence();
 }
@@ -169,73 +179,72 @@ Value Interpreter::make_namespace(std::vector<std::pair<TextPtr, Value>> fields)
     return ObjectPtr(std::move(name_space));
 }
 
-namespace {
-
-/// Positional arguments beyond the parameters, if the macro asks for them.
-Value surplus(const Signature& signature, Arguments& arguments, Budget& budget) {
-    const size_t n = signature.parameters.size();
-    Values rest;
-    for (size_t i = n; i < arguments.positional.size(); ++i) rest.push_back(arguments.positional[i]);
-    return make_tuple(std::move(rest), budget);
-}
-
-}  // namespace
-
-Value Interpreter::call_macro(const Signature& signature, const Body& body, Scope* scope, Arguments& arguments) {
-    const size_t n = signature.parameters.size();
+void Interpreter::bind_named(const Signature& signature, const Arguments& arguments, std::vector<bool>& is_given) {
     const std::string& name = signature.name->bytes();
-    if (arguments.positional.size() > n && !signature.uses_varargs) {
-        throw InvalidInput(concat("macro '", name, "' takes not more than ", n, " argument(s)"));
-    }
-    Scope* const outer = std::exchange(scope_, enter_scope(scope));
-    struct Return {
-        Interpreter& interpreter;
-        Scope* outer;
-        ~Return() {
-            interpreter.leave_scope();
-            interpreter.scope_ = outer;
-        }
-    } const back{*this, outer};
-
     Dict rest;
-    Value caller = Undefined{.name = std::make_shared<Text>("caller", Origin::source)};
-    std::vector<bool> is_given(n, false);
-    for (auto& [key, value] : arguments.named) {
+    for (const auto& [key, value] : arguments.named) {
         const auto found = std::find(signature.parameter_names.begin(), signature.parameter_names.end(), key);
         const size_t i = static_cast<size_t>(found - signature.parameter_names.begin());
-        if (i < n) {
-            if (i < arguments.positional.size()) throw InvalidInput(concat("macro '", name, "' got the argument '", key, "' twice"));
+        if (i < is_given.size()) {
+            if (is_given[i]) throw InvalidInput(concat("macro '", name, "' got the argument '", key, "' twice"));
             scope_->set(signature.parameters[i], value);
             is_given[i] = true;
         } else if (key == "caller" && signature.uses_caller) {
-            caller = value;
+            scope_->set(kCallerName, value);
         } else if (signature.uses_kwargs) {
             set_item(rest, make_text(key, Origin::source, budget_), value, budget_);
         } else {
             throw InvalidInput(concat("macro '", name, "' takes no keyword argument '", key, "'"));
         }
     }
+    if (signature.uses_kwargs) scope_->set(kKwargsName, make_dict(std::move(rest), budget_));
+}
+
+void Interpreter::bind_arguments(const Signature& signature, const Arguments& arguments) {
+    const auto undefined = [](const std::string& name) { return Undefined{.name = std::make_shared<Text>(name, Origin::source)}; };
+    const size_t n = signature.parameters.size();
+    const size_t n_positional = std::min(n, arguments.positional.size());
+    if (arguments.positional.size() > n && !signature.uses_varargs) {
+        throw InvalidInput(concat("macro '", signature.name->bytes(), "' takes not more than ", n, " argument(s)"));
+    }
+    if (signature.uses_caller) scope_->set(kCallerName, undefined("caller"));
+    if (signature.uses_varargs) {
+        const auto first = arguments.positional.begin() + static_cast<std::ptrdiff_t>(n_positional);
+        scope_->set(kVarargsName, make_tuple(Values(first, arguments.positional.end()), budget_));
+    }
+    std::vector<bool> is_given(n, false);
+    std::fill_n(is_given.begin(), n_positional, true);
+    bind_named(signature, arguments, is_given);
     const size_t first_default = n - signature.defaults.size();
     for (size_t i = 0; i < n; ++i) {
-        if (i < arguments.positional.size()) {
+        if (i < n_positional) {
             scope_->set(signature.parameters[i], arguments.positional[i]);
         } else if (!is_given[i] && i >= first_default) {
             scope_->set(signature.parameters[i], evaluate(*signature.defaults[i - first_default]));
         } else if (!is_given[i]) {
-            scope_->set(signature.parameters[i], Undefined{.name = std::make_shared<Text>(signature.parameter_names[i], Origin::source)});
+            scope_->set(signature.parameters[i], undefined(signature.parameter_names[i]));
         }
     }
-    if (signature.uses_caller) scope_->set(kCallerName, caller);
-    if (signature.uses_varargs) scope_->set(kVarargsName, surplus(signature, arguments, budget_));
-    if (signature.uses_kwargs) scope_->set(kKwargsName, make_dict(std::move(rest), budget_));
+}
 
+Value Interpreter::call_macro(const Signature& signature, const Body& body, Scope* scope, const Arguments& arguments) {
     TextBuilder out(budget_);
-    TextBuilder* const outer_out = std::exchange(out_, &out);
-    struct Restore {
-        TextBuilder*& slot;
-        TextBuilder* outer;
-        ~Restore() { slot = outer; }
-    } const restore{out_, outer_out};
+    struct Frame {
+        Frame(Interpreter& running, Scope* definition, TextBuilder& text)
+            : interpreter(running), outer(running.scope_), outer_out(running.out_) {
+            interpreter.scope_ = interpreter.enter_scope(definition);
+            interpreter.out_ = &text;
+        }
+        ~Frame() {
+            interpreter.leave_scope();
+            interpreter.scope_ = outer;
+            interpreter.out_ = outer_out;
+        }
+        Interpreter& interpreter;
+        Scope* const outer;
+        TextBuilder* const outer_out;
+    } const frame(*this, scope, out);
+    bind_arguments(signature, arguments);
     execute(body);
     return out.finish();
 }

@@ -44,7 +44,7 @@ class Interpreter {
     Value call(const Value& callee, Arguments& arguments);
     /// What a loop over the value gives. A generator is spent by it. @throws InvalidInput  when it cannot be iterated
     SequencePtr iterate(const Value& value);
-    Value call_macro(const Signature& signature, const Body& body, Scope* scope, Arguments& arguments);
+    Value call_macro(const Signature& signature, const Body& body, Scope* scope, const Arguments& arguments);
     Value make_namespace(std::vector<std::pair<TextPtr, Value>> fields);
     /// Objects that can come to hold themselves are emptied when the rendering ends.
     void keep_loop(std::shared_ptr<LoopState> loop) { loops_.push_back(std::move(loop)); }
@@ -84,6 +84,9 @@ class Interpreter {
     void evaluate_arguments(const Expr& expr, Arguments& arguments);
     bool compare_with(Op op, const Value& left, const Value& right);
 
+    /// Sets a macro's parameters and implicit variables in the current scope.
+    void bind_arguments(const Signature& signature, const Arguments& arguments);
+    void bind_named(const Signature& signature, const Arguments& arguments, std::vector<bool>& is_given);
     Scope* enter_scope(Scope* parent);
     void leave_scope();
 

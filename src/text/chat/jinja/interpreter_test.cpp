@@ -17,11 +17,14 @@ std::string render(std::string_view source, const Json& extra = Json::object()) 
 }  // namespace
 
 TEST_CASE("loops know their place") {
-    CHECK(render("{% for x in 'abc' %}{{ loop.index }}{{ loop.revindex0 }}{{ loop.first }}{{ x }} {% endfor %}") == "12Truea 21Falseb 30Falsec ");
+    CHECK(render("{% for x in 'abc' %}{{ loop.index }}{{ loop.revindex0 }}{{ loop.first }}{{ x }} {% endfor %}") ==
+          "12Truea 21Falseb 30Falsec ");
     CHECK(render("{% for x in [1, 2] %}{{ loop.previtem }}/{{ loop.nextitem }}/{{ loop.length }} {% endfor %}") == "/2/2 1//2 ");
     CHECK(render("{% for x in range(9) if x is odd %}{{ x }}{{ loop.last }}{% endfor %}") == "1False3False5False7True");
     CHECK(render("{% for x in [] %}x{% else %}none{% endfor %}") == "none");
-    CHECK(render("{% for x in range(9) %}{% if x == 1 %}{% continue %}{% endif %}{% if x > 2 %}{% break %}{% endif %}{{ x }}{% endfor %}") == "02");
+    CHECK(
+        render("{% for x in range(9) %}{% if x == 1 %}{% continue %}{% endif %}{% if x > 2 %}{% break %}{% endif %}{{ x }}{% endfor %}") ==
+        "02");
     CHECK(render("{% for a, (b, c) in [(1, (2, 3))] %}{{ a }}{{ b }}{{ c }}{% endfor %}") == "123");
 }
 
@@ -39,8 +42,9 @@ TEST_CASE("macros take defaults, keywords and callers") {
 }
 
 TEST_CASE("a macro kept beyond its block still sees its variables") {
-    CHECK(render("{% set ns = namespace() %}{% for i in [1, 2] %}{% set k = i * 10 %}{% macro f() %}{{ k }}{% endmacro %}"
-                 "{% if loop.first %}{% set ns.f = f %}{% endif %}{% endfor %}{% for i in [8, 9] %}{% set k = i %}{{ ns.f() }}{% endfor %}") ==
+    CHECK(render(
+              "{% set ns = namespace() %}{% for i in [1, 2] %}{% set k = i * 10 %}{% macro f() %}{{ k }}{% endmacro %}"
+              "{% if loop.first %}{% set ns.f = f %}{% endif %}{% endfor %}{% for i in [8, 9] %}{% set k = i %}{{ ns.f() }}{% endfor %}") ==
           "1010");
 }
 
@@ -72,8 +76,10 @@ TEST_CASE("a generator can be read once") {
 }
 
 TEST_CASE("JSON is written as json.dumps does") {
-    CHECK(render("{{ x | tojson }}", {{"x", {{"b", "<é>\n"}, {"a", {1, 2.0, true, nullptr}}}}}) == "{\"b\": \"<é>\\n\", \"a\": [1, 2.0, true, null]}");
-    CHECK(render("{{ {'b': [1, {}], 'a': []} | tojson(indent=2, sort_keys=true) }}") == "{\n  \"a\": [],\n  \"b\": [\n    1,\n    {}\n  ]\n}");
+    CHECK(render("{{ x | tojson }}", {{"x", {{"b", "<é>\n"}, {"a", {1, 2.0, true, nullptr}}}}}) ==
+          "{\"b\": \"<é>\\n\", \"a\": [1, 2.0, true, null]}");
+    CHECK(render("{{ {'b': [1, {}], 'a': []} | tojson(indent=2, sort_keys=true) }}") ==
+          "{\n  \"a\": [],\n  \"b\": [\n    1,\n    {}\n  ]\n}");
     CHECK(render("{{ 'é🙂' | tojson(ensure_ascii=true) }}") == "\"\\u00e9\\ud83d\\ude42\"");
 }
 

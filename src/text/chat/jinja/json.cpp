@@ -36,13 +36,27 @@ std::string escape_piece(std::string_view piece, bool ensure_ascii) {
         }
         ++at;
         switch (byte) {
-            case '"': out += "\\\""; break;
-            case '\\': out += "\\\\"; break;
-            case '\n': out += "\\n"; break;
-            case '\r': out += "\\r"; break;
-            case '\t': out += "\\t"; break;
-            case '\f': out += "\\f"; break;
-            case '\b': out += "\\b"; break;
+            case '"':
+                out += "\\\"";
+                break;
+            case '\\':
+                out += "\\\\";
+                break;
+            case '\n':
+                out += "\\n";
+                break;
+            case '\r':
+                out += "\\r";
+                break;
+            case '\t':
+                out += "\\t";
+                break;
+            case '\f':
+                out += "\\f";
+                break;
+            case '\b':
+                out += "\\b";
+                break;
             default:
                 if (byte < 0x20) {
                     append_unit(out, byte);
@@ -67,19 +81,32 @@ class JsonPrinter {
     void print(const Value& value, Origin frame) {
         budget_.step();
         switch (value.kind()) {
-            case Kind::none: out_.append("null", frame); break;
-            case Kind::boolean: out_.append(value.boolean() ? "true" : "false", frame); break;
-            case Kind::integer: out_.append(std::to_string(value.integral()), frame); break;
-            case Kind::real: out_.append(json_real(value.number()), frame); break;
-            case Kind::text: print_text(*value.text(), frame); break;
-            case Kind::dict: print_dict(*value.dict()); break;
+            case Kind::none:
+                out_.append("null", frame);
+                break;
+            case Kind::boolean:
+                out_.append(value.boolean() ? "true" : "false", frame);
+                break;
+            case Kind::integer:
+                out_.append(std::to_string(value.integral()), frame);
+                break;
+            case Kind::real:
+                out_.append(json_real(value.number()), frame);
+                break;
+            case Kind::text:
+                print_text(*value.text(), frame);
+                break;
+            case Kind::dict:
+                print_dict(*value.dict());
+                break;
             case Kind::sequence:
                 if (value.sequence()->flavor == Flavor::list || value.sequence()->flavor == Flavor::tuple) {
                     print_list(*value.sequence());
                     break;
                 }
                 [[fallthrough]];
-            default: throw InvalidInput(concat("Object of type ", type_name(value), " is not JSON serializable"));
+            default:
+                throw InvalidInput(concat("Object of type ", type_name(value), " is not JSON serializable"));
         }
     }
 
@@ -94,7 +121,9 @@ class JsonPrinter {
 
     void print_key(const Value& key, Origin frame) {
         switch (key.kind()) {
-            case Kind::text: print_text(*key.text(), frame); break;
+            case Kind::text:
+                print_text(*key.text(), frame);
+                break;
             case Kind::none:
             case Kind::boolean:
             case Kind::integer:
@@ -103,7 +132,8 @@ class JsonPrinter {
                 print(key, frame);
                 out_.append("\"", frame);
                 break;
-            default: throw InvalidInput(concat("keys must be str, int, float, bool or None, not ", type_name(key)));
+            default:
+                throw InvalidInput(concat("keys must be str, int, float, bool or None, not ", type_name(key)));
         }
     }
 

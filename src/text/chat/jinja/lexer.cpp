@@ -11,7 +11,7 @@ namespace quern::jinja {
 
 namespace {
 
-constexpr size_t kMaxSourceBytes = size_t{4} << 20;
+constexpr size_t kMaxSourceBytes = size_t{1} << 20;
 
 /// Line ends become \n, and one at the very end is dropped.
 std::string normalise(std::string_view source) {
@@ -248,7 +248,7 @@ class Lexer {
 }  // namespace
 
 std::vector<Token> tokenize(std::string_view source) {
-    if (source.size() > kMaxSourceBytes) throw ModelError("the chat template is larger than 4 MiB");
+    if (source.size() > kMaxSourceBytes) throw ModelError("the chat template is larger than 1 MiB");
     return Lexer(source).run();
 }
 

@@ -19,7 +19,7 @@ enum class TokenKind : uint8_t { data, variable_begin, variable_end, block_begin
 struct Token {
     TokenKind kind = TokenKind::end;
     Position at;
-    std::string text;     ///< of data, name, string (unescaped) and symbol
+    std::string text;  ///< of data, name, string (unescaped) and symbol
     int64_t integer = 0;
     double real = 0;
 

@@ -87,7 +87,8 @@ Value filter_default(Interpreter& interpreter, const Value& self, Arguments& arg
     const Bound bound("default", arguments, {"default_value", "boolean"});
     const bool is_missing = self.is(Kind::undefined) || (bound.flag(1, false) && !is_truthy(self));
     if (!is_missing) return self;
-    return bound.at(0).is(Kind::undefined) && arguments.positional.empty() ? make_text("", Origin::source, interpreter.budget()) : bound.at(0);
+    return bound.at(0).is(Kind::undefined) && arguments.positional.empty() ? make_text("", Origin::source, interpreter.budget())
+                                                                           : bound.at(0);
 }
 
 Value filter_tojson(Interpreter& interpreter, const Value& self, Arguments& arguments) {
@@ -124,9 +125,9 @@ Value filter_attr(Interpreter& interpreter, const Value& self, Arguments& argume
     return interpreter.attribute(self, bound.text(0));
 }
 
-constexpr NamedFunction kFilters[] = {{"int", filter_int},         {"float", filter_float},     {"abs", filter_abs},
-                                      {"round", filter_round},     {"default", filter_default}, {"d", filter_default},
-                                      {"tojson", filter_tojson},   {"attr", filter_attr}};
+constexpr NamedFunction kFilters[] = {{"int", filter_int},       {"float", filter_float},     {"abs", filter_abs},
+                                      {"round", filter_round},   {"default", filter_default}, {"d", filter_default},
+                                      {"tojson", filter_tojson}, {"attr", filter_attr}};
 
 }  // namespace
 

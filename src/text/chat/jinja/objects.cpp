@@ -162,9 +162,10 @@ Value Joiner::call(Interpreter& interpreter, Arguments&) {
     return make_text("", Origin::source, interpreter.budget());
 }
 
-Value object_attribute(Interpreter&, const Value& self, const TextPtr& name) {
+Value object_attribute(Interpreter& interpreter, const Value& self, const TextPtr& name) {
     const Object& object = *self.object();
     if (const auto* name_space = dynamic_cast<const Namespace*>(&object)) {
+        interpreter.budget().step(name_space->fields.size() / 8);
         const Value* found = name_space->find(name->bytes());
         return found ? *found : Value(Undefined{.name = name});
     }

@@ -14,8 +14,8 @@ namespace {
 constexpr std::string_view kSymbols[] = {"+", "-", "*", "/", "//", "%", "**"};
 
 [[noreturn]] void fail_operands(Op op, const Value& a, const Value& b) {
-    throw InvalidInput(concat("unsupported operand types for ", kSymbols[static_cast<size_t>(op)], ": '", type_name(a), "' and '",
-                              type_name(b), "'"));
+    throw InvalidInput(
+        concat("unsupported operand types for ", kSymbols[static_cast<size_t>(op)], ": '", type_name(a), "' and '", type_name(b), "'"));
 }
 
 [[noreturn]] void fail_overflow() { throw InvalidInput("an integer in the chat template exceeds 64 bits"); }
@@ -68,9 +68,12 @@ Value integer_arithmetic(Op op, int64_t a, int64_t b) {
         case Op::divide:
             if (b == 0) fail_zero();
             return static_cast<double>(a) / static_cast<double>(b);
-        case Op::floor_divide: return floor_quotient(a, b);
-        case Op::modulo: return floor_remainder(a, b);
-        default: return integer_power(a, b);
+        case Op::floor_divide:
+            return floor_quotient(a, b);
+        case Op::modulo:
+            return floor_remainder(a, b);
+        default:
+            return integer_power(a, b);
     }
 }
 
@@ -89,13 +92,20 @@ double real_floor_quotient(double a, double b) {
 Value real_arithmetic(Op op, double a, double b) {
     if (b == 0.0 && (op == Op::divide || op == Op::floor_divide || op == Op::modulo)) fail_zero();
     switch (op) {
-        case Op::add: return a + b;
-        case Op::subtract: return a - b;
-        case Op::multiply: return a * b;
-        case Op::divide: return a / b;
-        case Op::floor_divide: return real_floor_quotient(a, b);
-        case Op::modulo: return real_remainder(a, b);
-        default: break;
+        case Op::add:
+            return a + b;
+        case Op::subtract:
+            return a - b;
+        case Op::multiply:
+            return a * b;
+        case Op::divide:
+            return a / b;
+        case Op::floor_divide:
+            return real_floor_quotient(a, b);
+        case Op::modulo:
+            return real_remainder(a, b);
+        default:
+            break;
     }
     if (a == 0.0 && b < 0.0) fail_zero();
     if (a < 0.0 && std::isfinite(b) && b != std::floor(b)) throw InvalidInput("a complex number in the chat template");
@@ -177,7 +187,8 @@ Value plus(const Value& value) {
 
 bool contains(const Value& haystack, const Value& needle, Budget& budget) {
     switch (haystack.kind()) {
-        case Kind::undefined: return false;
+        case Kind::undefined:
+            return false;
         case Kind::text:
             if (!needle.is(Kind::text)) throw InvalidInput(concat("'in <string>' needs a string, not '", type_name(needle), "'"));
             budget.search(haystack.text()->size(), needle.text()->size());
@@ -188,9 +199,11 @@ bool contains(const Value& haystack, const Value& needle, Budget& budget) {
         case Kind::sequence: {
             const Sequence& sequence = *haystack.sequence();
             if (sequence.flavor == Flavor::generator && std::exchange(sequence.is_spent, true)) return false;
-            return std::any_of(sequence.items.begin(), sequence.items.end(), [&](const Value& item) { return equal(item, needle, budget); });
+            return std::any_of(sequence.items.begin(), sequence.items.end(),
+                               [&](const Value& item) { return equal(item, needle, budget); });
         }
-        default: throw InvalidInput(concat("argument of type '", type_name(haystack), "' is not iterable"));
+        default:
+            throw InvalidInput(concat("argument of type '", type_name(haystack), "' is not iterable"));
     }
 }
 

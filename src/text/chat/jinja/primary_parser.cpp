@@ -7,7 +7,8 @@ namespace quern::jinja {
 ExprPtr ExpressionParser::parse_primary() {
     const Token& token = peek();
     switch (token.kind) {
-        case TokenKind::name: return parse_name();
+        case TokenKind::name:
+            return parse_name();
         case TokenKind::string: {
             ExprPtr node = make(ExprKind::constant, token.at);
             std::string joined = take().text;
@@ -25,7 +26,8 @@ ExprPtr ExpressionParser::parse_primary() {
             node->constant = take().real;
             return node;
         }
-        default: break;
+        default:
+            break;
     }
     if (token.is_symbol("[")) return parse_list();
     if (token.is_symbol("{")) return parse_dict();

@@ -64,15 +64,33 @@ class ReprPrinter {
     void print(const Value& value, Origin frame) {
         budget_.step();
         switch (value.kind()) {
-            case Kind::undefined: out_.append("Undefined", frame); break;
-            case Kind::none: out_.append("None", frame); break;
-            case Kind::boolean: out_.append(value.boolean() ? "True" : "False", frame); break;
-            case Kind::integer: out_.append(std::to_string(value.integral()), frame); break;
-            case Kind::real: out_.append(print_real(value.number()), frame); break;
-            case Kind::text: print_quoted(*value.text(), frame, out_); break;
-            case Kind::sequence: print_sequence(*value.sequence()); break;
-            case Kind::dict: print_dict(*value.dict()); break;
-            case Kind::object: print_object(value, frame); break;
+            case Kind::undefined:
+                out_.append("Undefined", frame);
+                break;
+            case Kind::none:
+                out_.append("None", frame);
+                break;
+            case Kind::boolean:
+                out_.append(value.boolean() ? "True" : "False", frame);
+                break;
+            case Kind::integer:
+                out_.append(std::to_string(value.integral()), frame);
+                break;
+            case Kind::real:
+                out_.append(print_real(value.number()), frame);
+                break;
+            case Kind::text:
+                print_quoted(*value.text(), frame, out_);
+                break;
+            case Kind::sequence:
+                print_sequence(*value.sequence());
+                break;
+            case Kind::dict:
+                print_dict(*value.dict());
+                break;
+            case Kind::object:
+                print_object(value, frame);
+                break;
         }
     }
 
@@ -89,12 +107,24 @@ class ReprPrinter {
 
     void print_sequence(const Sequence& sequence) {
         switch (sequence.flavor) {
-            case Flavor::list: print_items(sequence, "[", "]"); break;
-            case Flavor::tuple: print_items(sequence, "(", sequence.items.size() == 1 ? ",)" : ")"); break;
-            case Flavor::dict_keys: print_items(sequence, "dict_keys([", "])"); break;
-            case Flavor::dict_values: print_items(sequence, "dict_values([", "])"); break;
-            case Flavor::dict_items: print_items(sequence, "dict_items([", "])"); break;
-            case Flavor::generator: out_.append("<generator object>", Origin::source); break;
+            case Flavor::list:
+                print_items(sequence, "[", "]");
+                break;
+            case Flavor::tuple:
+                print_items(sequence, "(", sequence.items.size() == 1 ? ",)" : ")");
+                break;
+            case Flavor::dict_keys:
+                print_items(sequence, "dict_keys([", "])");
+                break;
+            case Flavor::dict_values:
+                print_items(sequence, "dict_values([", "])");
+                break;
+            case Flavor::dict_items:
+                print_items(sequence, "dict_items([", "])");
+                break;
+            case Flavor::generator:
+                out_.append("<generator object>", Origin::source);
+                break;
             case Flavor::range: {
                 const std::string step = sequence.step == 1 ? "" : concat(", ", sequence.step);
                 out_.append(concat("range(", sequence.start, ", ", sequence.stop, step, ")"), Origin::source);

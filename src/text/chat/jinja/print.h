@@ -20,7 +20,7 @@ std::string print_real(double value);
 struct JsonStyle {
     bool ensure_ascii = false;
     bool has_indent = false;
-    std::string indent;               ///< of one level
+    std::string indent;  ///< of one level
     std::string item_separator = ", ";
     std::string key_separator = ": ";
     bool sort_keys = false;

@@ -39,13 +39,17 @@ Values in_order(const Values& items, const Values& keys, bool is_reverse, Budget
 
 Value filter_length(Interpreter&, const Value& self, Arguments&) {
     switch (self.kind()) {
-        case Kind::undefined: return int64_t{0};
-        case Kind::text: return static_cast<int64_t>(count_code_points(self.bytes()));
-        case Kind::dict: return static_cast<int64_t>(self.dict()->entries.size());
+        case Kind::undefined:
+            return int64_t{0};
+        case Kind::text:
+            return static_cast<int64_t>(count_code_points(self.bytes()));
+        case Kind::dict:
+            return static_cast<int64_t>(self.dict()->entries.size());
         case Kind::sequence:
             if (self.sequence()->flavor != Flavor::generator) return static_cast<int64_t>(self.sequence()->items.size());
             break;
-        default: break;
+        default:
+            break;
     }
     throw InvalidInput(concat("object of type '", type_name(self), "' has no len()"));
 }
@@ -81,7 +85,8 @@ Value filter_reverse(Interpreter& interpreter, const Value& self, Arguments&) {
 Value filter_join(Interpreter& interpreter, const Value& self, Arguments& arguments) {
     const Bound bound("join", arguments, {"d", "attribute"});
     Budget& budget = interpreter.budget();
-    const TextPtr separator = bound.at(0).is(Kind::undefined) ? std::make_shared<const Text>("", Origin::source) : to_text(bound.at(0), budget);
+    const TextPtr separator =
+        bound.at(0).is(Kind::undefined) ? std::make_shared<const Text>("", Origin::source) : to_text(bound.at(0), budget);
     const SequencePtr items = interpreter.iterate(self);
     if (!bound.has(1)) return join(items->items, *separator, budget);
     const AttributePath path(bound.at(1), budget);
@@ -228,28 +233,18 @@ Value filter_groupby(Interpreter& interpreter, const Value& self, Arguments& arg
         members.push_back(items->items[order[i]]);
         if (i + 1 < order.size() && equal(keys[order[i]], keys[order[i + 1]], budget)) continue;
         const size_t first = order[i + 1 - members.size()];
-        groups.push_back(make_tuple({bound.flag(2, false) ? keys[first] : names[first], make_list(std::exchange(members, {}), budget)}, budget));
+        groups.push_back(
+            make_tuple({bound.flag(2, false) ? keys[first] : names[first], make_list(std::exchange(members, {}), budget)}, budget));
     }
     return make_list(std::move(groups), budget);
 }
 
-constexpr NamedFunction kFilters[] = {{"length", filter_length},
-                                      {"count", filter_length},
-                                      {"first", filter_first},
-                                      {"last", filter_last},
-                                      {"list", filter_list},
-                                      {"reverse", filter_reverse},
-                                      {"join", filter_join},
-                                      {"items", filter_items},
-                                      {"dictsort", filter_dictsort},
-                                      {"sort", filter_sort},
-                                      {"unique", filter_unique},
-                                      {"sum", filter_sum},
-                                      {"min", filter_extreme<false>},
-                                      {"max", filter_extreme<true>},
-                                      {"batch", filter_batch},
-                                      {"slice", filter_slice},
-                                      {"groupby", filter_groupby}};
+constexpr NamedFunction kFilters[] = {{"length", filter_length},      {"count", filter_length},      {"first", filter_first},
+                                      {"last", filter_last},          {"list", filter_list},         {"reverse", filter_reverse},
+                                      {"join", filter_join},          {"items", filter_items},       {"dictsort", filter_dictsort},
+                                      {"sort", filter_sort},          {"unique", filter_unique},     {"sum", filter_sum},
+                                      {"min", filter_extreme<false>}, {"max", filter_extreme<true>}, {"batch", filter_batch},
+                                      {"slice", filter_slice},        {"groupby", filter_groupby}};
 
 }  // namespace
 

@@ -87,7 +87,8 @@ Value slice_sequence(const Sequence& sequence, const Value* start, const Value* 
     budget.allocate(n * sizeof(Value));
     Values items;
     items.reserve(n);
-    for (size_t i = 0; i < n; ++i) items.push_back(sequence.items[static_cast<size_t>(bounds.start + static_cast<int64_t>(i) * bounds.step)]);
+    for (size_t i = 0; i < n; ++i)
+        items.push_back(sequence.items[static_cast<size_t>(bounds.start + static_cast<int64_t>(i) * bounds.step)]);
     return make_sequence(std::move(items), sequence.flavor, budget);
 }
 
@@ -124,8 +125,8 @@ TextPtr character_at(const TextPtr& text, int64_t index, Budget& budget) {
 
 Value make_range(int64_t start, int64_t stop, int64_t step, Budget& budget) {
     const bool is_empty = step > 0 ? start >= stop : start <= stop;
-    const uint64_t span = step > 0 ? static_cast<uint64_t>(stop) - static_cast<uint64_t>(start)
-                                   : static_cast<uint64_t>(start) - static_cast<uint64_t>(stop);
+    const uint64_t span =
+        step > 0 ? static_cast<uint64_t>(stop) - static_cast<uint64_t>(start) : static_cast<uint64_t>(start) - static_cast<uint64_t>(stop);
     const uint64_t stride = step > 0 ? static_cast<uint64_t>(step) : uint64_t{0} - static_cast<uint64_t>(step);
     const uint64_t n = is_empty ? 0 : (span - 1) / stride + 1;
     if (n > kMaxRange) throw InvalidInput(concat("the range has more than ", kMaxRange, " items"));

@@ -52,22 +52,40 @@ Interpreter::Flow Interpreter::execute(const Stmt& statement) {
     budget_.step();
     position_ = statement.at;
     switch (statement.kind) {
-        case StmtKind::data: out_->append(*statement.text); break;
-        case StmtKind::output: print(evaluate(*statement.exprs[0]), *out_, budget_); break;
-        case StmtKind::branch: return execute_branch(statement);
-        case StmtKind::loop: return execute_loop(statement);
-        case StmtKind::set: assign(*statement.target, evaluate(*statement.exprs[0])); break;
-        case StmtKind::set_block: execute_set_block(statement); break;
-        case StmtKind::macro: execute_macro(statement); break;
-        case StmtKind::call_block: execute_call_block(statement); break;
-        case StmtKind::filter_block: return execute_filter_block(statement);
-        case StmtKind::with: return execute_with(statement);
+        case StmtKind::data:
+            out_->append(*statement.text);
+            break;
+        case StmtKind::output:
+            print(evaluate(*statement.exprs[0]), *out_, budget_);
+            break;
+        case StmtKind::branch:
+            return execute_branch(statement);
+        case StmtKind::loop:
+            return execute_loop(statement);
+        case StmtKind::set:
+            assign(*statement.target, evaluate(*statement.exprs[0]));
+            break;
+        case StmtKind::set_block:
+            execute_set_block(statement);
+            break;
+        case StmtKind::macro:
+            execute_macro(statement);
+            break;
+        case StmtKind::call_block:
+            execute_call_block(statement);
+            break;
+        case StmtKind::filter_block:
+            return execute_filter_block(statement);
+        case StmtKind::with:
+            return execute_with(statement);
         case StmtKind::scope: {
             const ScopeGuard guard(*this);
             return execute(statement.bodies[0]);
         }
-        case StmtKind::break_loop: return Flow::break_loop;
-        case StmtKind::continue_loop: return Flow::continue_loop;
+        case StmtKind::break_loop:
+            return Flow::break_loop;
+        case StmtKind::continue_loop:
+            return Flow::continue_loop;
     }
     return Flow::next;
 }

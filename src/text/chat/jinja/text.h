@@ -48,7 +48,9 @@ class Text {
         }
     }
     template <typename Visit>
-    void for_each_run(Visit&& visit) const { for_each_run(0, bytes_.size(), std::forward<Visit>(visit)); }
+    void for_each_run(Visit&& visit) const {
+        for_each_run(0, bytes_.size(), std::forward<Visit>(visit));
+    }
 
   private:
     friend class TextBuilder;

@@ -23,9 +23,7 @@ Value filter_capitalize(Interpreter& interpreter, const Value& self, Arguments&)
 }
 
 Value filter_title(Interpreter& interpreter, const Value& self, Arguments&) {
-    constexpr auto starts_word = [](char32_t c) {
-        return is_space(c) || c == U'-' || c == U'(' || c == U'{' || c == U'[' || c == U'<';
-    };
+    constexpr auto starts_word = [](char32_t c) { return is_space(c) || c == U'-' || c == U'(' || c == U'{' || c == U'[' || c == U'<'; };
     return title_case(to_text(self, interpreter.budget()), starts_word, Case::upper, interpreter.budget());
 }
 
@@ -184,12 +182,23 @@ TextPtr escape_markup(const TextPtr& text, Budget& budget) {
         std::string escaped;
         for (const char c : piece) {
             switch (c) {
-                case '&': escaped += "&amp;"; break;
-                case '<': escaped += "&lt;"; break;
-                case '>': escaped += "&gt;"; break;
-                case '\'': escaped += "&#39;"; break;
-                case '"': escaped += "&#34;"; break;
-                default: escaped += c;
+                case '&':
+                    escaped += "&amp;";
+                    break;
+                case '<':
+                    escaped += "&lt;";
+                    break;
+                case '>':
+                    escaped += "&gt;";
+                    break;
+                case '\'':
+                    escaped += "&#39;";
+                    break;
+                case '"':
+                    escaped += "&#34;";
+                    break;
+                default:
+                    escaped += c;
             }
         }
         out.append(escaped, origin);

@@ -64,12 +64,18 @@ FormatSpec read_percent_spec(std::string_view format, size_t& at) {
     bool is_left = false, is_zero = false;
     for (; at < format.size(); ++at) {
         const char c = format[at];
-        if (c == '-') is_left = true;
-        else if (c == '0') is_zero = true;
-        else if (c == '+') spec.sign = '+';
-        else if (c == ' ') spec.sign = spec.sign == '+' ? '+' : ' ';
-        else if (c == '#') spec.is_alternate = true;
-        else break;
+        if (c == '-')
+            is_left = true;
+        else if (c == '0')
+            is_zero = true;
+        else if (c == '+')
+            spec.sign = '+';
+        else if (c == ' ')
+            spec.sign = spec.sign == '+' ? '+' : ' ';
+        else if (c == '#')
+            spec.is_alternate = true;
+        else
+            break;
     }
     const int64_t width = read_count(format, at);
     if (width > 0) spec.width = width;
@@ -178,7 +184,8 @@ class BraceArguments {
         size_t at = 0;
         const int64_t index = name.empty() ? static_cast<int64_t>(next_++) : read_count(name, at);
         if (index >= 0) {
-            if (static_cast<size_t>(index) >= arguments_.positional.size()) throw InvalidInput("the format asks for more arguments than given");
+            if (static_cast<size_t>(index) >= arguments_.positional.size())
+                throw InvalidInput("the format asks for more arguments than given");
             return arguments_.positional[static_cast<size_t>(index)];
         }
         for (const auto& [key, value] : arguments_.named) {

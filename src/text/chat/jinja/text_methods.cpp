@@ -28,7 +28,8 @@ Value text_case(Interpreter& interpreter, const Value& self, Arguments&) {
 Value text_capitalize(Interpreter& interpreter, const Value& self, Arguments&) { return capitalize(self.text(), interpreter.budget()); }
 
 Value text_title(Interpreter& interpreter, const Value& self, Arguments&) {
-    return title_case(self.text(), [](char32_t c) { return !is_upper(c) && !is_lower(c); }, Case::title, interpreter.budget());
+    return title_case(
+        self.text(), [](char32_t c) { return !is_upper(c) && !is_lower(c); }, Case::title, interpreter.budget());
 }
 
 Value text_split(Interpreter& interpreter, const Value& self, Arguments& arguments) {
@@ -59,7 +60,8 @@ Value text_partition(Interpreter& interpreter, const Value& self, Arguments& arg
     const Value empty = slice(text, 0, 0, budget);
     if (found == std::string::npos) return make_tuple(from_end ? Values{empty, empty, text} : Values{text, empty, empty}, budget);
     const size_t behind = found + separator->size();
-    return make_tuple({slice(text, 0, found, budget), slice(text, found, behind, budget), slice(text, behind, text->size(), budget)}, budget);
+    return make_tuple({slice(text, 0, found, budget), slice(text, found, behind, budget), slice(text, behind, text->size(), budget)},
+                      budget);
 }
 
 bool fits_at(const std::string& text, const std::string& affix, bool at_end) {

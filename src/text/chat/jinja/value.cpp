@@ -56,10 +56,14 @@ int compare_sequences(const Sequence& a, const Sequence& b, Budget& budget) {
 
 int Value::depth() const {
     switch (kind()) {
-        case Kind::sequence: return sequence()->depth;
-        case Kind::dict: return dict()->depth;
-        case Kind::object: return object()->depth();
-        default: return 0;
+        case Kind::sequence:
+            return sequence()->depth;
+        case Kind::dict:
+            return dict()->depth;
+        case Kind::object:
+            return object()->depth();
+        default:
+            return 0;
     }
 }
 
@@ -136,14 +140,21 @@ void set_item(Dict& dict, Value key, Value value, Budget& budget) {
 bool is_truthy(const Value& value) {
     switch (value.kind()) {
         case Kind::undefined:
-        case Kind::none: return false;
+        case Kind::none:
+            return false;
         case Kind::boolean:
-        case Kind::integer: return value.integral() != 0;
-        case Kind::real: return value.number() != 0.0;
-        case Kind::text: return value.text()->size() != 0;
-        case Kind::sequence: return value.sequence()->flavor == Flavor::generator || !value.sequence()->items.empty();
-        case Kind::dict: return !value.dict()->entries.empty();
-        case Kind::object: return true;
+        case Kind::integer:
+            return value.integral() != 0;
+        case Kind::real:
+            return value.number() != 0.0;
+        case Kind::text:
+            return value.text()->size() != 0;
+        case Kind::sequence:
+            return value.sequence()->flavor == Flavor::generator || !value.sequence()->items.empty();
+        case Kind::dict:
+            return !value.dict()->entries.empty();
+        case Kind::object:
+            return true;
     }
     return true;
 }
@@ -159,10 +170,14 @@ bool equal(const Value& a, const Value& b, Budget& budget) {
         case Kind::text:
             budget.scan(std::min(a.bytes().size(), b.bytes().size()));
             return a.bytes() == b.bytes();
-        case Kind::sequence: return equal_sequences(*a.sequence(), *b.sequence(), budget);
-        case Kind::dict: return equal_dicts(*a.dict(), *b.dict(), budget);
-        case Kind::object: return a.object() == b.object();
-        default: return true;
+        case Kind::sequence:
+            return equal_sequences(*a.sequence(), *b.sequence(), budget);
+        case Kind::dict:
+            return equal_dicts(*a.dict(), *b.dict(), budget);
+        case Kind::object:
+            return a.object() == b.object();
+        default:
+            return true;
     }
 }
 
@@ -197,15 +212,24 @@ bool is_hashable(const Value& value) {
 std::string_view type_name(const Value& value) {
     constexpr std::string_view kFlavors[] = {"list", "tuple", "range", "generator", "dict_keys", "dict_values", "dict_items"};
     switch (value.kind()) {
-        case Kind::undefined: return "Undefined";
-        case Kind::none: return "NoneType";
-        case Kind::boolean: return "bool";
-        case Kind::integer: return "int";
-        case Kind::real: return "float";
-        case Kind::text: return "str";
-        case Kind::sequence: return kFlavors[static_cast<size_t>(value.sequence()->flavor)];
-        case Kind::dict: return "dict";
-        case Kind::object: return value.object()->type_name();
+        case Kind::undefined:
+            return "Undefined";
+        case Kind::none:
+            return "NoneType";
+        case Kind::boolean:
+            return "bool";
+        case Kind::integer:
+            return "int";
+        case Kind::real:
+            return "float";
+        case Kind::text:
+            return "str";
+        case Kind::sequence:
+            return kFlavors[static_cast<size_t>(value.sequence()->flavor)];
+        case Kind::dict:
+            return "dict";
+        case Kind::object:
+            return value.object()->type_name();
     }
     return "object";
 }

@@ -79,8 +79,8 @@ struct Sequence {
     Values items;
     Flavor flavor = Flavor::list;
     int depth = 1;
-    bool from_input = false;         ///< its brackets count as input when it is printed
-    mutable bool is_spent = false;   ///< a generator that has been read
+    bool from_input = false;                ///< its brackets count as input when it is printed
+    mutable bool is_spent = false;          ///< a generator that has been read
     int64_t start = 0, stop = 0, step = 1;  ///< of a range
 };
 

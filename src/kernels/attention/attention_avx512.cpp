@@ -1,0 +1,10 @@
+#include "kernels/attention/attention_cpu.h"
+#include "kernels/attention/attention_kernel.h"
+#include "kernels/simd/float_avx512.h"
+
+namespace quern::avx512 {
+
+void attention(const AttentionTask& task) noexcept { attention_kernel<Float>(task); }
+void combine(const CombineTask& task) noexcept { combine_kernel<Float>(task); }
+
+}  // namespace quern::avx512

@@ -1,0 +1,57 @@
+// The oracle of the attention kernels: softmax(scale q k^T) v, with the maximum found first and every sum in double.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "kernels/attention/attention.h"
+#include "kernels/quant/float/f16.h"
+
+namespace quern {
+namespace {
+
+struct Row {
+    int64_t token, head;
+};
+
+double value_at(const AttentionTask& task, const KvPages& pages, int64_t position, int64_t i) {
+    const int64_t page = task.page_table[position / kv_page_tokens];
+    const int64_t row = task.kv_head * kv_page_tokens + position % kv_page_tokens;
+    return static_cast<double>(f16_to_f32(pages.base[page * pages.page_stride + row * task.head_dim + i]));
+}
+
+double score(const AttentionTask& task, Row row, int64_t position) {
+    const float* q = task.q + row.token * task.q_stride + row.head * task.head_dim;
+    double sum = 0;
+    for (int i = 0; i < task.head_dim; ++i) sum += static_cast<double>(q[i]) * value_at(task, task.keys, position, i);
+    return sum * static_cast<double>(task.scale);
+}
+
+void attend_row(const AttentionTask& task, Row row) {
+    const int64_t end = std::min(task.kv_end, task.first_position + row.token + 1);
+    double largest = -std::numeric_limits<double>::infinity(), total = 0;
+    for (int64_t position = task.kv_begin; position < end; ++position) largest = std::max(largest, score(task, row, position));
+    std::vector<double> sums(static_cast<size_t>(task.head_dim));
+    for (int64_t position = task.kv_begin; position < end; ++position) {
+        const double weight = std::exp(score(task, row, position) - largest);
+        total += weight;
+        for (int i = 0; i < task.head_dim; ++i) sums[static_cast<size_t>(i)] += weight * value_at(task, task.values, position, i);
+    }
+    const double divisor = task.partial != nullptr || total == 0 ? 1.0 : total;
+    float* out = task.out + row.token * task.out_stride + row.head * task.head_dim;
+    for (int i = 0; i < task.head_dim; ++i) out[i] = static_cast<float>(sums[static_cast<size_t>(i)] / divisor);
+    if (task.partial == nullptr) return;
+    float* partial = task.partial + (row.token * task.n_heads + row.head) * 2;
+    partial[0] = static_cast<float>(largest);
+    partial[1] = static_cast<float>(total);
+}
+
+}  // namespace
+
+void attention_reference(const AttentionTask& task) noexcept {
+    const int64_t group = task.n_heads / task.n_kv_heads;
+    for (int64_t token = 0; token < task.n_tokens; ++token)
+        for (int64_t head = task.kv_head * group; head < (task.kv_head + 1) * group; ++head) attend_row(task, {token, head});
+}
+
+}  // namespace quern

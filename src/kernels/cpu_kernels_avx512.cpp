@@ -1,0 +1,29 @@
+// The table of kernels of the instruction set avx512.
+#include "kernels/activation/activation_cpu.h"
+#include "kernels/attention/attention_cpu.h"
+#include "kernels/cpu_kernels_table.h"
+#include "kernels/matmul/matmul_cpu.h"
+#include "kernels/norm/norm_cpu.h"
+#include "kernels/quant/decode.h"
+#include "kernels/rope/rope_cpu.h"
+
+namespace quern::avx512 {
+
+const CpuKernels& kernels() {
+    static const CpuKernels table{
+        .isa = Isa::avx512,
+        .matmul = matmul_for,
+        .decode = decode_for,
+        .quantize = {quantize_for(ActivationFormat::f32), quantize_for(ActivationFormat::q8_32), quantize_for(ActivationFormat::q8_256)},
+        .attention = attention,
+        .combine = combine,
+        .rope = rope,
+        .rms_norm = rms_norm,
+        .swiglu = swiglu,
+        .add = add,
+        .to_f16 = to_f16,
+    };
+    return table;
+}
+
+}  // namespace quern::avx512

@@ -1,0 +1,179 @@
+// Dot products of one weight row with a few tokens: the kernel of generation, and of every batch without a wider one.
+// Weights are read once, in their native blocks, and each block is unpacked once for all tokens of the tile.
+#pragma once
+
+#include "kernels/matmul/activations.h"
+#include "kernels/matmul/matmul.h"
+#include "kernels/quant/formats_cpu.h"
+
+namespace quern {
+
+// How far ahead of the dot product memory is fetched. The processor's own prefetcher stops at each 4 KiB page; this one does not.
+inline constexpr int prefetch_bytes = 4096;
+
+template <typename V, int bytes>
+QUERN_INLINE void prefetch_after(const void* p) {
+    for (int at = 0; at < bytes; at += 64) V::prefetch(static_cast<const char*>(p) + prefetch_bytes + at);
+}
+
+/// One row times n_tokens tokens. @param x  token t at x + t * x_stride  @param out  n_tokens sums
+template <typename V, typename Format>
+struct RowDot {
+    using Bytes = typename V::Bytes;
+    using Ints = typename V::Ints;
+    using Floats = typename V::Floats;
+    using Block = typename Format::Block;
+    using Weights = Unpacked<V, Format>;
+
+    template <int n_tokens>
+    QUERN_INLINE static void run(const std::byte* row, const std::byte* x, int64_t x_stride, int64_t n_in, float* out) {
+        if constexpr (Format::block_values == 32) legacy<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 32, out);
+        else if constexpr (Format::block_values == 256) k<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 256, out);
+        else floats<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in, out);
+    }
+
+  private:
+    template <int n_tokens>
+    QUERN_INLINE static void legacy(const Block* w, const std::byte* x, int64_t x_stride, int64_t n_blocks, float* out) {
+        // Two sets of sums, for the next block need not wait for this one's additions.
+        Floats sum[2][n_tokens];
+        float offsets[2][n_tokens] = {};
+        for (auto& set : sum)
+            for (Floats& s : set) s = V::zero();
+        int64_t b = 0;
+        for (; b + 2 <= n_blocks; b += 2) {
+            prefetch_after<V, 2 * sizeof(Block)>(w + b);
+            legacy_block<n_tokens>(w[b], x + b * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[0], offsets[0]);
+            legacy_block<n_tokens>(w[b + 1], x + (b + 1) * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[1], offsets[1]);
+        }
+        if (b < n_blocks) legacy_block<n_tokens>(w[b], x + b * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[0], offsets[0]);
+        for (int t = 0; t < n_tokens; ++t) out[t] = V::total(V::add(sum[0][t], sum[1][t])) + (offsets[0][t] + offsets[1][t]);
+    }
+
+    template <int n_tokens>
+    QUERN_INLINE static void legacy_block(const Block& block, const std::byte* x, int64_t x_stride, Floats* sum, float* offsets) {
+        const Weights weights(block);
+        const Bytes values = weights.values();
+        for (int t = 0; t < n_tokens; ++t) {
+            const auto& a = *reinterpret_cast<const ActivationBlock32*>(x + t * x_stride);
+            Ints dot;
+            if constexpr (Weights::is_signed) dot = V::dot_signed_bytes(values, V::load(a.q));
+            else dot = V::dot_bytes(values, V::load(a.q));
+            sum[t] = V::multiply_add(V::to_floats(dot), V::splat(weights.d * a.scale), sum[t]);
+            if constexpr (!Weights::is_signed) offsets[t] += weights.offset * a.sum;
+        }
+    }
+
+    template <int n_tokens>
+    QUERN_INLINE static void k(const Block* w, const std::byte* x, int64_t x_stride, int64_t n_blocks, float* out) {
+        Floats sum[n_tokens];
+        for (Floats& s : sum) s = V::zero();
+        for (int64_t b = 0; b < n_blocks; ++b) {
+            prefetch_after<V, sizeof(Block)>(w + b);
+            k_block<n_tokens>(Weights(w[b]), x + b * int64_t{sizeof(ActivationBlock256)}, x_stride, sum);
+        }
+        for (int t = 0; t < n_tokens; ++t) out[t] = V::total(sum[t]);
+    }
+
+    template <int n_tokens>
+    QUERN_INLINE static void k_block(const Weights& weights, const std::byte* x, int64_t x_stride, Floats* sum) {
+        const auto at = [&](int t) -> const ActivationBlock256& { return *reinterpret_cast<const ActivationBlock256*>(x + t * x_stride); };
+        Ints dot[n_tokens];
+        for (int t = 0; t < n_tokens; ++t) {
+            if constexpr (Weights::bias == 0) {
+                dot[t] = V::zero_ints();
+            } else {
+                const auto biased = V::times(weights.scales_by_16(), V::splat_word(-Weights::bias));
+                dot[t] = V::add_dot_words(V::zero_ints(), biased, V::load_words(at(t).sums));
+            }
+        }
+        add_values<n_tokens, 0>(weights, x, x_stride, dot);
+        for (int t = 0; t < n_tokens; ++t) {
+            const float scale = at(t).scale;
+            sum[t] = V::multiply_add(V::to_floats(dot[t]), V::splat(weights.d * scale), sum[t]);
+            if constexpr (Weights::has_mins) {
+                const Ints mins = V::add_dot_words(V::zero_ints(), weights.mins_by_16(), V::load_words(at(t).sums));
+                sum[t] = V::multiply_add(V::to_floats(mins), V::splat(-weights.dmin * scale), sum[t]);
+            }
+        }
+    }
+
+    template <int n_tokens, int v>
+    QUERN_INLINE static void add_values(const Weights& weights, const std::byte* x, int64_t x_stride, Ints* dot) {
+        const Bytes values = weights.template values<v>();
+        const auto scales = weights.template scales<v>();
+        for (int t = 0; t < n_tokens; ++t) {
+            const auto& a = *reinterpret_cast<const ActivationBlock256*>(x + t * x_stride);
+            dot[t] = V::add_dot_words(dot[t], V::dot_pairs(values, V::load(a.q + 32 * v)), scales);
+        }
+        if constexpr (v + 1 < 8) add_values<n_tokens, v + 1>(weights, x, x_stride, dot);
+    }
+
+    QUERN_INLINE static Floats load_weights(const Block* w) {
+        if constexpr (Format::dtype == DType::f32) return V::load_floats(w);
+        else if constexpr (Format::dtype == DType::f16) return V::load_f16(w);
+        else return V::load_bf16(w);
+    }
+
+    template <int n_tokens>
+    QUERN_INLINE static void floats(const Block* w, const std::byte* x, int64_t x_stride, int64_t n_in, float* out) {
+        Floats sum[2][n_tokens];
+        for (auto& set : sum)
+            for (Floats& s : set) s = V::zero();
+        const auto at = [&](int t) { return reinterpret_cast<const float*>(x + t * x_stride); };
+        int64_t i = 0;
+        for (; i + 16 <= n_in; i += 16) {
+            prefetch_after<V, 16 * sizeof(Block)>(w + i);
+            for (int half = 0; half < 2; ++half) {
+                const Floats values = load_weights(w + i + 8 * half);
+                for (int t = 0; t < n_tokens; ++t) sum[half][t] = V::multiply_add(values, V::load_floats(at(t) + i + 8 * half), sum[half][t]);
+            }
+        }
+        for (int t = 0; t < n_tokens; ++t) {
+            float total = V::total(V::add(sum[0][t], sum[1][t]));
+            for (int64_t rest = i; rest < n_in; ++rest) {
+                float value;
+                Format::decode(w[rest], &value);
+                total += value * at(t)[rest];
+            }
+            out[t] = total;
+        }
+    }
+};
+
+/// Tokens that share one unpacking of a weight block.
+inline constexpr int tokens_per_tile = 4;
+
+template <typename V, typename Format, int n_tokens>
+void multiply_tile(const MatmulTask& task, int64_t token) noexcept {
+    const std::byte* x = task.activations + token * task.activation_row_bytes;
+    float* out = task.out + token * task.out_stride;
+    for (int64_t r = 0; r < task.n_rows; ++r) {
+        float sums[n_tokens];
+        RowDot<V, Format>::template run<n_tokens>(task.weights + r * task.weight_row_bytes, x, task.activation_row_bytes, task.n_in, sums);
+        for (int t = 0; t < n_tokens; ++t) out[t * task.out_stride + r] = sums[t];
+    }
+}
+
+/// The MatmulKernel of one format on one instruction set.
+template <typename V, typename Format>
+void multiply_rows(const MatmulTask& task) noexcept {
+    int64_t token = 0;
+    for (; token + tokens_per_tile <= task.n_tokens; token += tokens_per_tile) multiply_tile<V, Format, tokens_per_tile>(task, token);
+    switch (task.n_tokens - token) {
+        case 1: multiply_tile<V, Format, 1>(task, token); break;
+        case 2: multiply_tile<V, Format, 2>(task, token); break;
+        case 3: multiply_tile<V, Format, 3>(task, token); break;
+        default: break;
+    }
+}
+
+/// nullptr for formats without a kernel.
+template <typename V, typename... Formats>
+MatmulKernel find_rows_kernel(DType dtype, FormatList<Formats...>) noexcept {
+    MatmulKernel found = nullptr;
+    ((Formats::dtype == dtype ? void(found = multiply_rows<V, Formats>) : void()), ...);
+    return found;
+}
+
+}  // namespace quern

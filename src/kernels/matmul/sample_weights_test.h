@@ -1,0 +1,64 @@
+// Weight blocks for tests: random quants with scales of a sensible size, or all at the end of their range.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "tensor/dtype.h"
+
+namespace quern {
+
+/// Where the f16 scales of a block are, in bytes.
+inline std::vector<size_t> scale_places(DType dtype) {
+    switch (dtype) {
+        case DType::q4_1:
+        case DType::q5_1:
+        case DType::q4_k:
+        case DType::q5_k: return {0, 2};
+        case DType::q2_k: return {80, 82};
+        case DType::q3_k: return {108};
+        case DType::q6_k: return {208};
+        default: return {0};
+    }
+}
+
+/// Random blocks for n values.
+inline std::vector<std::byte> sample_weights(DType dtype, int64_t n, std::mt19937& random) {
+    const DTypeInfo& info = dtype_info(dtype);
+    std::vector<std::byte> out(static_cast<size_t>(row_bytes(dtype, static_cast<uint64_t>(n))));
+    std::normal_distribution<float> normal(0.0f, 1.0f);
+    if (info.block_size == 1) {
+        for (size_t at = 0; at < out.size(); at += info.block_bytes) {
+            const float value = normal(random);
+            uint32_t bits;
+            std::memcpy(&bits, &value, sizeof bits);
+            const auto bf16 = static_cast<uint16_t>(bits >> 16);
+            const auto f16 = static_cast<uint16_t>((random() & 0x83ffu) | (11u + random() % 6u) << 10);
+            std::memcpy(&out[at], dtype == DType::f32 ? static_cast<const void*>(&value) : dtype == DType::f16 ? &f16 : &bf16, info.block_bytes);
+        }
+        return out;
+    }
+    for (std::byte& byte : out) byte = static_cast<std::byte>(random());
+    for (size_t at = 0; at < out.size(); at += info.block_bytes)
+        for (const size_t place : scale_places(dtype)) {
+            const auto f16 = static_cast<uint16_t>((random() & 0x83ffu) | (6u + random() % 6u) << 10);  // 2^-9 .. 2^-4, either sign
+            std::memcpy(&out[at + place], &f16, sizeof f16);
+        }
+    return out;
+}
+
+/// All bits of quants and scales set (Q8_0 and Q6_K scales: -128), all f16 scales 1.
+inline void fill_extreme(DType dtype, std::vector<std::byte>& blocks) {
+    const DTypeInfo& info = dtype_info(dtype);
+    const uint16_t one = 0x3c00;
+    for (size_t at = 0; at < blocks.size(); at += info.block_bytes) {
+        std::memset(&blocks[at], dtype == DType::q8_0 ? 0x80 : 0xff, info.block_bytes);
+        if (dtype == DType::q6_k) std::memset(&blocks[at + 192], 0x80, 16);
+        for (const size_t place : scale_places(dtype)) std::memcpy(&blocks[at + place], &one, sizeof one);
+    }
+}
+
+}  // namespace quern

@@ -1,0 +1,11 @@
+#include "kernels/norm/norm_cpu.h"
+#include "kernels/norm/norm_kernel.h"
+#include "kernels/simd/float_avx2.h"
+
+namespace quern::avx2 {
+
+void rms_norm(const float* x, const float* weight, float eps, int64_t n, float* out) noexcept {
+    rms_norm_kernel<Float>(x, weight, eps, n, out);
+}
+
+}  // namespace quern::avx2

@@ -1,0 +1,11 @@
+#include "kernels/rope/rope_cpu.h"
+#include "kernels/rope/rope_kernel.h"
+#include "kernels/simd/float_scalar.h"
+
+namespace quern::scalar {
+
+void rope(float* heads, int n_heads, int head_dim, const float* angles, int n_dims, RopeStyle style) noexcept {
+    rope_kernel<Float>(heads, n_heads, head_dim, angles, n_dims, style);
+}
+
+}  // namespace quern::scalar

@@ -1,0 +1,113 @@
+// The vocabulary of kernels on AVX2 with FMA and F16C: 32 bytes or 8 floats at a time.
+// Every instruction set offers the same names (simd/scalar.h says what they mean); algorithms take one of them as their parameter V.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/inline.h"
+
+namespace quern::avx2 {
+
+struct Simd {
+    using Bytes = __m256i;
+    using Words = __m256i;
+    using Ints = __m256i;
+    using Floats = __m256;
+
+    QUERN_INLINE static Bytes load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    QUERN_INLINE static Bytes splat_byte(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
+    QUERN_INLINE static Bytes both(Bytes a, Bytes b) { return _mm256_and_si256(a, b); }
+    QUERN_INLINE static Bytes either(Bytes a, Bytes b) { return _mm256_or_si256(a, b); }
+    QUERN_INLINE static Bytes flip(Bytes a, Bytes b) { return _mm256_xor_si256(a, b); }
+    template <int shift>
+    QUERN_INLINE static Bytes field(Bytes v, Bytes mask) {
+        return _mm256_and_si256(_mm256_srli_epi16(v, shift), mask);
+    }
+    template <int shift>
+    QUERN_INLINE static Bytes raise(Bytes v) {
+        return _mm256_slli_epi16(v, shift);
+    }
+    QUERN_INLINE static Bytes nibbles(const void* p) {
+        const __m128i low = _mm_loadu_si128(static_cast<const __m128i*>(p));
+        return _mm256_and_si256(_mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_srli_epi16(low, 4), 1), _mm256_set1_epi8(15));
+    }
+    QUERN_INLINE static Bytes bits_to_bytes(uint32_t bits, Bytes value) {
+        const __m256i byte_of = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+        const __m256i bit_of = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201ull));
+        const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), byte_of);
+        return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit_of), bit_of), value);
+    }
+
+    QUERN_INLINE static Words words_of_signed(const void* p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
+    QUERN_INLINE static Words words_of_signed_by_parity(const void* p) {
+        const __m128i even_odd = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+        return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(_mm_loadu_si128(static_cast<const __m128i*>(p)), even_odd));
+    }
+    QUERN_INLINE static Words words_twice_over(const void* p) {
+        const __m128i words = _mm_cvtepu8_epi16(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
+        return _mm256_broadcastsi128_si256(words);
+    }
+    QUERN_INLINE static Words words_in_pairs(const void* p) {
+        const __m128i bytes = _mm_loadl_epi64(static_cast<const __m128i*>(p));
+        return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(bytes, bytes));
+    }
+    QUERN_INLINE static Words load_words(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    QUERN_INLINE static Words splat_word(int value) { return _mm256_set1_epi16(static_cast<int16_t>(value)); }
+    QUERN_INLINE static Words times(Words a, Words b) { return _mm256_mullo_epi16(a, b); }
+    template <int i>
+    QUERN_INLINE static Words pick(Words table) {
+        return _mm256_shuffle_epi8(table, _mm256_set1_epi16(static_cast<int16_t>((2 * i + 1) << 8 | 2 * i)));
+    }
+
+    QUERN_INLINE static Ints zero_ints() { return _mm256_setzero_si256(); }
+    QUERN_INLINE static Words dot_pairs(Bytes u, Bytes s) { return _mm256_maddubs_epi16(u, s); }
+    QUERN_INLINE static Ints add_dot_words(Ints sum, Words a, Words b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+    QUERN_INLINE static Ints dot_bytes(Bytes u, Bytes s) { return _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1)); }
+    QUERN_INLINE static Ints dot_signed_bytes(Bytes a, Bytes b) { return dot_bytes(_mm256_sign_epi8(a, a), _mm256_sign_epi8(b, a)); }
+
+    QUERN_INLINE static Floats zero() { return _mm256_setzero_ps(); }
+    QUERN_INLINE static Floats splat(float x) { return _mm256_set1_ps(x); }
+    QUERN_INLINE static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
+    QUERN_INLINE static Floats load_floats(const float* p) { return _mm256_loadu_ps(p); }
+    QUERN_INLINE static Floats load_f16(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+    QUERN_INLINE static Floats load_bf16(const uint16_t* p) {
+        const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+        return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+    }
+    QUERN_INLINE static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+    QUERN_INLINE static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+    QUERN_INLINE static float total(Floats v) {
+        __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+        sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+        return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+    }
+    QUERN_INLINE static float f16(uint16_t half) { return _cvtsh_ss(half); }
+
+    QUERN_INLINE static Floats largest_magnitude(Floats a, Floats b) {
+        return _mm256_max_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a), b);
+    }
+    QUERN_INLINE static float largest(Floats v) {
+        __m128 most = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+        most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+        return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+    }
+    QUERN_INLINE static Ints round(Floats v) { return _mm256_cvtps_epi32(v); }
+    QUERN_INLINE static Floats times(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+    QUERN_INLINE static Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+    QUERN_INLINE static int total(Ints v) {
+        __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+        sum = _mm_add_epi32(sum, _mm_unpackhi_epi64(sum, sum));
+        return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 1)));
+    }
+    QUERN_INLINE static void store_as_bytes(Ints v, int8_t* out) {
+        const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_packs_epi16(words, words));
+    }
+
+    QUERN_INLINE static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+};
+
+}  // namespace quern::avx2

@@ -74,7 +74,7 @@ int physical_cores(const cpu_set_t& allowed) {
     std::set<std::string> cores;
     for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
         if (!CPU_ISSET(cpu, &allowed)) continue;
-        const std::string siblings = first_line("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
+        const std::string siblings = first_line(concat("/sys/devices/system/cpu/cpu", cpu, "/topology/thread_siblings_list"));
         cores.insert(siblings.empty() ? std::to_string(cpu) : siblings);
     }
     return static_cast<int>(cores.size());

@@ -25,7 +25,7 @@ struct AttentionTask {
     const int32_t* page_table = nullptr;  ///< position p lives in page page_table[p / kv_page_tokens]
     int64_t kv_begin = 0, kv_end = 0;
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;  ///< head_dim a multiple of 8, at most 512
-    int kv_head = 0;                                ///< serves query heads [kv_head * group, (kv_head + 1) * group), group = n_heads / n_kv_heads
+    int kv_head = 0;  ///< serves query heads [kv_head * group, (kv_head + 1) * group), group = n_heads / n_kv_heads
     float scale = 1.0f;
     /// Output of token t, head h at out + t * out_stride + h * head_dim. With partial == nullptr it is the final, normalised result.
     float* out = nullptr;
@@ -36,7 +36,8 @@ struct AttentionTask {
 
 using AttentionKernel = void (*)(const AttentionTask& task) noexcept;
 
-/// Merges n_splits partial results of one (token, head): outs[s * split_stride ..], partials[s * partial_stride + {0, 1}] into out[head_dim].
+/// Merges n_splits partial results of one (token, head): outs[s * split_stride ..], partials[s * partial_stride + {0, 1}] into
+/// out[head_dim].
 struct CombineTask {
     const float* outs = nullptr;
     int64_t split_stride = 0;

@@ -21,6 +21,19 @@ struct MatmulTask {
     int64_t out_stride = 0;
 };
 
+constexpr bool dtype_is_float(DType weights) { return weights == DType::f32 || weights == DType::f16 || weights == DType::bf16; }
+
+/// From this many tokens on, wide kernels unpack weights into a panel first; below, that costs more than it saves (measured on Zen 4).
+constexpr int64_t min_panel_tokens(DType weights) {
+    return dtype_is_float(weights) ? 24 : 8;
+}
+
+/// Kernels with panels multiply this many rows at once: a task with a few more of them takes as long as one with twice as many.
+constexpr int64_t row_multiple(DType weights, int64_t n_tokens) {
+    if (n_tokens < min_panel_tokens(weights)) return 1;
+    return dtype_is_float(weights) ? 32 : 16;
+}
+
 /// Checks nothing; the caller has checked shapes. Thread-safe: touches only what the task names.
 using MatmulKernel = void (*)(const MatmulTask& task) noexcept;
 

@@ -16,6 +16,14 @@ QUERN_INLINE void prefetch_after(const void* p) {
     for (int at = 0; at < bytes; at += 64) V::prefetch(static_cast<const char*>(p) + prefetch_bytes + at);
 }
 
+/// 8 weights of a float format as f32.
+template <typename V, typename Format>
+QUERN_INLINE typename V::Floats load_float_weights(const typename Format::Block* w) {
+    if constexpr (Format::dtype == DType::f32) return V::load_floats(w);
+    else if constexpr (Format::dtype == DType::f16) return V::load_f16(w);
+    else return V::load_bf16(w);
+}
+
 /// One row times n_tokens tokens. @param x  token t at x + t * x_stride  @param out  n_tokens sums
 template <typename V, typename Format>
 struct RowDot {
@@ -109,12 +117,6 @@ struct RowDot {
         if constexpr (v + 1 < 8) add_values<n_tokens, v + 1>(weights, x, x_stride, dot);
     }
 
-    QUERN_INLINE static Floats load_weights(const Block* w) {
-        if constexpr (Format::dtype == DType::f32) return V::load_floats(w);
-        else if constexpr (Format::dtype == DType::f16) return V::load_f16(w);
-        else return V::load_bf16(w);
-    }
-
     template <int n_tokens>
     QUERN_INLINE static void floats(const Block* w, const std::byte* x, int64_t x_stride, int64_t n_in, float* out) {
         Floats sum[2][n_tokens];
@@ -125,7 +127,7 @@ struct RowDot {
         for (; i + 16 <= n_in; i += 16) {
             prefetch_after<V, 16 * sizeof(Block)>(w + i);
             for (int half = 0; half < 2; ++half) {
-                const Floats values = load_weights(w + i + 8 * half);
+                const Floats values = load_float_weights<V, Format>(w + i + 8 * half);
                 for (int t = 0; t < n_tokens; ++t) sum[half][t] = V::multiply_add(values, V::load_floats(at(t) + i + 8 * half), sum[half][t]);
             }
         }

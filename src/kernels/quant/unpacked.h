@@ -13,10 +13,11 @@ namespace quern {
 /// Formats of 256 values, x[i] = d * scale[g] * (q[i] - bias) - dmin * min[g], where g is the group of i:
 ///     static constexpr int bias          0 where there are minimums
 ///     static constexpr bool has_mins
+///     static constexpr int group         values that share a scale: 16 or 32
 ///     float d, dmin
 ///     Bytes values<v>()                  q of values [32 v, 32 v + 32), unsigned, at most 63
 ///     Words scales<v>()                  the scale that belongs to each pair of those values
-///     Words scales_by_16()               the 16 scales in order; only where there are no minimums
+///     Words scales_by_16()               the 16 scales in order (of groups of 32, each twice)
 ///     Words mins_by_16()                 the 16 minimums in order (of groups of 32, each twice)
 template <typename V, typename Format>
 struct Unpacked;

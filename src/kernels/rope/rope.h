@@ -16,13 +16,13 @@ enum class RopeScaling : uint8_t { none, linear, yarn };
 struct RopeConfig {
     RopeStyle style = RopeStyle::adjacent;
     RopeScaling scaling = RopeScaling::none;
-    int n_dims = 0;            ///< how many leading values of a head turn; even
+    int n_dims = 0;  ///< how many leading values of a head turn; even
     float base = 10000.0f;
-    float factor = 1.0f;       ///< context extension: linear and yarn
+    float factor = 1.0f;  ///< context extension: linear and yarn
     float yarn_beta_fast = 32.0f, yarn_beta_slow = 1.0f;
     float yarn_ext_factor = 1.0f;
     float yarn_attn_factor = 1.0f;  ///< extra magnitude, multiplied with YaRN's own 1 + 0.1 ln(factor)
-    int original_context = 0;  ///< yarn: the window the model was trained on
+    int original_context = 0;       ///< yarn: the window the model was trained on
 };
 
 /// Inverse wavelengths [n_dims / 2] and the magnitude that multiplies cos and sin. `freq_factors` (or empty) divide them, one per pair.

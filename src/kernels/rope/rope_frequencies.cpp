@@ -1,7 +1,8 @@
 // The angles of rotary embeddings and their context extensions.
 // plain: base^(-2 i / n_dims). linear: divided by the factor. yarn: between the two, by how often pair i turns within the trained window:
-// pairs that turn more than beta_fast times keep their frequency, below beta_slow they are divided, and cos and sin grow by 1 + 0.1 ln(factor).
-// Source: Peng et al. 2023, "YaRN", sections 3.2 to 3.4, with the bounds rounded outwards to whole pairs as published implementations do.
+// pairs that turn more than beta_fast times keep their frequency, below beta_slow they are divided, and cos and sin grow by 1 + 0.1
+// ln(factor). Source: Peng et al. 2023, "YaRN", sections 3.2 to 3.4, with the bounds rounded outwards to whole pairs as published
+// implementations do.
 #include <algorithm>
 #include <cmath>
 #include <numbers>

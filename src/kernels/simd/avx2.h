@@ -2,7 +2,12 @@
 // Every instruction set offers the same names (simd/scalar.h says what they mean); algorithms take one of them as their parameter V.
 #pragma once
 
+// GCC takes the "undefined" operands inside its own AVX-512 intrinsics for uninitialised ones (its bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 
 #include <cstdint>
 #include <cstring>
@@ -12,12 +17,14 @@
 namespace quern::avx2 {
 
 struct Simd {
+    using Sixteen = __m128i;
     using Bytes = __m256i;
     using Words = __m256i;
     using Ints = __m256i;
     using Floats = __m256;
 
     QUERN_INLINE static Bytes load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    QUERN_INLINE static void store(void* p, Bytes v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
     QUERN_INLINE static Bytes splat_byte(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
     QUERN_INLINE static Bytes both(Bytes a, Bytes b) { return _mm256_and_si256(a, b); }
     QUERN_INLINE static Bytes either(Bytes a, Bytes b) { return _mm256_or_si256(a, b); }
@@ -41,22 +48,25 @@ struct Simd {
         return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit_of), bit_of), value);
     }
 
-    QUERN_INLINE static Words words_of_signed(const void* p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
-    QUERN_INLINE static Words words_of_signed_by_parity(const void* p) {
-        const __m128i even_odd = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
-        return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(_mm_loadu_si128(static_cast<const __m128i*>(p)), even_odd));
+    QUERN_INLINE static Sixteen load_16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+    QUERN_INLINE static Sixteen make_16(const uint32_t v[4]) {
+        return _mm_setr_epi32(static_cast<int>(v[0]), static_cast<int>(v[1]), static_cast<int>(v[2]), static_cast<int>(v[3]));
     }
-    QUERN_INLINE static Words words_twice_over(const void* p) {
-        const __m128i words = _mm_cvtepu8_epi16(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
-        return _mm256_broadcastsi128_si256(words);
+    template <int shift>
+    QUERN_INLINE static Sixteen field_16(Sixteen v, int mask) {
+        return _mm_and_si128(_mm_srli_epi16(v, shift), _mm_set1_epi8(static_cast<char>(mask)));
     }
-    QUERN_INLINE static Words words_in_pairs(const void* p) {
-        const __m128i bytes = _mm_loadl_epi64(static_cast<const __m128i*>(p));
-        return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(bytes, bytes));
+    QUERN_INLINE static Words words(Sixteen v) { return _mm256_cvtepi8_epi16(v); }
+    QUERN_INLINE static Words words_by_parity(Sixteen v) {
+        return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(v, _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15)));
     }
+    QUERN_INLINE static Words low_words_twice(Sixteen v) { return _mm256_cvtepi8_epi16(_mm_unpacklo_epi64(v, v)); }
+    QUERN_INLINE static Words low_words_in_pairs(Sixteen v) { return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(v, v)); }
+    QUERN_INLINE static Words high_words_in_pairs(Sixteen v) { return _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(v, v)); }
     QUERN_INLINE static Words load_words(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
     QUERN_INLINE static Words splat_word(int value) { return _mm256_set1_epi16(static_cast<int16_t>(value)); }
     QUERN_INLINE static Words times(Words a, Words b) { return _mm256_mullo_epi16(a, b); }
+    QUERN_INLINE static Words add_words(Words a, Words b) { return _mm256_add_epi16(a, b); }
     template <int i>
     QUERN_INLINE static Words pick(Words table) {
         return _mm256_shuffle_epi8(table, _mm256_set1_epi16(static_cast<int16_t>((2 * i + 1) << 8 | 2 * i)));
@@ -71,6 +81,13 @@ struct Simd {
     QUERN_INLINE static Floats zero() { return _mm256_setzero_ps(); }
     QUERN_INLINE static Floats splat(float x) { return _mm256_set1_ps(x); }
     QUERN_INLINE static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
+    QUERN_INLINE static Floats low_words_to_floats(Words v) {
+        return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(v)));
+    }
+    QUERN_INLINE static Floats high_words_to_floats(Words v) {
+        return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_extracti128_si256(v, 1)));
+    }
+    QUERN_INLINE static void store_floats(float* p, Floats v) { _mm256_storeu_ps(p, v); }
     QUERN_INLINE static Floats load_floats(const float* p) { return _mm256_loadu_ps(p); }
     QUERN_INLINE static Floats load_f16(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
     QUERN_INLINE static Floats load_bf16(const uint16_t* p) {

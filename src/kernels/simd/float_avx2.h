@@ -74,6 +74,14 @@ struct Float {
         most = _mm_max_ps(most, _mm_movehl_ps(most, most));
         return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
     }
+    QUERN_INLINE static Float totals(const Float (&rows)[width]) {
+        __m256 fours[2];  // of rows 4 i to 4 i + 3, each half of a row by itself
+        for (int i = 0; i < 2; ++i) {
+            const Float* four = rows + 4 * i;
+            fours[i] = _mm256_hadd_ps(_mm256_hadd_ps(four[0].lanes, four[1].lanes), _mm256_hadd_ps(four[2].lanes, four[3].lanes));
+        }
+        return {_mm256_add_ps(_mm256_permute2f128_ps(fours[0], fours[1], 0x20), _mm256_permute2f128_ps(fours[0], fours[1], 0x31))};
+    }
     QUERN_INLINE friend float first(Float v) { return _mm256_cvtss_f32(v.lanes); }
     QUERN_INLINE static void transpose(Float (&rows)[width]) {
         __m256 pairs[8], quads[8];

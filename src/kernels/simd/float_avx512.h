@@ -17,7 +17,9 @@ struct Float {
     QUERN_INLINE static Float splat(float x) { return {_mm512_set1_ps(x)}; }
     QUERN_INLINE static Float load(const float* p) { return {_mm512_loadu_ps(p)}; }
     QUERN_INLINE static Float load_first(const float* p, int n) { return {_mm512_maskz_loadu_ps(lanes_below(n), p)}; }
-    QUERN_INLINE static Float load_f16(const uint16_t* p) { return {_mm512_maskz_cvtph_ps(all, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))}; }
+    QUERN_INLINE static Float load_f16(const uint16_t* p) {
+        return {_mm512_maskz_cvtph_ps(all, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+    }
     QUERN_INLINE static Float load_f16_first(const uint16_t* p, int n) {
         return {_mm512_maskz_cvtph_ps(all, _mm256_maskz_loadu_epi16(lanes_below(n), p))};
     }
@@ -64,6 +66,14 @@ struct Float {
         most = _mm_max_ps(most, _mm_movehl_ps(most, most));
         return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
     }
+    QUERN_INLINE static Float totals(const Float (&rows)[width]) {
+        __m512 fours[4];  // of rows 4 i to 4 i + 3, each quarter of a row by itself
+        for (int i = 0; i < 4; ++i) {
+            const Float* four = rows + 4 * i;
+            fours[i] = add_neighbours(add_neighbours(four[0].lanes, four[1].lanes), add_neighbours(four[2].lanes, four[3].lanes));
+        }
+        return {add_quarters(add_quarters(fours[0], fours[1]), add_quarters(fours[2], fours[3]))};
+    }
     QUERN_INLINE friend float first(Float v) { return _mm512_cvtss_f32(v.lanes); }
     QUERN_INLINE static void transpose(Float (&rows)[width]) {
         __m512 pairs[16], quads[16], eights[16];
@@ -74,8 +84,8 @@ struct Float {
         // quads[i + c], i a multiple of 4: column c of each 128-bit lane, of rows i..i+3.
         for (int i = 0; i < 16; i += 4)
             for (int j = 0; j < 2; ++j) {
-                quads[i + 2 * j] = _mm512_shuffle_ps(pairs[i + j], pairs[i + j + 2], 0x44);
-                quads[i + 2 * j + 1] = _mm512_shuffle_ps(pairs[i + j], pairs[i + j + 2], 0xee);
+                quads[i + 2 * j] = _mm512_maskz_shuffle_ps(all, pairs[i + j], pairs[i + j + 2], 0x44);
+                quads[i + 2 * j + 1] = _mm512_maskz_shuffle_ps(all, pairs[i + j], pairs[i + j + 2], 0xee);
             }
         for (int i = 0; i < 16; i += 8)
             for (int c = 0; c < 4; ++c) {
@@ -95,6 +105,14 @@ struct Float {
     static constexpr __mmask16 all = 0xffff;
 
     QUERN_INLINE static __mmask16 lanes_below(int n) { return static_cast<__mmask16>(n <= 0 ? 0 : n >= 16 ? 0xffff : (1 << n) - 1); }
+    // In each quarter: a0 + a1, a2 + a3, b0 + b1, b2 + b3.
+    QUERN_INLINE static __m512 add_neighbours(__m512 a, __m512 b) {
+        return _mm512_add_ps(_mm512_maskz_shuffle_ps(all, a, b, 0x88), _mm512_maskz_shuffle_ps(all, a, b, 0xdd));
+    }
+    // The same with whole quarters.
+    QUERN_INLINE static __m512 add_quarters(__m512 a, __m512 b) {
+        return _mm512_add_ps(_mm512_maskz_shuffle_f32x4(all, a, b, 0x88), _mm512_maskz_shuffle_f32x4(all, a, b, 0xdd));
+    }
     template <int i>
     QUERN_INLINE __m256 half() const {
         return _mm512_maskz_extractf32x8_ps(0xff, lanes, i);

@@ -18,7 +18,7 @@ QUERN_INLINE uint16_t f32_to_f16(float value) {
     const uint32_t magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
     if (magnitude >= 0x47800000u) return static_cast<uint16_t>(sign | 0x7c00u);  // 2^16 and above
-    if (magnitude < 0x38800000u) {                                              // below 2^-14: subnormal, in units of 2^-24
+    if (magnitude < 0x38800000u) {                                               // below 2^-14: subnormal, in units of 2^-24
         float small;
         std::memcpy(&small, &magnitude, sizeof small);
         small += 0.5f;  // here a float's last place is 2^-24, and the addition rounds to even
@@ -114,6 +114,10 @@ struct Float {
         float most = v.lanes[0];
         for (int i = 1; i < width; ++i) most = v.lanes[i] > most ? v.lanes[i] : most;
         return most;
+    }
+    /// Lane i of the result is total(rows[i]).
+    QUERN_INLINE static Float totals(const Float (&rows)[width]) {
+        return {Lanes{total(rows[0]), total(rows[1]), total(rows[2]), total(rows[3])}};
     }
     QUERN_INLINE friend float first(Float v) { return v.lanes[0]; }
     /// rows[i].lane[j] becomes rows[j].lane[i].

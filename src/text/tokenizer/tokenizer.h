@@ -2,21 +2,18 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "text/token.h"
+#include "text/tokenizer/special_tokens.h"
 #include "text/tokenizer/vocabulary.h"
 
 namespace quern {
-
-/// How to read a text.
-struct TokenizeOptions {
-    bool add_special = true;     ///< put BOS before and EOS after where the vocabulary asks for it
-    bool parse_special = false;  ///< control tokens written in the text become tokens: for template text, never for a user's
-};
 
 /// Immutable after construction: any number of threads may use it at once.
 class Tokenizer {
@@ -27,14 +24,14 @@ class Tokenizer {
 
     /// Never fails: bytes that are not UTF-8 become byte tokens or the unknown token, as the original does.
     /// Cost: linear in the text, up to a logarithm.
-    virtual std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options = {}) const = 0;
+    std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options = {}) const;
 
     /// The bytes a token stands for: may be part of a UTF-8 sequence. Control, unused and out-of-range ids give "" unless `render_special`.
     virtual std::string token_bytes(TokenId token, bool render_special = false) const = 0;
 
     /// The text of the tokens, without control tokens; invalid UTF-8 is kept as it is. Undoes tokenize() where the type allows it:
     /// SentencePiece's added leading space is taken off again.
-    virtual std::string detokenize(std::span<const TokenId> tokens, bool render_special = false) const = 0;
+    virtual std::string detokenize(std::span<const TokenId> tokens, bool render_special = false) const;
 
     const Vocabulary& vocabulary() const noexcept { return vocabulary_; }
     int32_t n_vocab() const noexcept { return static_cast<int32_t>(vocabulary_.pieces.size()); }
@@ -46,14 +43,32 @@ class Tokenizer {
     const std::vector<TokenId>& never_sampled() const noexcept { return never_sampled_; }
     bool adds_bos() const noexcept { return adds_bos_; }
     bool adds_eos() const noexcept { return adds_eos_; }
+    /// SentencePiece puts a space before a text, which detokenizing takes off again.
+    virtual bool adds_space_prefix() const noexcept { return false; }
     /// The id whose piece is exactly this, or nothing.
     std::optional<TokenId> find_piece(std::string_view piece) const;
 
   protected:
     explicit Tokenizer(Vocabulary vocabulary);
 
+    /// Appends the tokens of text without special tokens. @param after_special  the text begins, or a special token stands before it
+    virtual void append_tokens(std::string_view text, bool after_special, std::vector<TokenId>& tokens) const = 0;
+    /// What add_special puts first and last; set wherever adds_bos_ and adds_eos_ are.
+    virtual std::optional<TokenId> first_token() const { return vocabulary_.bos; }
+    virtual std::optional<TokenId> last_token() const { return vocabulary_.eos; }
+
+    TokenKind kind(int32_t id) const { return vocabulary_.kinds[static_cast<size_t>(id)]; }
+    /// Control and padding tokens, and ids that do not exist, have no text.
+    bool is_hidden(TokenId token) const noexcept;
+
     Vocabulary vocabulary_;
     bool adds_bos_ = false, adds_eos_ = false;
+
+  private:
+    void mark_ends();
+
+    SpecialTokens specials_;
+    std::unordered_map<std::string_view, int32_t> index_;
     std::vector<bool> end_of_generation_;  // by id
     std::vector<TokenId> never_sampled_;
 };

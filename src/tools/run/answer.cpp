@@ -86,6 +86,7 @@ Answer stream_answer(Engine& engine, Request request, const AnswerSink& sink, co
     const auto wakeup = std::make_shared<Wakeup>();
     request.on_output = [wakeup] { wakeup->wake(); };
     const std::shared_ptr<Generation> generation = engine.submit(std::move(request));
+    if (sink.accepted) sink.accepted();
     Answer answer;
     Collector collector(answer, sink);
     bool ended_by_prompt = false;

@@ -21,9 +21,11 @@ struct Answer {
     GenerationStats stats;
 };
 
-/// How to take the output. `reverse_prompts` end the answer after themselves and are part of it, unlike stop strings.
+/// How to take the output. `accepted`, if any, is called once the engine has taken the request and before any output.
+/// `reverse_prompts` end the answer after themselves and are part of it, unlike stop strings.
 struct AnswerSink {
     std::function<void(std::string_view)> show;
+    std::function<void()> accepted = {};
     std::span<const std::string> reverse_prompts = {};
 };
 

@@ -43,9 +43,9 @@ int run_completion(Engine& engine, const RunOptions& options) {
 
     TerminalOutput output(options.colour);
     InterruptGuard interrupts;
-    show_prompt(output, options, text);
-    const Answer answer =
-        stream_answer(engine, std::move(request), {.show = [&](std::string_view more) { output.write(more); }}, interrupts);
+    const AnswerSink sink{.show = [&](std::string_view more) { output.write(more); },
+                          .accepted = [&] { show_prompt(output, options, text); }};
+    const Answer answer = stream_answer(engine, std::move(request), sink, interrupts);
     output.write("\n");
     SpeedReport speed;
     speed.add(answer.stats);

@@ -89,15 +89,15 @@ class LineEditor : public LineReader {
         LineEditor& self = of(editor);
         std::mbstate_t state = {};
         while (true) {
-            char byte = 0;
-            const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
-            if (n == 0) return 0;
-            if (n < 0) {
-                if (errno == EINTR && !self.interrupts_.requested()) continue;
+            if (!self.interrupts_.wait_readable(STDIN_FILENO)) {
                 const LineInfo* line = el_line(editor);
                 self.line_was_empty_ = line->lastchar == line->buffer;
                 return -1;
             }
+            char byte = 0;
+            const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) return static_cast<int>(n);
             const size_t used = std::mbrtowc(out, &byte, 1, &state);
             if (used == static_cast<size_t>(-2)) continue;  // the character goes on
             if (used != static_cast<size_t>(-1)) return 1;

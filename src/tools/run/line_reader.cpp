@@ -41,9 +41,10 @@ class PlainReader : public LineReader {
   private:
     /// Reads more; false at the end of the input and on Ctrl-C.
     bool fill() {
+        if (!interrupts_.wait_readable(STDIN_FILENO)) return false;
         char bytes[4096];
         const ssize_t n = ::read(STDIN_FILENO, bytes, sizeof bytes);
-        if (n < 0 && errno == EINTR && !interrupts_.requested()) return true;
+        if (n < 0 && errno == EINTR) return true;
         if (n <= 0) return false;
         buffer_.append(bytes, static_cast<size_t>(n));
         return true;

@@ -11,20 +11,16 @@ struct Unpacked<V, Q2_K> {
     using Bytes = typename V::Bytes;
     using Words = typename V::Words;
     static constexpr int bias = 0;
+    static constexpr int group = 16;
     static constexpr bool has_mins = true;
     const Q2_K::Block& block;
     float d, dmin;
-    Words scale_words, min_words;
+    typename V::Sixteen packed_scales;
+    Words scale_words;
 
     QUERN_INLINE explicit Unpacked(const Q2_K::Block& b) : block(b), d(V::f16(b.d)), dmin(V::f16(b.dmin)) {
-        uint32_t packed[4], scales[4], mins[4];
-        std::memcpy(packed, b.scales, sizeof packed);
-        for (int i = 0; i < 4; ++i) {
-            scales[i] = packed[i] & 0x0f0f0f0fu;
-            mins[i] = packed[i] >> 4 & 0x0f0f0f0fu;
-        }
-        scale_words = V::words_of_signed_by_parity(scales);
-        min_words = V::words_of_signed(mins);
+        packed_scales = V::load_16(b.scales);
+        scale_words = V::words_by_parity(V::template field_16<0>(packed_scales, 15));
     }
 
     template <int v>
@@ -35,7 +31,8 @@ struct Unpacked<V, Q2_K> {
     QUERN_INLINE Words scales() const {
         return V::template pick<v>(scale_words);
     }
-    QUERN_INLINE Words mins_by_16() const { return min_words; }
+    QUERN_INLINE Words scales_by_16() const { return V::words(V::template field_16<0>(packed_scales, 15)); }
+    QUERN_INLINE Words mins_by_16() const { return V::words(V::template field_16<4>(packed_scales, 15)); }
 };
 
 }  // namespace quern

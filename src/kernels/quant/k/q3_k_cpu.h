@@ -11,19 +11,20 @@ struct Unpacked<V, Q3_K> {
     using Bytes = typename V::Bytes;
     using Words = typename V::Words;
     static constexpr int bias = 4;
+    static constexpr int group = 16;
     static constexpr bool has_mins = false;
     const Q3_K::Block& block;
     float d, dmin;
     Words scale_words;
-    alignas(16) int8_t scale_bytes[16];
+    typename V::Sixteen scale_bytes;
     Bytes high;  // bit v belongs to values<v>
 
     QUERN_INLINE explicit Unpacked(const Q3_K::Block& b) : block(b), d(V::f16(b.d)), dmin(0.0f) {
         uint32_t packed[4];
         unpack_scales_16(b.scales, packed);
         for (uint32_t& word : packed) word = ((word | 0x80808080u) - 0x20202020u) ^ 0x80808080u;  // 32 less in each byte
-        std::memcpy(scale_bytes, packed, sizeof scale_bytes);
-        scale_words = V::words_of_signed_by_parity(scale_bytes);
+        scale_bytes = V::make_16(packed);
+        scale_words = V::words_by_parity(scale_bytes);
         high = V::load(b.hmask);
     }
 
@@ -36,7 +37,7 @@ struct Unpacked<V, Q3_K> {
     QUERN_INLINE Words scales() const {
         return V::template pick<v>(scale_words);
     }
-    QUERN_INLINE Words scales_by_16() const { return V::words_of_signed(scale_bytes); }
+    QUERN_INLINE Words scales_by_16() const { return V::words(scale_bytes); }
 
   private:
     template <int v>

@@ -11,17 +11,19 @@ struct Unpacked<V, Q5_K> {
     using Bytes = typename V::Bytes;
     using Words = typename V::Words;
     static constexpr int bias = 0;
+    static constexpr int group = 32;
     static constexpr bool has_mins = true;
     const Q5_K::Block& block;
     float d, dmin;
-    Words scale_words, min_words;
+    typename V::Sixteen scales_and_mins;
+    Words scale_words;
     Bytes high;  // bit v belongs to values<v>
 
     QUERN_INLINE explicit Unpacked(const Q5_K::Block& b) : block(b), d(V::f16(b.d)), dmin(V::f16(b.dmin)) {
         uint32_t packed[4];
         unpack_scales_and_mins(b.scales, packed);
-        scale_words = V::words_twice_over(packed);
-        min_words = V::words_in_pairs(packed + 2);
+        scales_and_mins = V::make_16(packed);
+        scale_words = V::low_words_twice(scales_and_mins);
         high = V::load(b.qh);
     }
 
@@ -35,7 +37,8 @@ struct Unpacked<V, Q5_K> {
     QUERN_INLINE Words scales() const {
         return V::template pick<v>(scale_words);
     }
-    QUERN_INLINE Words mins_by_16() const { return min_words; }
+    QUERN_INLINE Words scales_by_16() const { return V::low_words_in_pairs(scales_and_mins); }
+    QUERN_INLINE Words mins_by_16() const { return V::high_words_in_pairs(scales_and_mins); }
 
   private:
     template <int v>

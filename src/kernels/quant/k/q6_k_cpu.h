@@ -11,13 +11,14 @@ struct Unpacked<V, Q6_K> {
     using Bytes = typename V::Bytes;
     using Words = typename V::Words;
     static constexpr int bias = 32;
+    static constexpr int group = 16;
     static constexpr bool has_mins = false;
     const Q6_K::Block& block;
     float d, dmin;
     Words scale_words;
 
     QUERN_INLINE explicit Unpacked(const Q6_K::Block& b) : block(b), d(V::f16(b.d)), dmin(0.0f) {
-        scale_words = V::words_of_signed_by_parity(b.scales);
+        scale_words = V::words_by_parity(V::load_16(b.scales));
     }
 
     template <int v>
@@ -32,7 +33,7 @@ struct Unpacked<V, Q6_K> {
     QUERN_INLINE Words scales() const {
         return V::template pick<v>(scale_words);
     }
-    QUERN_INLINE Words scales_by_16() const { return V::words_of_signed(block.scales); }
+    QUERN_INLINE Words scales_by_16() const { return V::words(V::load_16(block.scales)); }
 };
 
 }  // namespace quern

@@ -71,7 +71,8 @@ class Bench {
     int64_t n_copies() const { return n_copies_; }
     /// Multiplies once, with the given copy of the weights.
     void run(ThreadPool& pool, int64_t copy) {
-        const int64_t rows = std::max<int64_t>(1, bytes_per_block / row_bytes_);
+        const int64_t multiple = row_multiple(matrix_.dtype, n_tokens_);
+        const int64_t rows = (std::max<int64_t>(1, bytes_per_block / row_bytes_) + multiple - 1) / multiple * multiple;
         const MatmulKernel kernel = kernels_.matmul(matrix_.dtype);
         pool.for_each((matrix_.n_out + rows - 1) / rows, [&](int64_t block, int) noexcept {
             const int64_t row = block * rows;

@@ -46,9 +46,12 @@ def speed(args):
         print(f"  {tg} moves {statistics.median(run['gb_s'] for run in ours):.1f} GB/s, {share:.0%} of the measured read bandwidth")
 
 
-def quern_ids(args, model, text):
-    out = output([args.quern, "tokenize", "-m", model, "--ids", "--no-escape", "-p", text])
-    return json.loads(out)
+def common_tokens(args, model, ids, ours):
+    """The longest text of the peer's first tokens that our text begins with: where the two choose differently for the first time."""
+    lines = "\n".join(json.dumps(ids[:n]) for n in range(len(ids) + 1))
+    command = [args.quern, "tokenize", "-m", model, "--jsonl", "--detokenize"]
+    texts = subprocess.run(command, input=lines, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [text for text in map(json.loads, texts) if ours.startswith(text)][-1]
 
 
 def quern_logits(args, model, text, folder):
@@ -70,21 +73,21 @@ def greedy(args):
     (model,) = args.models
     equal = 0
     for prompt in PROMPTS:
-        theirs = output([args.peer, "greedy", model, "-t", str(args.threads), "-n", "64", "-x", prompt]).rsplit("\n", 2)[0]
+        theirs, ids = output([args.peer, "greedy", model, "-t", str(args.threads), "-n", "64", "-x", prompt]).rstrip("\n").rsplit("\n", 1)
         ours = output([args.quern, "run", "-m", model, "-t", str(args.threads), "-n", "64", "--temp", "0", "-no-cnv", "--no-display-prompt", "-p", prompt])
         ours, theirs = ours.rstrip("\n"), theirs.rstrip("\n")
         if ours == theirs:
             equal += 1
-            print(f"equal      {prompt!r}")
+            print(f"equal      {prompt!r}", flush=True)
             continue
-        same = os.path.commonprefix([ours, theirs])
-        with tempfile.TemporaryDirectory() as folder:  # the last position that both reached with the same text
+        same = common_tokens(args, model, [int(i) for i in ids.split()], ours)
+        with tempfile.TemporaryDirectory() as folder:
             gaps = []
             for logits in (quern_logits(args, model, prompt + same, folder), peer_logits(args, model, prompt + same, folder)):
                 top = np.sort(logits)[-2:]
                 gaps.append(float(top[1] - top[0]))
-        print(f"different  {prompt!r} after {len(same)} characters: gap between the best two logits {gaps[0]:.4f} (quern), {gaps[1]:.4f} (peer)")
-        print(f"    quern {ours[len(same):len(same) + 30]!r}\n    peer  {theirs[len(same):len(same) + 30]!r}")
+        print(f"different  {prompt!r} after {same[-20:]!r}: the best two logits are {gaps[0]:.4f} (quern) and {gaps[1]:.4f} (peer) apart")
+        print(f"    quern {ours[len(same):len(same) + 30]!r}\n    peer  {theirs[len(same):len(same) + 30]!r}", flush=True)
     print(f"{equal} of {len(PROMPTS)} equal")
 
 

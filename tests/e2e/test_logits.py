@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 import tiny_models  # noqa: E402
+from program import QUERN, ROOT, SMOLLM2, needs_smollm2  # noqa: E402
 
-QUERN = os.environ.get("QUERN", "build/quern")
 TEXT = "The quick brown fox jumps over the lazy dog. Zażółć gęślą jaźń, 0123456789! "
 
 
@@ -18,7 +18,7 @@ def quern_logits(model, text, tmp_path, n_vocab, *flags, env=None):
     """Logits of every position of the text, BOS first."""
     prompt, out = tmp_path / "prompt.txt", tmp_path / "logits.bin"
     prompt.write_text(text, encoding="utf-8")
-    command = [QUERN, "run", "-m", str(model), "-f", str(prompt), "-n", "0", "--logits-out", str(out), "--logits-all", "-t", "2", *flags]
+    command = [str(QUERN), "run", "-m", str(model), "-f", str(prompt), "-n", "0", "--logits-out", str(out), "--logits-all", "-t", "2", *flags]
     subprocess.run(command, check=True, capture_output=True, timeout=300, env={**os.environ, **(env or {})})
     return np.fromfile(out, dtype="<f4").reshape(-1, n_vocab)
 
@@ -31,7 +31,7 @@ def test_a_tiny_model_has_the_logits_of_transformers(name, isa, tmp_path):
     model = tiny_models.make(name)
     path = tmp_path / "tiny.gguf"
     tiny_models.write(model, path)
-    ids = [1] + [byte + 3 for byte in (TEXT * 2).encode()]
+    ids = tokens_of(path, TEXT * 2)
     with torch.no_grad():
         expected = model(torch.tensor([ids])).logits[0].numpy()
     actual = quern_logits(path, TEXT * 2, tmp_path, model.config.vocab_size, env={"QUERN_CPU": isa})
@@ -73,18 +73,17 @@ def log_softmax(logits):
     return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
 
+@needs_smollm2
 @pytest.mark.parametrize("isa", ["avx512", "avx2"])
-def test_smollm2_has_the_distribution_of_its_dequantized_weights(smollm2, isa, tmp_path):
+def test_smollm2_has_the_distribution_of_its_dequantized_weights(isa, tmp_path):
     if isa not in open("/proc/cpuinfo").read().replace("avx512f", "avx512"):
         pytest.skip(f"this CPU has no {isa}")
-    from pathlib import Path
-
-    text = (Path(__file__).parent.parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
-    ids = tokens_of(smollm2, text)[:512]
-    model = dequantized(smollm2)
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    ids = tokens_of(SMOLLM2, text)[:512]
+    model = dequantized(SMOLLM2)
     with torch.no_grad():
         expected = model(torch.tensor([ids])).logits[0].numpy()
-    actual = quern_logits(smollm2, text, tmp_path, expected.shape[1], "-c", "8192", env={"QUERN_CPU": isa})[:512]
+    actual = quern_logits(SMOLLM2, text, tmp_path, expected.shape[1], "-c", "8192", env={"QUERN_CPU": isa})[:512]
     p, q = log_softmax(expected), log_softmax(actual)
     divergence = (np.exp(p) * (p - q)).sum(axis=1)
     print(f"KL divergence over {len(ids)} tokens with {isa}: mean {divergence.mean():.2e}, max {divergence.max():.2e}")
@@ -95,5 +94,5 @@ def test_smollm2_has_the_distribution_of_its_dequantized_weights(smollm2, isa, t
 def tokens_of(model, text):
     import json
 
-    out = subprocess.run([QUERN, "tokenize", "-m", str(model), "--ids", "--no-escape", "--stdin"], input=text.encode(), check=True, capture_output=True)
+    out = subprocess.run([str(QUERN), "tokenize", "-m", str(model), "--ids", "--no-escape", "--stdin"], input=text.encode(), check=True, capture_output=True)
     return json.loads(out.stdout)

@@ -14,6 +14,7 @@ ALIAS ?= $(if $(filter $(default_model),$(MODEL)),SmolLM2-135M-Instruct,$(basena
 
 venv := .venv/.complete
 python := .venv/bin/python
+node := $(if $(wildcard tests/e2e/node/package.json),tests/e2e/node/node_modules/.complete)
 sources = $$(find src tests -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 # Where the tests find data that is not in the tree; those that find none are skipped and say so.
@@ -31,7 +32,7 @@ help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: MODEL=FILE HOST=$(HOST) PORT=$(PORT) ARGS='more flags of quern'"
 
-setup: packages packages-test build/build.ninja $(venv) $(default_model) ## gets everything ready: packages, Python environment, model
+setup: packages packages-test build/build.ninja $(venv) $(node) $(default_model) ## gets everything ready: packages, Python environment, model
 
 build: build/build.ninja | packages ## builds the program and the unit tests in build/
 	@cmake --build build
@@ -40,10 +41,10 @@ serve: build/build.ninja $(if $(filter $(default_model),$(MODEL)),$(default_mode
 	@cmake --build build --target quern
 	@exec build/quern serve -m '$(MODEL)' --model-alias '$(ALIAS)' --host $(HOST) --port $(PORT) $(ARGS)
 
-test: build $(venv) $(default_model) | packages-test ## runs the unit tests and the quick end-to-end tests
+test: build $(venv) $(node) $(default_model) | packages-test ## runs the unit tests and the quick end-to-end tests
 	@$(python) scripts/run_tests.py -- -m "not slow" $(ARGS)
 
-test-all: build $(venv) $(default_model) | packages-test ## runs every test
+test-all: build $(venv) $(node) $(default_model) | packages-test ## runs every test
 	@$(python) scripts/run_tests.py -- $(ARGS)
 
 test-asan: build-asan/build.ninja | packages ## runs the unit tests with the address and undefined-behaviour sanitizers
@@ -80,6 +81,10 @@ build-asan/build.ninja: | packages
 $(venv): tests/requirements.txt | packages
 	@python3 -m venv --clear .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+tests/e2e/node/node_modules/.complete: tests/e2e/node/package.json | packages-test
+	@cd tests/e2e/node && npm install --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(default_model): | packages

@@ -7,6 +7,8 @@
 #include <string>
 #include <thread>
 
+#include "base/error.h"
+
 namespace quern {
 
 TEST_CASE("every instruction set is found by its own name, and nothing by another") {
@@ -20,7 +22,7 @@ TEST_CASE("the widest instruction set agrees with the flags that the kernel list
     for (std::string line; std::getline(file, line);)
         if (line.rfind("flags", 0) == 0) flags = line + " ";
     if (flags.empty()) return;
-    const auto has = [&](const std::string& flag) { return flags.find(" " + flag + " ") != std::string::npos; };
+    const auto has = [&](const std::string& flag) { return flags.find(concat(' ', flag, ' ')) != std::string::npos; };
     const bool avx2 = has("avx2") && has("fma") && has("f16c") && has("bmi2");
     const bool avx512 =
         avx2 && has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl") && has("avx512_vnni") && has("avx512vbmi");

@@ -21,19 +21,20 @@ class Sampler {
     void accept(TokenId token) { penalties_.accept(token); }
 
     /// The next token. Logits that are NaN or infinite are survived: such a token is not chosen unless nothing else is left.
-    /// Cost: a few passes over the vocabulary; no sort of all of it.
+    /// Cost: a few passes over the vocabulary; no sort of all of it. After the first call it takes no memory.
     TokenId sample(std::span<const float> logits);
 
   private:
     double next_unit();
+    TokenId first_allowed() const;
 
     SamplingParams params_;
-    std::vector<TokenId> never_sampled_;
+    std::vector<TokenId> never_sampled_;  // in order
     Penalties penalties_;
     uint64_t seed_;
     uint64_t n_draws_ = 0;
-    std::vector<float> logits_;          // the adjusted copy
-    std::vector<Candidate> candidates_;
+    std::vector<float> logits_;  // the adjusted copy
+    std::vector<Candidate> candidates_, scratch_;
 };
 
 }  // namespace quern

@@ -1,23 +1,42 @@
 #include "sampling/penalties.h"
 
-#include <limits>
-
 namespace quern {
 
 Penalties::Penalties(const SamplingParams& params)
-    : repeat_(params.repeat_penalty), presence_(params.presence_penalty), frequency_(params.frequency_penalty),
-      last_n_(params.repeat_last_n < 0 ? std::numeric_limits<int64_t>::max() : params.repeat_last_n) {
-    if (repeat_ == 1.0f && presence_ == 0.0f && frequency_ == 0.0f) last_n_ = 0;
-}
+    : repeat_(params.repeat_penalty),
+      presence_(params.presence_penalty),
+      frequency_(params.frequency_penalty),
+      active_(params.repeat_last_n != 0 && (repeat_ != 1.0f || presence_ != 0.0f || frequency_ != 0.0f)),
+      last_n_(params.repeat_last_n < 0 ? 0 : static_cast<size_t>(params.repeat_last_n)) {}
 
 void Penalties::accept(TokenId token) {
-    if (last_n_ == 0) return;
-    recent_.push_back(token.value);
-    ++counts_[token.value];
-    if (static_cast<int64_t>(recent_.size()) <= last_n_) return;
-    const auto oldest = counts_.find(recent_.front());
-    if (--oldest->second == 0) counts_.erase(oldest);
-    recent_.pop_front();
+    if (!active_) return;
+    if (last_n_ == 0 || recent_.size() < last_n_) {
+        if (last_n_ != 0) recent_.push_back(token.value);
+        ++counts_[token.value];
+        return;
+    }
+    replace(recent_[oldest_], token.value);
+    recent_[oldest_] = token.value;
+    oldest_ = (oldest_ + 1) % last_n_;
+}
+
+// The node of a token that leaves for good serves the new one.
+void Penalties::replace(int32_t old_token, int32_t new_token) {
+    if (old_token == new_token) return;
+    const auto old_count = counts_.find(old_token), new_count = counts_.find(new_token);
+    const bool gone = --old_count->second == 0;
+    if (new_count != counts_.end()) {
+        ++new_count->second;
+        if (gone) counts_.erase(old_count);
+    } else if (gone) {
+        auto node = counts_.extract(old_count);
+        node.key() = new_token;
+        node.mapped() = 1;
+        counts_.insert(std::move(node));
+    } else {
+        counts_.emplace(new_token, 1);
+    }
 }
 
 void Penalties::apply(std::span<float> logits) const {

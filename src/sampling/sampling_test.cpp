@@ -1,7 +1,9 @@
 // Each sampler against a plain version of itself, and the chain as a whole.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -10,6 +12,7 @@
 
 #include "base/error.h"
 #include "sampling/chain.h"
+#include "sampling/exponential.h"
 #include "sampling/filters.h"
 #include "sampling/logprobs.h"
 
@@ -28,9 +31,10 @@ std::vector<float> random_logits(size_t n, unsigned seed, float spread = 4.0f) {
     return logits;
 }
 
-std::vector<Candidate> candidates_of(std::span<const float> logits) {
+std::vector<Candidate> candidates_of(std::span<const float> logits, int k = 0) {
     std::vector<Candidate> candidates;
-    fill_candidates(logits, candidates);
+    fill_candidates(logits, k, candidates);
+    if (!candidates.empty()) weigh(candidates, 1.0f);
     return candidates;
 }
 
@@ -56,30 +60,67 @@ std::vector<double> softmax(const std::vector<Candidate>& candidates) {
 
 }  // namespace
 
-TEST_CASE("top_k leaves the k best") {
-    for (const int k : {1, 2, 40, 999, 1000, 5000}) {
-        auto candidates = candidates_of(random_logits(1000, 3));
-        auto expected = sorted(candidates);
-        expected.resize(std::min<size_t>(expected.size(), static_cast<size_t>(k)));
-        apply_top_k(candidates, k);
-        CHECK(ids(candidates) == ids(expected));
+TEST_CASE("the exponential is within 1 unit in the last place, and total") {
+    double worst = 0;
+    for (float x = -87.0f; x <= 0.0f; x += 0.000171f) {
+        const double expected = std::exp(static_cast<double>(x));
+        int exponent;
+        std::frexp(expected, &exponent);
+        worst = std::max(worst, std::abs(static_cast<double>(exp_of_negative(x)) - expected) / std::ldexp(1.0, exponent - 24));
     }
+    CHECK(worst < 1.0);
+    CHECK(exp_of_negative(0.0f) == 1.0f);
+    for (const float x : {-87.5f, -3e38f, -infinity, nan_value}) CHECK(exp_of_negative(x) == 0.0f);
+}
+
+TEST_CASE("top_k leaves the k best, by id, the lower ids among equals") {
+    std::vector<float> logits = random_logits(5000, 3);
+    std::vector<float> stepped = logits, rising = logits, falling = logits;
+    for (float& each : stepped) each = std::round(each);
+    std::sort(rising.begin(), rising.end());
+    std::sort(falling.begin(), falling.end(), std::greater<>());
+    for (const std::vector<float>& each : {logits, stepped, rising, falling, std::vector<float>(5000, 1.0f)})
+        for (const int k : {1, 2, 40, 999, 4999, 5000, 9000}) {
+            auto expected = sorted(candidates_of(each));
+            expected.resize(std::min<size_t>(expected.size(), static_cast<size_t>(k)));
+            const auto result = candidates_of(each, k);
+            CHECK(ids(result) == ids(expected));
+            CHECK(std::is_sorted(result.begin(), result.end(), [](const Candidate& x, const Candidate& y) { return x.token < y.token; }));
+        }
+}
+
+TEST_CASE("tokens without a chance are no candidates") {
+    CHECK(ids(candidates_of(std::vector<float>{nan_value, 1.0f, -infinity, 2.0f}, 3)) == std::set<int32_t>{1, 3});
+    CHECK(ids(candidates_of(std::vector<float>{nan_value, 1.0f, -infinity, 2.0f})) == std::set<int32_t>{1, 3});
+    CHECK(candidates_of(std::vector<float>{nan_value, -infinity}).empty());
 }
 
 TEST_CASE("top_p leaves the fewest of the best that make up the share") {
     for (const float p : {0.0f, 0.1f, 0.5f, 0.9f, 0.95f, 0.999f})
-        for (const float spread : {0.01f, 1.0f, 6.0f}) {
-            auto candidates = candidates_of(random_logits(3000, 9, spread));
+        for (const float spread : {0.0f, 0.01f, 1.0f, 6.0f, 60.0f}) {
+            auto candidates = candidates_of(random_logits(3000, 9, spread)), scratch = candidates;
             auto expected = sorted(candidates);
-            const std::vector<double> chances = softmax(expected);
+            const double total = total_weight(candidates);
             double sum = 0;
             size_t n = 0;
-            while (n < expected.size() && (n == 0 || sum < static_cast<double>(p))) sum += chances[n++];
-            apply_top_p(candidates, p);
-            CHECK(candidates.size() >= n - std::min<size_t>(n, 1));  // one more or less where the sums round differently
+            while (n < expected.size() && (n == 0 || sum < static_cast<double>(p) * total))
+                sum += static_cast<double>(expected[n++].weight);
+            apply_top_p(candidates, p, scratch);
+            CHECK(candidates.size() + 1 >= n);  // one more or less where the sums round differently
             CHECK(candidates.size() <= n + 1);
-            CHECK(sorted(candidates).front().token == expected.front().token);
+            expected.resize(candidates.size());
+            CHECK(ids(candidates) == ids(expected));
         }
+}
+
+TEST_CASE("top_p of candidates made to defeat its pivots takes no time") {
+    // Organ pipes: the median of the first, middle and last is close to an end at every step.
+    std::vector<float> logits(150'000);
+    for (size_t i = 0; i < logits.size(); ++i) logits[i] = 1e-5f * static_cast<float>(std::min(i, logits.size() - i));
+    auto candidates = candidates_of(logits), scratch = candidates;
+    apply_top_p(candidates, 0.5f, scratch);
+    CHECK(candidates.size() > 40'000);
+    CHECK(candidates.size() < 75'000);
 }
 
 TEST_CASE("min_p leaves those with a share of the best one's chance") {
@@ -101,6 +142,37 @@ TEST_CASE("penalties follow their formulas over the last tokens only") {
     CHECK(logits[2] == doctest::Approx(0.5 - 2 * 0.25 - 0.5));
     CHECK(logits[3] == doctest::Approx(-2.0 - 0.25 - 0.5));
     CHECK(logits[4] == 1.0f);
+}
+
+TEST_CASE("penalties remember what a plain recount of the window finds") {
+    for (const int last_n : {1, 5, 64, -1}) {
+        Penalties penalties({.repeat_last_n = last_n, .presence_penalty = 1000.0f, .frequency_penalty = 1.0f});
+        std::mt19937 random(4);
+        std::vector<int32_t> history;
+        for (int step = 0; step < 500; ++step) {
+            history.push_back(static_cast<int32_t>(random() % 12));
+            penalties.accept({history.back()});
+            std::vector<float> logits(12), expected(12);
+            const size_t begin =
+                last_n < 0 || history.size() < static_cast<size_t>(last_n) ? 0 : history.size() - static_cast<size_t>(last_n);
+            for (size_t i = begin; i < history.size(); ++i) {
+                float& each = expected[static_cast<size_t>(history[i])];
+                each -= each == 0.0f ? 1001.0f : 1.0f;
+            }
+            penalties.apply(logits);
+            REQUIRE(logits == expected);
+        }
+    }
+}
+
+TEST_CASE("without a chance for any token, the lowest allowed id is chosen") {
+    const std::vector<TokenId> never{{1}, {0}, {7}};
+    for (const float temperature : {0.0f, 1.0f}) {
+        Sampler sampler({.temperature = temperature, .seed = 1}, never);
+        CHECK(sampler.sample(std::vector<float>(5, -infinity)) == TokenId{2});
+        CHECK(sampler.sample(std::vector<float>{9.0f, 9.0f, nan_value, nan_value}) == TokenId{2});
+        CHECK(sampler.sample(std::vector<float>{9.0f, 9.0f}) == TokenId{0});  // nothing is allowed
+    }
 }
 
 TEST_CASE("temperature 0 takes the likeliest, and the lower id among equals") {
@@ -156,15 +228,23 @@ TEST_CASE("a seed repeats its tokens, here and on every platform") {
         return tokens;
     };
     CHECK(answer(5) == answer(5));
+    std::vector<float> ramp(50);
+    for (size_t i = 0; i < ramp.size(); ++i) ramp[i] = static_cast<float>(i * 37 % 50) * 0.125f;
+    Sampler sampler({.temperature = 1.25f, .top_p = 0.9f, .min_p = 0.01f, .seed = 2024}, {});
+    std::vector<int32_t> tokens;
+    for (int i = 0; i < 12; ++i) tokens.push_back(sampler.sample(ramp).value);
+    CHECK(tokens == std::vector<int32_t>{28, 4, 12, 4, 36, 27, 5, 27, 8, 20, 24, 36});  // as NumPy computes them in double
     CHECK(answer(5) != answer(6));
     CHECK(answer(std::nullopt) != answer(std::nullopt));
 }
 
 TEST_CASE("logits that are no numbers never crash the chain") {
-    const std::vector<std::vector<float>> hostile{{nan_value, nan_value}, {-infinity, -infinity}, {infinity, infinity, nan_value}, {nan_value, 1.0f}, {3e38f, -3e38f}};
+    const std::vector<std::vector<float>> hostile{
+        {nan_value, nan_value}, {-infinity, -infinity}, {infinity, infinity, nan_value}, {nan_value, 1.0f}, {3e38f, -3e38f}};
     for (const std::vector<float>& logits : hostile)
         for (const float temperature : {0.0f, 1e-6f, 1.0f, 100.0f}) {
-            Sampler sampler({.temperature = temperature, .top_k = 1 + static_cast<int>(logits.size()), .top_p = 0.5f, .min_p = 0.1f, .seed = 3}, {});
+            Sampler sampler(
+                {.temperature = temperature, .top_k = 1 + static_cast<int>(logits.size()), .top_p = 0.5f, .min_p = 0.1f, .seed = 3}, {});
             const TokenId token = sampler.sample(logits);
             CHECK(token.value >= 0);
             CHECK(static_cast<size_t>(token.value) < logits.size());

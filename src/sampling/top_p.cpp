@@ -1,34 +1,57 @@
-#include <cmath>
+// Nucleus sampling without a sort: quickselect by weight finds the last candidate that the share needs.
+#include <algorithm>
+#include <span>
 
 #include "sampling/filters.h"
 
 namespace quern {
 namespace {
 
-double chance_weight(const Candidate& candidate, float best) { return static_cast<double>(std::exp(candidate.logit - best)); }
+constexpr size_t few = 48;
+// Each round halves the range on average. A model's output could be made so that it does not; then the rest is sorted.
+constexpr int most_rounds = 60;
+
+Candidate middle_of_three(std::span<const Candidate> range) {
+    Candidate a = range.front(), b = range[range.size() / 2], c = range.back();
+    if (better(b, a)) std::swap(a, b);
+    if (better(c, b)) std::swap(b, c);
+    return better(b, a) ? a : b;
+}
+
+// The worst of the fewest best candidates whose weights add up to `needed`. Reorders them.
+Candidate last_needed(std::span<Candidate> range, double needed) {
+    for (int round = 0; round < most_rounds && range.size() > few; ++round) {
+        const Candidate pivot = middle_of_three(range);
+        const auto middle = std::partition(range.begin(), range.end(), [&](const Candidate& each) { return better(each, pivot); });
+        const auto n_better = static_cast<size_t>(middle - range.begin());
+        const double share = total_weight(range.first(n_better));
+        if (share >= needed) {
+            range = range.first(n_better);
+        } else {
+            needed -= share;
+            range = range.subspan(n_better);
+        }
+    }
+    std::sort(range.begin(), range.end(), better);
+    for (const Candidate& each : range) {
+        needed -= static_cast<double>(each.weight);
+        if (needed <= 0) return each;
+    }
+    return range.back();
+}
 
 }  // namespace
 
-// Sorts only as many of the best as the share needs: portions of growing size, since one or a few tokens nearly always suffice.
-void apply_top_p(std::vector<Candidate>& candidates, float p) {
+void apply_top_p(std::vector<Candidate>& candidates, float p, std::vector<Candidate>& scratch) {
     if (p >= 1.0f || candidates.size() < 2) return;
-    const float best = std::min_element(candidates.begin(), candidates.end(), better)->logit;
-    if (!std::isfinite(best)) return;
-    double total = 0;
-    for (const Candidate& each : candidates) total += chance_weight(each, best);
-    double sum = 0;
-    size_t sorted = 0;
-    for (size_t portion = 32; sorted < candidates.size(); portion *= 8) {
-        const auto begin = candidates.begin() + static_cast<std::ptrdiff_t>(sorted);
-        const auto middle = begin + static_cast<std::ptrdiff_t>(std::min(portion, candidates.size() - sorted));
-        if (middle != candidates.end()) std::nth_element(begin, middle, candidates.end(), better);
-        std::sort(begin, middle, better);
-        for (auto each = begin; each != middle; ++each) {
-            sum += chance_weight(*each, best);
-            ++sorted;
-            if (sum >= static_cast<double>(p) * total) return candidates.resize(sorted);
-        }
-    }
+    const double total = total_weight(candidates), share = static_cast<double>(p);
+    // Even all together, candidates below this (half of it, for rounding) are not in the share: a peaked distribution is short work.
+    const double negligible = 0.5 * (1.0 - share) * total / static_cast<double>(candidates.size());
+    scratch.clear();
+    for (const Candidate& each : candidates)
+        if (static_cast<double>(each.weight) >= negligible) scratch.push_back(each);
+    const Candidate last = last_needed(scratch, share * total);
+    std::erase_if(candidates, [&](const Candidate& each) { return better(last, each); });
 }
 
 }  // namespace quern

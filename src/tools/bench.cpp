@@ -143,7 +143,7 @@ void print_table(const ModelInfo& info, const std::vector<Measurement>& rows, do
 }
 
 int64_t window_for(const BenchOptions& options) {
-    constexpr int64_t margin = 64;
+    constexpr int64_t margin = 2;  // the first token, and the one more that generation_speed() asks for
     int64_t most = 0;
     for (const int64_t n : options.n_prompt) most = std::max(most, n);
     for (const int64_t n : options.n_generate) most = std::max(most, n);

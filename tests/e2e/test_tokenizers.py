@@ -113,6 +113,9 @@ def test_random_strings_have_the_ids_of_the_tokenizers_package(family, tmp_path)
     theirs = [encoding.ids for encoding in oracle.encode_batch(texts, add_special_tokens=False)]
     different = [(text, a, b) for text, a, b in zip(texts, ours, theirs) if a != b]
     assert not different, f"{len(different)} of {len(texts)} differ, the first is {different[0]}"
+    if family == "smollm":  # its vocabulary lacks the bytes of some control characters
+        texts = [text for text in texts if not any(ord(c) < 32 or ord(c) == 127 for c in text)]
+        ours = run(["-m", str(path), "--no-bos", "--no-parse-special"], texts)
     assert run(["-m", str(path), "--detokenize"], ours) == texts
 
 

@@ -80,8 +80,7 @@ void ByteLevelBpe::append_word(std::string_view word, std::vector<TokenId>& toke
     symbols.reserve(word.size());
     for (const char c : word) {
         const int32_t id = byte_tokens_[static_cast<uint8_t>(c)];
-        if (id >= 0) symbols.push_back(id);
-        else if (vocabulary_.unk) symbols.push_back(vocabulary_.unk->value);
+        if (id >= 0) symbols.push_back(id);  // a byte that the vocabulary lacks is left out, as the originals do
     }
     const auto rank = [&](int32_t left, int32_t right, int32_t& priority, int32_t& merged) {
         const auto found = merges_.find(pair_key(left, right));

@@ -1,0 +1,107 @@
+#include "server/http/byte_channel.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+namespace quern {
+namespace {
+
+namespace asio = boost::asio;
+
+// What a client may send ahead, while its last request is being answered.
+constexpr size_t max_inbox_bytes = 128 << 10;
+
+constexpr auto with_error = asio::as_tuple(asio::use_awaitable);
+
+}  // namespace
+
+ByteChannel::ByteChannel(Socket socket)
+    : socket_(std::move(socket)),
+      something_happened_(socket_.get_executor()),
+      inbox_has_room_(socket_.get_executor()),
+      write_deadline_(socket_.get_executor()) {
+    boost::system::error_code ignored;
+    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);  // an event is small and must not wait for the next one
+    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+}
+
+void ByteChannel::start() {
+    asio::co_spawn(
+        socket_.get_executor(), [self = shared_from_this()] { return self->read_on(); }, asio::detached);
+}
+
+asio::awaitable<void> ByteChannel::read_on() {
+    const auto self = shared_from_this();
+    while (!is_gone_) {
+        const auto [error, n_bytes] = co_await socket_.async_read_some(asio::buffer(piece_), with_error);
+        if (error) break;
+        inbox_.append(piece_.data(), n_bytes);
+        notify();
+        while (!is_gone_ && input().size() >= max_inbox_bytes) {
+            inbox_has_room_.expires_at(Clock::time_point::max());
+            co_await inbox_has_room_.async_wait(with_error);
+        }
+    }
+    is_gone_ = true;
+    notify();
+}
+
+void ByteChannel::consume(size_t n_bytes) {
+    consumed_ += n_bytes;
+    if (consumed_ == inbox_.size()) {
+        inbox_.clear();
+        consumed_ = 0;
+        if (inbox_.capacity() > max_inbox_bytes) inbox_.shrink_to_fit();
+    } else if (consumed_ > max_inbox_bytes) {
+        inbox_.erase(0, consumed_);
+        consumed_ = 0;
+    }
+    inbox_has_room_.cancel();
+}
+
+asio::awaitable<bool> ByteChannel::wait(std::function<bool()> ready, Clock::time_point deadline) {
+    while (!ready()) {
+        if (Clock::now() >= deadline) co_return false;
+        something_happened_.expires_at(deadline);
+        co_await something_happened_.async_wait(with_error);
+    }
+    co_return true;
+}
+
+void ByteChannel::close_late_writer(uint64_t n_write) {
+    if (n_write == n_writes_) close();
+}
+
+asio::awaitable<bool> ByteChannel::write(std::string_view bytes, Clock::duration limit) {
+    if (!socket_.is_open()) co_return false;
+    write_deadline_.expires_after(limit);
+    write_deadline_.async_wait([self = shared_from_this(), n_write = n_writes_](boost::system::error_code error) {
+        if (!error) self->close_late_writer(n_write);
+    });
+    const auto [error, n_bytes] = co_await asio::async_write(socket_, asio::buffer(bytes), with_error);
+    ++n_writes_;
+    write_deadline_.cancel();
+    if (!error) co_return true;
+    close();
+    co_return false;
+}
+
+void ByteChannel::finish_output() {
+    boost::system::error_code ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+void ByteChannel::close() {
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    is_gone_ = true;
+    write_deadline_.cancel();
+    inbox_has_room_.cancel();
+    notify();
+}
+
+}  // namespace quern

@@ -1,0 +1,64 @@
+// A connected socket as bytes in and bytes out. A read is always pending, so that a client that goes away is noticed at once, also while
+// its answer is still being made. For the few files of http/ that know Asio.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+
+namespace quern {
+
+/// All methods but the constructor run on the socket's executor, which must be a strand.
+class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
+  public:
+    using Clock = std::chrono::steady_clock;
+    using Socket = boost::asio::ip::tcp::socket;
+
+    explicit ByteChannel(Socket socket);
+
+    /// Begins to read. Needs a shared_ptr to this.
+    void start();
+
+    /// Bytes that arrived and were not consumed. Valid until the next wait.
+    std::string_view input() const { return std::string_view(inbox_).substr(consumed_); }
+    void consume(size_t n_bytes);
+    /// The client closed its side, or the connection broke. What is in input() can still be read.
+    bool is_gone() const { return is_gone_; }
+
+    /// Waits until `ready` is true, looking again whenever something happened: bytes, the end, notify(). False: the deadline came first.
+    boost::asio::awaitable<bool> wait(std::function<bool()> ready, Clock::time_point deadline);
+    void notify() { something_happened_.cancel(); }
+
+    /// Writes all. False: the client has gone, or took longer than `limit`; the channel is closed then.
+    boost::asio::awaitable<bool> write(std::string_view bytes, Clock::duration limit);
+
+    /// No more output; the client sees the end of the stream, and may still send.
+    void finish_output();
+    void close();
+
+    Socket::executor_type executor() { return socket_.get_executor(); }
+
+  private:
+    boost::asio::awaitable<void> read_on();
+    void close_late_writer(uint64_t n_write);
+
+    Socket socket_;
+    boost::asio::steady_timer something_happened_;
+    boost::asio::steady_timer inbox_has_room_;
+    boost::asio::steady_timer write_deadline_;
+    std::array<char, 16384> piece_;
+    std::string inbox_;
+    size_t consumed_ = 0;
+    uint64_t n_writes_ = 0;
+    bool is_gone_ = false;
+};
+
+}  // namespace quern

@@ -1,0 +1,64 @@
+// One client's connection: its requests one after the other, each read, answered, and forgotten.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "server/http/byte_channel.h"
+#include "server/http/request_reader.h"
+
+namespace quern {
+
+/// What all connections of a server share. Outlives them.
+struct ConnectionContext {
+    HttpService& service;
+    const HttpLimits& limits;
+    BodyBudget& bodies;
+    boost::asio::thread_pool& workers;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+  public:
+    Connection(ByteChannel::Socket socket, ConnectionContext context);
+
+    /// Serves until the client goes, or the server stops. On the socket's strand.
+    boost::asio::awaitable<void> run();
+
+    /// Any thread: answers what was asked and is still being made, then closes.
+    void finish_soon();
+    /// Any thread: running answers end with an error.
+    void abort();
+    /// Any thread: closes at once.
+    void close();
+
+  private:
+    class WakeGate;
+
+    boost::asio::awaitable<bool> serve_one();
+    boost::asio::awaitable<Answer> make_answer(const HttpRequest& request, Waker wake);
+    boost::asio::awaitable<bool> write_response(const HttpResponse& response, bool without_body);
+    boost::asio::awaitable<bool> write_pending(PendingResponse& pending);
+    boost::asio::awaitable<bool> write_events(EventSource& events);
+    boost::asio::awaitable<void> wait_for_wake(ByteChannel::Clock::duration at_most);
+    EventBatch next_events(EventSource& events);
+    void on_strand(void (Connection::*action)());
+    void set_finishing();
+    void set_aborted();
+    void close_channel() { channel_->close(); }
+    bool keeps_alive() const { return keep_alive_ && !is_finishing_; }
+
+    const std::shared_ptr<ByteChannel> channel_;
+    const ConnectionContext context_;
+    std::string request_id_;
+    bool is_between_requests_ = true;
+    bool keep_alive_ = false;
+    bool is_http_1_0_ = false;
+    bool is_woken_ = false;
+    bool is_finishing_ = false;
+    bool is_aborted_ = false;
+};
+
+}  // namespace quern

@@ -1,0 +1,111 @@
+#include "server/http/message.h"
+
+#include <doctest/doctest.h>
+
+#include "engine/engine.h"
+#include "server/http/errors.h"
+#include "server/http/json_body.h"
+#include "server/http/router.h"
+
+using namespace quern;
+
+namespace {
+
+Answer answered(const HttpRequest&, const Waker&) { return HttpResponse{}; }
+
+int status_of(const std::function<void()>& action) {
+    try {
+        action();
+    } catch (const ApiError& error) {
+        return error.details().status;
+    }
+    return 200;
+}
+
+int status_of_body(const std::string& body) {
+    return status_of([&] { parse_json_body(body); });
+}
+
+Json error_of(const HttpResponse& response) { return Json::parse(response.body)["error"]; }
+
+template <typename Exception>
+HttpResponse response_to(const Exception& exception) {
+    return error_response(std::make_exception_ptr(exception), "id");
+}
+
+}  // namespace
+
+TEST_CASE("a path is decoded once and loses its query and its origin") {
+    CHECK(decode_path("/v1/models/a%2Fb%3Ac?x=%zz") == "/v1/models/a/b:c");
+    CHECK(decode_path("/a%252Fb") == "/a%2Fb");
+    CHECK(decode_path("http://host:1/v1/models") == "/v1/models");
+    CHECK(decode_path("http://host") == "/");
+    CHECK(decode_path("/a://b") == "/a://b");
+    for (const char* bad : {"/%", "/%4", "/%zz", "/%4g"}) CHECK(!decode_path(bad));
+}
+
+TEST_CASE("header names are found in any case, and the first one counts") {
+    const HttpRequest request{.headers = {{"X-Api-Key", "a"}, {"x-api-key", "b"}}};
+    CHECK(request.header("X-API-KEY") == "a");
+    CHECK(!request.header("x-api-ke"));
+}
+
+TEST_CASE("a route's parameter takes the rest of the path with its slashes") {
+    Router router;
+    router.add("GET", "/v1/models", answered);
+    router.add("GET", "/v1/models/{id}", answered);
+    router.add("POST", "/v1/completions", answered);
+    CHECK(router.find("GET", "/v1/models").parameter == "");
+    CHECK(router.find("GET", "/v1/models/org/name:tag").parameter == "org/name:tag");
+    CHECK(router.find("HEAD", "/v1/models").endpoint == router.find("GET", "/v1/models").endpoint);
+    CHECK(status_of([&] { router.find("GET", "/v1/models/"); }) == 404);
+    CHECK(status_of([&] { router.find("GET", "/v1/modelsx"); }) == 404);
+    CHECK(status_of([&] { router.find("GET", "/v1/completions"); }) == 405);
+    CHECK(status_of([&] { router.find("HEAD", "/v1/completions"); }) == 405);
+    CHECK(router.allowed_methods("/v1/models") == "GET, HEAD, OPTIONS");
+    CHECK(router.allowed_methods("/nowhere") == "");
+}
+
+TEST_CASE("a body that is no JSON object is a 400") {
+    for (const char* bad : {"", "  ", "{", "nonsense", "[1]", "1", "null", "{\"a\":NaN}", "{\"a\":1e999}", "{\"a\":1}x", "{'a':1}", "{\"a\":\"\xff\"}",
+                            "{\"a\":\"\\ud800\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":1,}"})
+        CHECK(status_of_body(bad) == 400);
+    CHECK(status_of_body("{\"a\":\"\\u0000\xe5\x86\x99\"}") == 200);
+}
+
+TEST_CASE("depth, count and keys of a body are bounded before it is parsed") {
+    const auto nested = [](size_t depth) { return "{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}"; };
+    CHECK(status_of_body(nested(63)) == 200);
+    CHECK(status_of_body(nested(64)) == 400);
+    CHECK(status_of_body(nested(3000)) == 400);
+    CHECK(status_of_body(std::string(10'000'000, '[')) == 400);
+    CHECK(status_of_body("{\"a\":\"" + std::string(3000, '[') + "\"}") == 200);
+    CHECK(status_of_body("{\"a\":\"\\\"" + std::string(3000, '[') + "\"}") == 200);
+    std::string many = "{\"a\":[0";
+    for (int i = 0; i < 4'000'001; ++i) many += ",0";
+    CHECK(status_of_body(many + "]}") == 400);
+    std::string keys = "{\"k\":0";
+    for (int i = 0; i < 40'000; ++i) keys += ",\"k" + std::to_string(i) + "\":0";
+    CHECK(status_of_body(keys + "}") == 400);
+}
+
+TEST_CASE("the last of equal keys counts") { CHECK(parse_json_body("{\"a\":1,\"a\":2}")["a"] == 2); }
+
+TEST_CASE("each kind of exception has its status, code and param") {
+    const HttpResponse invalid = response_to(InvalidInput("wrong", "top_p"));
+    CHECK(invalid.status == 400);
+    CHECK(error_of(invalid) == Json({{"message", "wrong"}, {"type", "invalid_request_error"}, {"param", "top_p"}, {"code", "invalid_value"}}));
+    const HttpResponse overflow = response_to(ContextOverflow("too long", "prompt"));
+    CHECK(overflow.status == 400);
+    CHECK(error_of(overflow)["code"] == "context_length_exceeded");
+    const HttpResponse busy = response_to(EngineBusy("later"));
+    CHECK(busy.status == 429);
+    CHECK(busy.headers == HttpHeaders{{"Retry-After", "1"}});
+    CHECK(response_to(DeviceError("no memory")).status == 500);
+    CHECK(response_to(std::bad_alloc()).status == 500);
+    const HttpResponse ours = response_to(InternalError("secret.cpp:12"));
+    CHECK(ours.status == 500);
+    CHECK(ours.body.find("secret") == std::string::npos);
+    CHECK(response_to(std::runtime_error("secret")).body.find("secret") == std::string::npos);
+    CHECK(error_of(response_to(InvalidInput("\xff")))["message"] == "\xEF\xBF\xBD");
+}

@@ -1,0 +1,251 @@
+#include "server/http/server.h"
+
+#include <csignal>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "server/http/connection.h"
+
+namespace quern {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr auto with_error = asio::as_tuple(asio::use_awaitable);
+
+std::vector<tcp::endpoint> resolve(const std::string& host, uint16_t port) {
+    asio::io_context context;
+    tcp::resolver resolver(context);
+    boost::system::error_code error;
+    const auto results = resolver.resolve(host, std::to_string(port), tcp::resolver::passive, error);
+    std::vector<tcp::endpoint> endpoints;
+    for (const auto& result : results) endpoints.push_back(result.endpoint());
+    if (error || endpoints.empty()) throw InvalidInput(concat("the host ", host, " has no address: ", error.message()), "host");
+    return endpoints;
+}
+
+tcp::endpoint resolve_one(const ListenAddress& address) {
+    const std::vector<tcp::endpoint> endpoints = resolve(address.host, address.port);
+    for (const tcp::endpoint& endpoint : endpoints)
+        if (endpoint.address().is_v4()) return endpoint;  // "localhost" is both; clients try IPv4 in any case
+    return endpoints.front();
+}
+
+}  // namespace
+
+bool is_loopback(const std::string& host) {
+    const std::vector<tcp::endpoint> endpoints = resolve(host, 0);
+    return std::all_of(endpoints.begin(), endpoints.end(), [](const tcp::endpoint& endpoint) { return endpoint.address().is_loopback(); });
+}
+
+class HttpServer::State {
+  public:
+    State(const ListenAddress& address, HttpService& service, const HttpLimits& limits);
+    void stop_on_signals();
+    void run();
+    void stop();
+    void stop_now();
+    uint16_t port() const { return port_; }
+
+  private:
+    void listen(const ListenAddress& address);
+    asio::awaitable<void> accept();
+    asio::awaitable<void> wait_for_signals();
+    asio::awaitable<void> stop_late();
+    void begin_stop();
+    void add(tcp::socket socket);
+    void remove(uint64_t id);
+    void for_each(void (Connection::*action)());
+    asio::awaitable<void> pause(std::chrono::milliseconds time);
+
+    const HttpLimits limits_;
+    BodyBudget bodies_;
+    uint16_t port_ = 0;
+    asio::io_context io_;
+    asio::strand<asio::io_context::executor_type> strand_;  // of all below up to mutex_
+    tcp::acceptor acceptor_;
+    asio::signal_set signals_;
+    asio::steady_timer stop_timer_;
+    bool is_stopping_ = false;
+    bool is_stopped_ = false;  // no connection is left
+    asio::thread_pool workers_;
+    const ConnectionContext context_;
+
+    std::mutex mutex_;
+    uint64_t next_id_ = 0;  // guarded by mutex_, like connections_
+    std::unordered_map<uint64_t, std::shared_ptr<Connection>> connections_;
+};
+
+HttpServer::State::State(const ListenAddress& address, HttpService& service, const HttpLimits& limits)
+    : limits_(limits),
+      bodies_(limits.bodies_bytes),
+      strand_(asio::make_strand(io_)),
+      acceptor_(strand_),
+      signals_(strand_),
+      stop_timer_(strand_),
+      workers_(static_cast<size_t>(limits.n_workers)),
+      context_{service, limits_, bodies_, workers_} {
+    listen(address);
+}
+
+void HttpServer::State::listen(const ListenAddress& address) {
+    const tcp::endpoint endpoint = resolve_one(address);
+    boost::system::error_code error;
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+        const char* hint = error == asio::error::address_in_use ? "; is another server running? choose another --port" : "";
+        throw DeviceError(concat("cannot listen on ", address.host, ":", address.port, ": ", error.message(), hint));
+    }
+    port_ = acceptor_.local_endpoint().port();
+}
+
+void HttpServer::State::stop_on_signals() {
+    signals_.add(SIGINT);
+    signals_.add(SIGTERM);
+    asio::co_spawn(strand_, wait_for_signals(), asio::detached);
+}
+
+asio::awaitable<void> HttpServer::State::wait_for_signals() {
+    for (int n_seen = 0;; ++n_seen) {
+        const auto [error, number] = co_await signals_.async_wait(with_error);
+        if (error) co_return;
+        if (n_seen > 0) {
+            for_each(&Connection::close);
+            continue;
+        }
+        log_info("stopping: running answers may finish; a second signal cancels them");
+        begin_stop();
+    }
+}
+
+void HttpServer::State::run() {
+    asio::co_spawn(strand_, accept(), asio::detached);
+    std::vector<std::thread> threads;
+    for (int i = 1; i < limits_.n_io_threads; ++i) threads.emplace_back([this] { io_.run(); });
+    io_.run();
+    for (std::thread& thread : threads) thread.join();
+    workers_.join();
+}
+
+asio::awaitable<void> HttpServer::State::pause(std::chrono::milliseconds time) {
+    asio::steady_timer timer(strand_, time);
+    co_await timer.async_wait(with_error);
+}
+
+asio::awaitable<void> HttpServer::State::accept() {
+    bool has_complained = false;
+    while (!is_stopping_) {
+        size_t n_connections = 0;
+        {
+            const std::lock_guard lock(mutex_);
+            n_connections = connections_.size();
+        }
+        if (n_connections >= limits_.n_connections) {
+            co_await pause(std::chrono::milliseconds(20));
+            continue;
+        }
+        auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(io_), with_error);
+        if (is_stopping_) break;
+        if (!error) {
+            add(std::move(socket));
+            continue;
+        }
+        if (!has_complained) log_warning(concat("cannot take a connection: ", error.message()));
+        has_complained = true;
+        co_await pause(std::chrono::milliseconds(100));  // out of file descriptors, most likely
+    }
+}
+
+void HttpServer::State::add(tcp::socket socket) {
+    const auto executor = socket.get_executor();
+    auto connection = std::make_shared<Connection>(std::move(socket), context_);
+    uint64_t id = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        id = next_id_++;
+        connections_.emplace(id, connection);
+    }
+    asio::co_spawn(
+        executor, [connection] { return connection->run(); },
+        [this, id](std::exception_ptr error) {
+            if (error) log_error("a connection ended by an error of the server's own");
+            remove(id);
+        });
+}
+
+void HttpServer::State::remove(uint64_t id) {
+    const std::lock_guard lock(mutex_);
+    connections_.erase(id);
+    if (connections_.empty()) asio::post(strand_, [this] {
+        const std::lock_guard again(mutex_);
+        if (!is_stopping_ || !connections_.empty()) return;
+        is_stopped_ = true;
+        signals_.cancel();
+        stop_timer_.cancel();
+    });
+}
+
+void HttpServer::State::for_each(void (Connection::*action)()) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, connection] : connections_) (connection.get()->*action)();
+}
+
+void HttpServer::State::begin_stop() {
+    if (is_stopping_) return;
+    is_stopping_ = true;
+    acceptor_.close();
+    for_each(&Connection::finish_soon);
+    asio::co_spawn(strand_, stop_late(), asio::detached);
+    const std::lock_guard lock(mutex_);
+    if (!connections_.empty()) return;
+    is_stopped_ = true;
+    signals_.cancel();
+}
+
+// First asks for an end with an error that the client can read, then insists.
+asio::awaitable<void> HttpServer::State::stop_late() {
+    if (is_stopped_) co_return;
+    stop_timer_.expires_after(limits_.stop_time);
+    co_await stop_timer_.async_wait(with_error);
+    if (is_stopped_) co_return;
+    for_each(&Connection::abort);
+    stop_timer_.expires_after(std::chrono::seconds(1));
+    co_await stop_timer_.async_wait(with_error);
+    if (!is_stopped_) for_each(&Connection::close);
+}
+
+void HttpServer::State::stop() {
+    asio::post(strand_, [this] { begin_stop(); });
+}
+
+void HttpServer::State::stop_now() {
+    asio::post(strand_, [this] {
+        begin_stop();
+        for_each(&Connection::close);
+    });
+}
+
+HttpServer::HttpServer(const ListenAddress& address, HttpService& service, const HttpLimits& limits)
+    : state_(std::make_unique<State>(address, service, limits)) {}
+HttpServer::~HttpServer() = default;
+uint16_t HttpServer::port() const { return state_->port(); }
+void HttpServer::stop_on_signals() { state_->stop_on_signals(); }
+void HttpServer::run() { state_->run(); }
+void HttpServer::stop() { state_->stop(); }
+void HttpServer::stop_now() { state_->stop_now(); }
+
+}  // namespace quern

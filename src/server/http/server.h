@@ -1,0 +1,48 @@
+// The HTTP server: listens, keeps its connections, and stops in order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "server/http/answer.h"
+#include "server/http/limits.h"
+
+namespace quern {
+
+struct ListenAddress {
+    std::string host = "127.0.0.1";  ///< a name or an IP address
+    uint16_t port = 8080;            ///< 0: any free one
+};
+
+/// True when only this machine can reach the address.
+bool is_loopback(const std::string& host);
+
+class HttpServer {
+  public:
+    /// Binds and listens at once; clients are answered from run() on. `service` must outlive this.
+    /// @throws InvalidInput  the host has no address  @throws DeviceError  the port is taken or forbidden
+    HttpServer(const ListenAddress& address, HttpService& service, const HttpLimits& limits = {});
+    ~HttpServer();
+
+    /// The port that it listens on.
+    uint16_t port() const;
+
+    /// On SIGINT or SIGTERM: stop(); on a second one, stop_now(). Call before run().
+    void stop_on_signals();
+
+    /// Serves until it is stopped and every connection has ended.
+    void run();
+
+    /// Any thread: takes no new connections, lets running answers end, cancels those that last longer than HttpLimits::stop_time.
+    void stop();
+    /// Any thread: cancels everything.
+    void stop_now();
+
+  private:
+    class State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace quern

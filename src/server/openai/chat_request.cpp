@@ -1,0 +1,57 @@
+#include "server/openai/chat_request.h"
+
+#include "server/openai/chat_messages.h"
+
+namespace quern {
+namespace {
+
+using enum FieldKind;
+
+constexpr FieldRule rules[] = {
+    {"messages", any},
+    {"logprobs", boolean},
+    {"top_logprobs", integer, 0, 20},
+    {"add_generation_prompt", boolean},
+    {"chat_template_kwargs", object},
+
+    {"tools", refused, 0, 0, "[[]]"},
+    {"tool_choice", refused, 0, 0, R"(["none", "auto"])"},
+    {"parallel_tool_calls", ignored},  // says something about tools only, like the reasoning fields about reasoning
+    {"functions", refused, 0, 0, "[[]]"},
+    {"function_call", refused, 0, 0, R"(["none", "auto"])"},
+    {"response_format", refused, 0, 0, R"([{"type": "text"}])"},
+    {"modalities", refused, 0, 0, R"([["text"]])"},
+    {"audio", refused},
+    {"continue_final_message", refused, 0, 0, "[false]"},
+    {"chat_template", refused},
+    {"documents", refused, 0, 0, "[[]]"},
+    {"web_search_options", ignored},
+    {"prediction", ignored},
+    {"moderation", ignored},
+    {"reasoning_effort", ignored},
+    {"verbosity", ignored},
+};
+
+int read_logprobs(const RequestFields& fields) {
+    const bool wanted = fields.flag("logprobs", false);
+    const auto top = fields.integer("top_logprobs");
+    if (top && *top > 0 && !wanted) refuse_value("top_logprobs", "needs \"logprobs\": true");
+    return wanted ? static_cast<int>(top.value_or(0)) : -1;
+}
+
+}  // namespace
+
+ChatRequest read_chat_request(const Json& body, const Engine& engine) {
+    const RequestFields fields(body, {generation_field_rules(), rules});
+    ChatRequest out{.fields = read_generation_fields(fields, engine)};
+    if (out.fields.request.max_tokens == 0) refuse_value("max_tokens", "must be at least 1");
+    out.fields.request.n_logprobs = read_logprobs(fields);
+    const Json* messages = fields.find("messages");
+    if (!messages) refuse_value("messages", "is missing");
+    out.input.messages = read_messages(*messages);
+    out.input.add_generation_prompt = fields.flag("add_generation_prompt", true);
+    if (const Json* extra = fields.find("chat_template_kwargs")) out.input.extra = *extra;
+    return out;
+}
+
+}  // namespace quern

@@ -1,0 +1,28 @@
+// The fields that /v1/completions and /v1/chat/completions share: sampling, length, stop strings, streaming.
+#pragma once
+
+#include <string>
+
+#include "engine/engine.h"
+#include "server/openai/fields.h"
+
+namespace quern {
+
+/// Rules of the shared fields, for RequestFields.
+std::span<const FieldRule> generation_field_rules();
+
+/// What the shared fields ask for.
+struct GenerationFields {
+    Request request;             ///< without its prompt
+    int n_choices = 1;           ///< of each prompt
+    bool stream = false;
+    bool include_usage = false;  ///< in the stream's last chunk
+};
+
+/// @throws ApiError
+GenerationFields read_generation_fields(const RequestFields& fields, const Engine& engine);
+
+/// Sampling parameters of the i-th choice: the same, with a seed of its own.
+SamplingParams sampling_of_choice(const SamplingParams& sampling, int i);
+
+}  // namespace quern

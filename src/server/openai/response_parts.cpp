@@ -1,0 +1,97 @@
+#include "server/openai/response_parts.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iomanip>
+
+#include "base/utf8.h"
+#include "server/http/random_id.h"
+
+namespace quern {
+namespace {
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Json byte_list(std::string_view bytes) {
+    Json list = Json::array();
+    for (const char byte : bytes) list.push_back(static_cast<uint8_t>(byte));
+    return list;
+}
+
+// Control tokens have a name here, although they never show in text.
+std::string token_name(const Tokenizer& tokenizer, TokenId token) { return tokenizer.token_bytes(token, true); }
+
+Json chat_entry(std::string_view bytes, float logprob) {
+    return {{"token", repair_utf8(bytes)}, {"logprob", logprob}, {"bytes", byte_list(bytes)}};
+}
+
+// A part of a character is no JSON string; OpenAI writes such tokens as bytes:\xe5\x86.
+std::string completion_token(std::string_view bytes) {
+    if (valid_utf8_prefix(bytes) == bytes.size()) return std::string(bytes);
+    std::ostringstream out;
+    out << "bytes:" << std::hex << std::setfill('0');
+    for (const char byte : bytes) out << "\\x" << std::setw(2) << static_cast<int>(static_cast<uint8_t>(byte));
+    return out.str();
+}
+
+}  // namespace
+
+Json ResponseHeader::json() const {
+    return {{"id", id},
+            {"object", object},
+            {"created", created},
+            {"model", model->id},
+            {"system_fingerprint", model->fingerprint},
+            {"choices", Json::array()}};
+}
+
+ResponseHeader make_header(const ServedModel& model, std::string_view id_prefix, const char* object) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return {random_id(id_prefix), object, std::chrono::duration_cast<std::chrono::seconds>(now).count(), &model};
+}
+
+Json usage_json(const ChoiceSet& choices) {
+    return {{"prompt_tokens", choices.n_prompt_tokens()},
+            {"completion_tokens", choices.n_completion_tokens()},
+            {"total_tokens", choices.n_prompt_tokens() + choices.n_completion_tokens()},
+            {"prompt_tokens_details", {{"cached_tokens", 0}}},
+            {"completion_tokens_details", {{"reasoning_tokens", 0}}}};
+}
+
+std::string event(const Json& json) { return concat("data: ", dump(json), "\n\n"); }
+
+HttpResponse json_response(const Json& json) { return {.body = dump(json)}; }
+
+Json chat_logprobs(const Tokenizer& tokenizer, const std::vector<TokenOutput>& tokens) {
+    Json list = Json::array();
+    for (const TokenOutput& token : tokens) {
+        if (!token.logprobs) continue;
+        Json entry = chat_entry(token.text, token.logprobs->logprob);
+        Json& top = entry["top_logprobs"] = Json::array();
+        for (const TokenLogprob& each : token.logprobs->top) top.push_back(chat_entry(token_name(tokenizer, each.token), each.logprob));
+        list.push_back(std::move(entry));
+    }
+    return list;
+}
+
+Json completion_logprobs(const Tokenizer& tokenizer, const std::vector<TokenOutput>& tokens, int64_t& offset) {
+    Json texts = Json::array(), logprobs = Json::array(), tops = Json::array(), offsets = Json::array();
+    for (const TokenOutput& token : tokens) {
+        if (!token.logprobs) continue;
+        texts.push_back(completion_token(token.text));
+        logprobs.push_back(token.logprobs->logprob);
+        Json top = Json::object();
+        for (const TokenLogprob& each : token.logprobs->top) top[completion_token(token_name(tokenizer, each.token))] = each.logprob;
+        top[completion_token(token.text)] = token.logprobs->logprob;
+        tops.push_back(std::move(top));
+        offsets.push_back(offset);
+        offset += n_characters(token.text);
+    }
+    return {{"tokens", texts}, {"token_logprobs", logprobs}, {"top_logprobs", tops}, {"text_offset", offsets}};
+}
+
+int64_t n_characters(std::string_view text) {
+    return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; });
+}
+
+}  // namespace quern

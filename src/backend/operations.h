@@ -46,7 +46,7 @@ struct LinearOutput {
     const float* bias = nullptr;   ///< [n_out]
     Rows out;                      ///< [n_tokens, n_out]; scratch where the result goes elsewhere
     bool rope = false;             ///< turn heads by LinearOperation::angles
-    const KvTarget* store = nullptr;  ///< write f16 into the cache
+    const KvTarget* store = nullptr;  ///< write into the cache, as its type asks
     float* add_to = nullptr;       ///< add_to[t * out.stride + r] += result
 };
 
@@ -93,7 +93,7 @@ struct RopeOperation {
     RopeStyle style = RopeStyle::adjacent;
 };
 
-/// Writes rows into the cache as f16.
+/// Writes rows into the cache.
 struct StoreOperation {
     Rows x;
     int64_t n_tokens = 0;

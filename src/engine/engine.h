@@ -25,6 +25,7 @@ struct EngineOptions {
     int64_t n_batch = 512;           ///< most tokens in one step
     int n_sequences = 32;            ///< most requests that run at once
     int n_queue = 256;               ///< most requests that wait
+    bool f32_cache = false;          ///< keep keys and values in f32 instead of f16: twice the memory, exact
     uint64_t kv_bytes = 0;           ///< budget of the KV cache; 0: a share of the free memory
     std::string chat_format;         ///< "": the file's own template; else a name that ChatTemplate::named knows
     std::optional<Isa> isa;          ///< nothing: the best of this machine

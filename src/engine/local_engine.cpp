@@ -40,9 +40,9 @@ LocalEngine::LocalEngine(const EngineOptions& options)
                              .n_outputs = std::max<int64_t>(least_outputs, options.n_sequences)};
     const uint64_t workspace = Executor::memory_bytes(graph, *device_, limits);
     const uint64_t available = available_memory_bytes();
-    const KvBudget budget = plan_kv(options, model_->kv_shape(), model_->n_ctx_train(), available - std::min(available, workspace));
+    const KvBudget budget = plan_kv(options, kv_shape(), model_->n_ctx_train(), available - std::min(available, workspace));
     executor_ = std::make_unique<Executor>(graph, *device_, limits);
-    cache_ = std::make_unique<KvCache>(*device_, model_->kv_shape(), budget.n_pages);
+    cache_ = std::make_unique<KvCache>(*device_, kv_shape(), budget.n_pages);
     pool_ = std::make_unique<PagePool>(budget.n_pages);
     scheduler_ = std::make_unique<Scheduler>(*pool_, SchedulerLimits{.n_batch = limits.n_tokens, .n_sequences = options.n_sequences});
     info_.n_ctx = budget.n_ctx;
@@ -89,6 +89,12 @@ void LocalEngine::check_weights(const Graph& graph) const {
     }
 }
 
+KvShape LocalEngine::kv_shape() const {
+    KvShape shape = model_->kv_shape();
+    shape.type = options_.f32_cache ? KvType::f32 : KvType::f16;
+    return shape;
+}
+
 void LocalEngine::fill_info() {
     const Metadata& metadata = file_->metadata();
     info_.name = std::string(metadata.string("general.name").value_or(""));
@@ -101,8 +107,8 @@ void LocalEngine::fill_info() {
     info_.n_embd = model_->n_embd();
     info_.n_vocab = model_->n_vocab();
     info_.n_ctx_train = model_->n_ctx_train();
-    info_.kv_bytes_per_token = KvCache::page_bytes(model_->kv_shape()) / kv_page_tokens;
-    info_.kv_bytes = KvCache::page_bytes(model_->kv_shape()) * static_cast<uint64_t>(pool_->n_pages());
+    info_.kv_bytes_per_token = KvCache::page_bytes(kv_shape()) / kv_page_tokens;
+    info_.kv_bytes = KvCache::page_bytes(kv_shape()) * static_cast<uint64_t>(pool_->n_pages());
     info_.n_threads = options_.n_threads ? options_.n_threads : usable_cores();
     info_.isa = options_.isa.value_or(best_isa());
     info_.device = device_->description();

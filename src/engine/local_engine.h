@@ -31,6 +31,7 @@ class LocalEngine final : public Engine {
 
   private:
     void load_text(const EngineOptions& options);
+    KvShape kv_shape() const;
     void fill_info();
     void check_weights(const Graph& graph) const;
     void check_tokens(std::span<const TokenId> tokens) const;

@@ -9,6 +9,7 @@ namespace quern {
 
 struct KvShape {
     int n_layers = 0, n_kv_heads = 0, head_dim = 0;
+    KvType type = KvType::f16;
 };
 
 class KvCache {
@@ -19,7 +20,7 @@ class KvCache {
 
     /// Keys and values of 64 tokens in all layers.
     static uint64_t page_bytes(KvShape shape) {
-        return static_cast<uint64_t>(shape.n_layers) * 2 * static_cast<uint64_t>(values_per_page(shape)) * sizeof(uint16_t);
+        return static_cast<uint64_t>(shape.n_layers) * 2 * static_cast<uint64_t>(values_per_page(shape) * kv_value_bytes(shape.type));
     }
 
     KvPages keys(int layer) const { return side(2 * layer); }
@@ -30,7 +31,7 @@ class KvCache {
     static int64_t values_per_page(KvShape shape) { return static_cast<int64_t>(shape.n_kv_heads) * kv_page_tokens * shape.head_dim; }
     KvPages side(int index) const {
         const int64_t stride = values_per_page(shape_);
-        return {reinterpret_cast<uint16_t*>(memory_.data()) + index * n_pages_ * stride, stride};
+        return {memory_.data() + index * n_pages_ * stride * kv_value_bytes(shape_.type), stride, shape_.type};
     }
 
     KvShape shape_;

@@ -74,13 +74,21 @@ void CpuDevice::rope(const RopeOperation& operation) noexcept {
     });
 }
 
+// Writes the n values of some heads of one token to its place in the cache.
+void CpuDevice::store_row(const KvTarget& target, int64_t token, int64_t first_head, const float* x, int64_t n, int64_t head_dim) const noexcept {
+    const int64_t slot = target.slots[static_cast<size_t>(token)];
+    for (int64_t i = 0; i < n; i += head_dim) {
+        const int64_t row = (first_head + i / head_dim) * kv_page_tokens + slot % kv_page_tokens;
+        std::byte* to = target.pages.at(slot / kv_page_tokens, row * head_dim);
+        if (target.pages.type == KvType::f32) std::memcpy(to, x + i, static_cast<size_t>(head_dim) * sizeof(float));
+        else kernels_.to_f16(x + i, reinterpret_cast<uint16_t*>(to), head_dim);
+    }
+}
+
 void CpuDevice::store(const StoreOperation& operation) noexcept {
     pool_.for_each(operation.n_tokens, [&](int64_t t, int) noexcept {
-        const int64_t slot = operation.target.slots[static_cast<size_t>(t)];
-        uint16_t* page = operation.target.pages.base + slot / kv_page_tokens * operation.target.pages.page_stride;
-        for (int64_t head = 0; head < operation.n_kv_heads; ++head)
-            kernels_.to_f16(operation.x.data + t * operation.x.stride + head * operation.head_dim,
-                            page + (head * kv_page_tokens + slot % kv_page_tokens) * operation.head_dim, operation.head_dim);
+        const int64_t n = static_cast<int64_t>(operation.n_kv_heads) * operation.head_dim;
+        store_row(operation.target, t, 0, operation.x.data + t * operation.x.stride, n, operation.head_dim);
     });
 }
 

@@ -37,6 +37,7 @@ class CpuDevice final : public Device {
     int max_splits() const noexcept { return 4 * pool_.n_threads(); }
     void prepare_activations(const LinearOperation& operation) noexcept;
     void finish_rows(const LinearOperation& operation, const LinearOutput& output, int64_t row, int64_t n_rows) const noexcept;
+    void store_row(const KvTarget& target, int64_t token, int64_t first_head, const float* x, int64_t n, int64_t head_dim) const noexcept;
     void attend_split(const AttentionOperation& operation, int64_t kv_splits) noexcept;
 
     const CpuKernels& kernels_;

@@ -60,12 +60,7 @@ void CpuDevice::finish_rows(const LinearOperation& operation, const LinearOutput
         if (output.rope)
             kernels_.rope(out, static_cast<int>(n_rows / head_dim), operation.head_dim, operation.angles + t * operation.rope_dims,
                           operation.rope_dims, operation.rope_style);
-        if (output.store) {
-            const int64_t slot = output.store->slots[static_cast<size_t>(t)];
-            uint16_t* page = output.store->pages.base + slot / kv_page_tokens * output.store->pages.page_stride;
-            for (int64_t r = 0; r < n_rows; r += head_dim)
-                kernels_.to_f16(out + r, page + ((row + r) / head_dim * kv_page_tokens + slot % kv_page_tokens) * head_dim, head_dim);
-        }
+        if (output.store) store_row(*output.store, t, row / head_dim, out, n_rows, head_dim);
         if (output.add_to) kernels_.add(out, output.add_to + t * output.out.stride + row, n_rows);
     }
 }

@@ -1,6 +1,7 @@
 // Causal attention of one sequence's query tokens over its paged keys and values, grouped-query heads folded into one pass over KV.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace quern {
@@ -8,10 +9,18 @@ namespace quern {
 /// Tokens in a page of the KV cache.
 inline constexpr int64_t kv_page_tokens = 64;
 
-/// The keys or values of one layer: pages of [n_kv_heads, kv_page_tokens, head_dim] f16, page p at base + p * page_stride.
+/// How keys and values are kept: f16, or f32 where exactness matters more than memory.
+enum class KvType : uint8_t { f16, f32 };
+
+constexpr int64_t kv_value_bytes(KvType type) { return type == KvType::f16 ? 2 : 4; }
+
+/// The keys or values of one layer: pages of [n_kv_heads, kv_page_tokens, head_dim], page p at value p * page_stride.
 struct KvPages {
-    uint16_t* base = nullptr;
+    std::byte* base = nullptr;
     int64_t page_stride = 0;  ///< in values
+    KvType type = KvType::f16;
+
+    std::byte* at(int64_t page, int64_t value) const noexcept { return base + (page * page_stride + value) * kv_value_bytes(type); }
 };
 
 /// Scores one KV head against its group of query heads, over the KV positions [kv_begin, kv_end).

@@ -20,7 +20,8 @@ inline constexpr int most_tile_values = 128 * 128;
 // 64 rows of 64 values, the first 10% ahead at 32 rows of 128.
 inline constexpr int most_direct_rows = 32;
 
-template <typename V>
+/// Element: uint16_t for f16, or float.
+template <typename V, typename Element>
 class AttentionTile {
   public:
     explicit AttentionTile(const AttentionTask& task) noexcept
@@ -63,14 +64,14 @@ class AttentionTile {
         }
     }
 
-    const uint16_t* block_of(const KvPages& pages, int64_t position) const noexcept {
+    const Element* block_of(const KvPages& pages, int64_t position) const noexcept {
         const int64_t page = task_.page_table[position / kv_page_tokens];
         const int64_t row = task_.kv_head * kv_page_tokens + position % kv_page_tokens;
-        return pages.base + page * pages.page_stride + row * task_.head_dim;
+        return reinterpret_cast<const Element*>(pages.at(page, row * task_.head_dim));
     }
 
     // Where the page after the one of `position` begins, for fetching it early; nullptr past the range.
-    const uint16_t* next_block(const KvPages& pages, int64_t position) const noexcept {
+    const Element* next_block(const KvPages& pages, int64_t position) const noexcept {
         const int64_t next = (position / kv_page_tokens + 1) * kv_page_tokens;
         return next < end_ ? block_of(pages, next) : nullptr;
     }
@@ -79,9 +80,9 @@ class AttentionTile {
     void attend_block(int64_t begin, int n) noexcept {
         const int64_t n_vectors = (n + V::width - 1) / V::width;
         const bool direct = n_rows_ <= most_direct_rows && stride_ == task_.head_dim;
-        const uint16_t *keys = block_of(task_.keys, begin), *values = block_of(task_.values, begin);
+        const Element *keys = block_of(task_.keys, begin), *values = block_of(task_.values, begin);
         if (direct)
-            dot_keys<V>(queries_, n_rows_, {keys, stride_, n, {next_block(task_.keys, begin), next_block(task_.values, begin)}}, scores_);
+            dot_keys<V>(queries_, n_rows_, KeyBlock<Element>{keys, stride_, n, {next_block(task_.keys, begin), next_block(task_.values, begin)}}, scores_);
         else
             score_tile(keys, n, n_vectors);
         for (int64_t row = 0; row < n_rows_; ++row) {
@@ -89,36 +90,36 @@ class AttentionTile {
             weigh_scores(row, seen <= 0 ? 0 : seen < n ? static_cast<int>(seen) : n, n_vectors);
         }
         if (direct)
-            tile_product<V>(TileProduct<uint16_t>{scores_, kv_page_tokens, values, stride_, n, sums_, stride_, true}, n_rows_,
+            tile_product<V>(TileProduct<Element>{scores_, kv_page_tokens, values, stride_, n, sums_, stride_, true}, n_rows_,
                             stride_ / V::width);
         else
             add_tile(values, n);
     }
 
-    void score_tile(const uint16_t* keys, int n, int64_t n_vectors) noexcept {
+    void score_tile(const Element* keys, int n, int64_t n_vectors) noexcept {
         transpose_keys(keys, n);
         tile_product<V>(TileProduct<float>{queries_, stride_, keys_, kv_page_tokens, task_.head_dim, scores_, kv_page_tokens, false},
                         n_rows_, n_vectors);
     }
 
-    void add_tile(const uint16_t* values, int n) noexcept {
+    void add_tile(const Element* values, int n) noexcept {
         widen_values(values, n);
         tile_product<V>(TileProduct<float>{scores_, kv_page_tokens, values_, stride_, n, sums_, stride_, true}, n_rows_,
                         stride_ / V::width);
     }
 
     // keys_[i, token] = key[token, i]. Tokens from n on, up to a whole vector, are 0.
-    void transpose_keys(const uint16_t* keys, int n) noexcept {
+    void transpose_keys(const Element* keys, int n) noexcept {
         for (int token = 0; token < n; token += V::width)
             for (int i = 0; i < task_.head_dim; i += V::width) {
                 const int left = task_.head_dim - i;
                 V rows[V::width];
                 for (int row = 0; row < V::width; ++row) {
-                    const uint16_t* key = keys + static_cast<int64_t>(token + row) * task_.head_dim + i;
+                    const Element* key = keys + static_cast<int64_t>(token + row) * task_.head_dim + i;
                     if (token + row >= n)
                         rows[row] = V::splat(0.0f);
                     else
-                        rows[row] = left >= V::width ? V::load_f16(key) : V::load_f16_first(key, left);
+                        rows[row] = left >= V::width ? load_as_f32<V>(key) : load_first_as_f32<V>(key, left);
                 }
                 V::transpose(rows);
                 for (int row = 0; row < V::width; ++row)
@@ -126,12 +127,12 @@ class AttentionTile {
             }
     }
 
-    void widen_values(const uint16_t* values, int n) noexcept {
+    void widen_values(const Element* values, int n) noexcept {
         for (int token = 0; token < n; ++token)
             for (int i = 0; i < stride_; i += V::width) {
-                const uint16_t* value = values + static_cast<int64_t>(token) * task_.head_dim + i;
+                const Element* value = values + static_cast<int64_t>(token) * task_.head_dim + i;
                 const int left = task_.head_dim - i;
-                (left >= V::width ? V::load_f16(value) : V::load_f16_first(value, left)).store(values_ + token * stride_ + i);
+                (left >= V::width ? load_as_f32<V>(value) : load_first_as_f32<V>(value, left)).store(values_ + token * stride_ + i);
             }
     }
 
@@ -193,11 +194,17 @@ class AttentionTile {
     alignas(64) float values_[kv_page_tokens * most_head_dim];  // [tokens, stride_]
 };
 
-template <typename V>
-QUERN_INLINE void attention_kernel(const AttentionTask& task) noexcept {
-    AttentionTile<V> tile(task);
+template <typename V, typename Element>
+[[gnu::noinline]] void attention_over(const AttentionTask& task) noexcept {
+    AttentionTile<V, Element> tile(task);
     const int64_t n_rows = task.n_tokens * (task.n_heads / task.n_kv_heads), step = tile.most_rows();
     for (int64_t row = 0; row < n_rows; row += step) tile.run(row, n_rows - row < step ? n_rows - row : step);
+}
+
+template <typename V>
+QUERN_INLINE void attention_kernel(const AttentionTask& task) noexcept {
+    if (task.keys.type == KvType::f32) attention_over<V, float>(task);
+    else attention_over<V, uint16_t>(task);
 }
 
 /// out = sum of outs[s] exp(max_s - max) over the sum of total_s exp(max_s - max); 0 where no split saw anything.

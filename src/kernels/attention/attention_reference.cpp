@@ -17,7 +17,9 @@ struct Row {
 double value_at(const AttentionTask& task, const KvPages& pages, int64_t position, int64_t i) {
     const int64_t page = task.page_table[position / kv_page_tokens];
     const int64_t row = task.kv_head * kv_page_tokens + position % kv_page_tokens;
-    return static_cast<double>(f16_to_f32(pages.base[page * pages.page_stride + row * task.head_dim + i]));
+    const std::byte* value = pages.at(page, row * task.head_dim + i);
+    if (pages.type == KvType::f32) return static_cast<double>(*reinterpret_cast<const float*>(value));
+    return static_cast<double>(f16_to_f32(*reinterpret_cast<const uint16_t*>(value)));
 }
 
 double score(const AttentionTask& task, Row row, int64_t position) {

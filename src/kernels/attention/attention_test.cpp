@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/cpu_features.h"
+#include "kernels/quant/float/f16.h"
 #include "kernels/activation/activation_cpu.h"
 #include "kernels/attention/attention_cpu.h"
 
@@ -58,6 +59,8 @@ class Sequence {
     int64_t q_stride() const { return n_heads() * sizes_.head_dim + 5; }
     int64_t n_positions() const { return sizes_.first_position + sizes_.n_tokens; }
     std::vector<float>& q() { return q_; }
+    std::vector<float> widened_keys() const { return widened(keys_); }
+    std::vector<float> widened_values() const { return widened(values_); }
     uint16_t* key_at(int64_t position, int head) { return &keys_[row_of(position, head)]; }
 
     AttentionTask task(int kv_head, std::vector<float>& out) {
@@ -66,8 +69,8 @@ class Sequence {
                 .q_stride = q_stride(),
                 .n_tokens = sizes_.n_tokens,
                 .first_position = sizes_.first_position,
-                .keys = {keys_.data(), page_stride_},
-                .values = {values_.data(), page_stride_},
+                .keys = {reinterpret_cast<std::byte*>(keys_.data()), page_stride_},
+                .values = {reinterpret_cast<std::byte*>(values_.data()), page_stride_},
                 .page_table = table_.data(),
                 .kv_begin = 0,
                 .kv_end = n_positions(),
@@ -91,6 +94,12 @@ class Sequence {
         for (float& each : values) each = normal(random_);
         return values;
     }
+    static std::vector<float> widened(const std::vector<uint16_t>& cache) {
+        std::vector<float> values;
+        for (const uint16_t bits : cache) values.push_back(f16_to_f32(bits));
+        return values;
+    }
+
     void fill_row(std::vector<uint16_t>& cache, int64_t position, int head) {
         scalar::to_f16(normal_values(sizes_.head_dim).data(), &cache[row_of(position, head)], sizes_.head_dim);
     }
@@ -124,6 +133,22 @@ void check_range(const Sizes& sizes, int64_t kv_begin, int64_t kv_end) {
     attention_reference(task);
     for (const Kernels& kernels : kernels_of_this_machine()) {
         task.out = sequence.task(kv_head, result).out;
+        kernels.attention(task);
+        CHECK(worst_difference(expected, result) < most_error);
+    }
+}
+
+// The same cache widened to f32: the kernels that read f32 must agree with the reference on it.
+void check_f32_cache(const Sizes& sizes) {
+    Sequence sequence(sizes);
+    std::vector<float> expected, result;
+    AttentionTask task = sequence.task(0, expected);
+    const std::vector<float> keys = sequence.widened_keys(), values = sequence.widened_values();
+    task.keys = {reinterpret_cast<std::byte*>(const_cast<float*>(keys.data())), task.keys.page_stride, KvType::f32};
+    task.values = {reinterpret_cast<std::byte*>(const_cast<float*>(values.data())), task.values.page_stride, KvType::f32};
+    attention_reference(task);
+    for (const Kernels& kernels : kernels_of_this_machine()) {
+        task.out = sequence.task(0, result).out;
         kernels.attention(task);
         CHECK(worst_difference(expected, result) < most_error);
     }
@@ -273,4 +298,14 @@ TEST_CASE("keys that are not finite spoil only numbers") {
                 }
         }
     }
+}
+
+TEST_CASE("a cache in f32 is read as exactly as one in f16") {
+    for (const int head_dim : {8, 64, 80, 128})
+        for (const int group : {1, 3, 8}) {
+            CAPTURE(head_dim);
+            CAPTURE(group);
+            check_f32_cache({.head_dim = head_dim, .group = group, .n_tokens = 1, .first_position = 150});
+            check_f32_cache({.head_dim = head_dim, .group = group, .n_tokens = 20, .first_position = 55});
+        }
 }

@@ -29,6 +29,14 @@ template <typename V>
 QUERN_INLINE V load_as_f32(const uint16_t* p) {
     return V::load_f16(p);
 }
+template <typename V>
+QUERN_INLINE V load_first_as_f32(const float* p, int n) {
+    return V::load_first(p, n);
+}
+template <typename V>
+QUERN_INLINE V load_first_as_f32(const uint16_t* p, int n) {
+    return V::load_f16_first(p, n);
+}
 
 /// Not inlined: one copy of each size, whose loop then gets the registers to itself.
 template <typename V, int rows, int vectors, typename Element>

@@ -95,18 +95,25 @@ struct RowDot {
                 dot[t] = V::add_dot_words(V::zero_ints(), biased, V::load_words(at(t).sums));
             }
         }
-        add_values<n_tokens, 0>(weights, x, x_stride, dot);
+        if constexpr (n_tokens == 1) {  // two chains of sums, for with one token there is nothing else to do meanwhile
+            Ints odd = V::zero_ints();
+            add_values<1, 0, 2>(weights, x, x_stride, dot);
+            add_values<1, 1, 2>(weights, x, x_stride, &odd);
+            dot[0] = V::add(dot[0], odd);
+        } else {
+            add_values<n_tokens, 0, 1>(weights, x, x_stride, dot);
+        }
         for (int t = 0; t < n_tokens; ++t) {
             const float scale = at(t).scale;
             sum[t] = V::multiply_add(V::to_floats(dot[t]), V::splat(weights.d * scale), sum[t]);
             if constexpr (Weights::has_mins) {
                 const Ints mins = V::add_dot_words(V::zero_ints(), weights.mins_by_16(), V::load_words(at(t).sums));
-                sum[t] = V::multiply_add(V::to_floats(mins), V::splat(-weights.dmin * scale), sum[t]);
+                sum[t] = V::subtract_product(sum[t], V::to_floats(mins), V::splat(weights.dmin * scale));
             }
         }
     }
 
-    template <int n_tokens, int v>
+    template <int n_tokens, int v, int step>
     QUERN_INLINE static void add_values(const Weights& weights, const std::byte* x, int64_t x_stride, Ints* dot) {
         const Bytes values = weights.template values<v>();
         const auto scales = weights.template scales<v>();
@@ -114,7 +121,7 @@ struct RowDot {
             const auto& a = *reinterpret_cast<const ActivationBlock256*>(x + t * x_stride);
             dot[t] = V::add_dot_words(dot[t], V::dot_pairs(values, V::load(a.q + 32 * v)), scales);
         }
-        if constexpr (v + 1 < 8) add_values<n_tokens, v + 1>(weights, x, x_stride, dot);
+        if constexpr (v + step < 8) add_values<n_tokens, v + step, step>(weights, x, x_stride, dot);
     }
 
     template <int n_tokens>

@@ -56,6 +56,16 @@ struct Simd {
     QUERN_INLINE static Sixteen field_16(Sixteen v, int mask) {
         return _mm_and_si128(_mm_srli_epi16(v, shift), _mm_set1_epi8(static_cast<char>(mask)));
     }
+    QUERN_INLINE static Sixteen both(Sixteen a, Sixteen b) { return _mm_and_si128(a, b); }
+    QUERN_INLINE static Sixteen either(Sixteen a, Sixteen b) { return _mm_or_si128(a, b); }
+    template <int a, int b, int c, int d>
+    QUERN_INLINE static Sixteen ints(Sixteen v) {
+        return _mm_shuffle_epi32(v, a | b << 2 | c << 4 | d << 6);
+    }
+    template <int a, int b, int c, int d>
+    QUERN_INLINE static Sixteen lower_ints(Sixteen v) {
+        return _mm_srlv_epi32(v, _mm_setr_epi32(a, b, c, d));
+    }
     QUERN_INLINE static Words words(Sixteen v) { return _mm256_cvtepi8_epi16(v); }
     QUERN_INLINE static Words words_by_parity(Sixteen v) {
         return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(v, _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15)));
@@ -96,12 +106,20 @@ struct Simd {
     }
     QUERN_INLINE static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
     QUERN_INLINE static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+    QUERN_INLINE static Floats subtract_product(Floats c, Floats a, Floats b) { return _mm256_fnmadd_ps(a, b, c); }
     QUERN_INLINE static float total(Floats v) {
         __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
         sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
         return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
     }
     QUERN_INLINE static float f16(uint16_t half) { return _cvtsh_ss(half); }
+    QUERN_INLINE static void f16_pair(const uint16_t* p, float& first, float& second) {
+        int32_t both_halves;
+        std::memcpy(&both_halves, p, sizeof both_halves);
+        const __m128 pair = _mm_cvtph_ps(_mm_cvtsi32_si128(both_halves));
+        first = _mm_cvtss_f32(pair);
+        second = _mm_cvtss_f32(_mm_movehdup_ps(pair));
+    }
 
     QUERN_INLINE static Floats largest_magnitude(Floats a, Floats b) {
         return _mm256_max_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a), b);

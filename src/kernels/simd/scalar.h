@@ -23,6 +23,7 @@ struct Simd {
     using U16 [[gnu::vector_size(16)]] = uint16_t;
     using I16 [[gnu::vector_size(16)]] = int16_t;
     using I32 [[gnu::vector_size(16)]] = int32_t;
+    using U32 [[gnu::vector_size(16)]] = uint32_t;
     using U64 [[gnu::vector_size(16)]] = uint64_t;
     using F32 [[gnu::vector_size(16)]] = float;
 
@@ -73,6 +74,19 @@ struct Simd {
     template <int shift>
     QUERN_INLINE static Sixteen field_16(Sixteen v, int mask) {
         return U8(U16(v) >> shift) & splat_16(mask);
+    }
+    QUERN_INLINE static Sixteen both(Sixteen a, Sixteen b) { return a & b; }
+    QUERN_INLINE static Sixteen either(Sixteen a, Sixteen b) { return a | b; }
+    /// Its 4 ints numbered a, b, c and d.
+    template <int a, int b, int c, int d>
+    QUERN_INLINE static Sixteen ints(Sixteen v) {
+        return U8(__builtin_shufflevector(U32(v), U32(v), a, b, c, d));
+    }
+    /// Its 4 unsigned ints >> a, b, c and d; 32 leaves nothing.
+    template <int a, int b, int c, int d>
+    QUERN_INLINE static Sixteen lower_ints(Sixteen v) {
+        const U32 all = U32(v);
+        return U8(U32{a < 32 ? all[0] >> a % 32 : 0, b < 32 ? all[1] >> b % 32 : 0, c < 32 ? all[2] >> c % 32 : 0, d < 32 ? all[3] >> d % 32 : 0});
     }
     /// 16 signed bytes, widened.
     QUERN_INLINE static Words words(Sixteen v) {
@@ -153,11 +167,19 @@ struct Simd {
     QUERN_INLINE static Floats add(const Floats& a, const Floats& b) { return {a.at[0] + b.at[0], a.at[1] + b.at[1]}; }
     QUERN_INLINE static Floats times(const Floats& a, const Floats& b) { return {a.at[0] * b.at[0], a.at[1] * b.at[1]}; }
     QUERN_INLINE static Floats multiply_add(const Floats& a, const Floats& b, const Floats& c) { return add(times(a, b), c); }
+    /// c - a * b
+    QUERN_INLINE static Floats subtract_product(const Floats& c, const Floats& a, const Floats& b) {
+        return {c.at[0] - a.at[0] * b.at[0], c.at[1] - a.at[1] * b.at[1]};
+    }
     QUERN_INLINE static float total(const Floats& v) {
         const F32 sum = v.at[0] + v.at[1];
         return (sum[0] + sum[2]) + (sum[1] + sum[3]);
     }
     QUERN_INLINE static float f16(uint16_t half) { return f16_to_f32(half); }
+    QUERN_INLINE static void f16_pair(const uint16_t* p, float& first, float& second) {
+        first = f16_to_f32(p[0]);
+        second = f16_to_f32(p[1]);
+    }
 
     /// max(|a|, b); b where a is not a number.
     QUERN_INLINE static Floats largest_magnitude(const Floats& a, const Floats& b) {

@@ -72,7 +72,7 @@ void Connection::on_strand(void (Connection::*action)()) {
 }
 
 void Connection::finish_soon() { on_strand(&Connection::set_finishing); }
-void Connection::abort() { on_strand(&Connection::set_aborted); }
+void Connection::break_off() { on_strand(&Connection::set_aborted); }
 void Connection::close() { on_strand(&Connection::close_channel); }
 
 void Connection::set_finishing() {
@@ -105,6 +105,8 @@ asio::awaitable<bool> Connection::serve_one() {
         const bool written = co_await write_response(*read.refusal, is_head);
         if (!written || keeps_alive()) co_return written;
         channel_->finish_output();
+        read.request.reset();
+        share.give_back();
         is_between_requests_ = true;
         co_await drain(*channel_, context_.limits);
         co_return false;
@@ -112,7 +114,8 @@ asio::awaitable<bool> Connection::serve_one() {
     if (!read.request) co_return false;
     const WakeGate gate(shared_from_this());
     Answer answer = co_await make_answer(*read.request, gate.waker());
-    read.request->body = std::string();
+    read.request.reset();
+    share.give_back();
     if (const auto* response = std::get_if<HttpResponse>(&answer)) {
         const bool written = co_await write_response(*response, is_head);
         co_return written && keeps_alive();

@@ -30,7 +30,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// Any thread: answers what was asked and is still being made, then closes.
     void finish_soon();
     /// Any thread: running answers end with an error.
-    void abort();
+    void break_off();
     /// Any thread: closes at once.
     void close();
 

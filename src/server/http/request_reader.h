@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <optional>
+#include <utility>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -28,10 +29,11 @@ class BodyBudget {
 class BodyShare {
   public:
     explicit BodyShare(BodyBudget& budget) : budget_(budget) {}
-    ~BodyShare() { budget_.give_back(n_bytes_); }
+    ~BodyShare() { give_back(); }
     BodyShare(const BodyShare&) = delete;
     BodyShare& operator=(const BodyShare&) = delete;
     bool grow(uint64_t n_bytes);
+    void give_back() { budget_.give_back(std::exchange(n_bytes_, 0)); }
 
   private:
     BodyBudget& budget_;

@@ -64,6 +64,7 @@ class HttpServer::State {
     asio::awaitable<void> wait_for_signals();
     asio::awaitable<void> stop_late();
     void begin_stop();
+    void end_if_done();
     void add(tcp::socket socket);
     void remove(uint64_t id);
     void for_each(void (Connection::*action)());
@@ -190,13 +191,16 @@ void HttpServer::State::add(tcp::socket socket) {
 void HttpServer::State::remove(uint64_t id) {
     const std::lock_guard lock(mutex_);
     connections_.erase(id);
-    if (connections_.empty()) asio::post(strand_, [this] {
-        const std::lock_guard again(mutex_);
-        if (!is_stopping_ || !connections_.empty()) return;
-        is_stopped_ = true;
-        signals_.cancel();
-        stop_timer_.cancel();
-    });
+    if (connections_.empty()) asio::post(strand_, [this] { end_if_done(); });
+}
+
+// With nothing left to wait for, run() returns.
+void HttpServer::State::end_if_done() {
+    const std::lock_guard lock(mutex_);
+    if (!is_stopping_ || !connections_.empty()) return;
+    is_stopped_ = true;
+    signals_.cancel();
+    stop_timer_.cancel();
 }
 
 void HttpServer::State::for_each(void (Connection::*action)()) {
@@ -210,10 +214,7 @@ void HttpServer::State::begin_stop() {
     acceptor_.close();
     for_each(&Connection::finish_soon);
     asio::co_spawn(strand_, stop_late(), asio::detached);
-    const std::lock_guard lock(mutex_);
-    if (!connections_.empty()) return;
-    is_stopped_ = true;
-    signals_.cancel();
+    end_if_done();
 }
 
 // First asks for an end with an error that the client can read, then insists.
@@ -222,7 +223,7 @@ asio::awaitable<void> HttpServer::State::stop_late() {
     stop_timer_.expires_after(limits_.stop_time);
     co_await stop_timer_.async_wait(with_error);
     if (is_stopped_) co_return;
-    for_each(&Connection::abort);
+    for_each(&Connection::break_off);
     stop_timer_.expires_after(std::chrono::seconds(1));
     co_await stop_timer_.async_wait(with_error);
     if (!is_stopped_) for_each(&Connection::close);

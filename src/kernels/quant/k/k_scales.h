@@ -23,6 +23,16 @@ QUERN_INLINE void unpack_scales_and_mins(const uint8_t* packed, uint32_t out[4])
     out[3] = (c >> 4 & 0x0f0f0f0fu) | (b >> 2 & 0x30303030u);
 }
 
+/// The same with vectors: reads 16 bytes, of which the last 4 do not matter.
+template <typename V>
+QUERN_INLINE typename V::Sixteen unpack_scales_and_mins(const uint8_t* packed) {
+    constexpr uint32_t low[4] = {0x3f3f3f3fu, 0x0f0f0f0fu, 0x3f3f3f3fu, 0x0f0f0f0fu};
+    const auto all = V::load_16(packed);
+    const auto lower = V::both(V::template lower_ints<0, 0, 0, 4>(V::template ints<0, 2, 1, 2>(all)), V::make_16(low));
+    const auto upper = V::template field_16<0>(V::template lower_ints<32, 2, 32, 2>(V::template ints<0, 0, 1, 1>(all)), 0x30);
+    return V::either(lower, upper);
+}
+
 /// Q3_K: 16 scales, each 0..63 (the scale is 32 less), one byte each in the words of `out`.
 /// The low halves of bytes 0..7 hold the low four bits of scales 0..7, the high halves those of 8..15; bit pair j of byte 8 + i is on top
 /// of scale 4 j + i.

@@ -18,7 +18,8 @@ struct Unpacked<V, Q2_K> {
     typename V::Sixteen packed_scales;
     Words scale_words;
 
-    QUERN_INLINE explicit Unpacked(const Q2_K::Block& b) : block(b), d(V::f16(b.d)), dmin(V::f16(b.dmin)) {
+    QUERN_INLINE explicit Unpacked(const Q2_K::Block& b) : block(b) {
+        V::f16_pair(&b.d, d, dmin);
         packed_scales = V::load_16(b.scales);
         scale_words = V::words_by_parity(V::template field_16<0>(packed_scales, 15));
     }

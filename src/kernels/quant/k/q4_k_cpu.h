@@ -18,10 +18,9 @@ struct Unpacked<V, Q4_K> {
     typename V::Sixteen scales_and_mins;
     Words scale_words;
 
-    QUERN_INLINE explicit Unpacked(const Q4_K::Block& b) : block(b), d(V::f16(b.d)), dmin(V::f16(b.dmin)) {
-        uint32_t packed[4];
-        unpack_scales_and_mins(b.scales, packed);
-        scales_and_mins = V::make_16(packed);
+    QUERN_INLINE explicit Unpacked(const Q4_K::Block& b) : block(b) {
+        V::f16_pair(&b.d, d, dmin);
+        scales_and_mins = unpack_scales_and_mins<V>(b.scales);
         scale_words = V::low_words_twice(scales_and_mins);
     }
 

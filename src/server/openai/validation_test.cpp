@@ -1,0 +1,156 @@
+// Which request fields are refused, and that the refusal names them.
+#include <doctest/doctest.h>
+
+#include "server/openai/api_client_test.h"
+
+using namespace quern;
+
+namespace {
+
+struct Refusal {
+    const char* fields;
+    const char* param;
+    const char* code = "invalid_value";
+};
+
+void check_refused(const HttpResponse& response, const Refusal& expected) {
+    CAPTURE(expected.fields);
+    CAPTURE(response.body);
+    CHECK(response.status == 400);
+    const Json error = Json::parse(response.body)["error"];
+    CHECK(error["type"] == "invalid_request_error");
+    CHECK(error["param"] == expected.param);
+    CHECK(error["code"] == expected.code);
+    CHECK(error["message"].get<std::string>().find(expected.param) != std::string::npos);
+}
+
+constexpr Refusal shared[] = {
+    {R"("temperature":"hot")", "temperature", "invalid_type"},
+    {R"("temperature":true)", "temperature", "invalid_type"},
+    {R"("temperature":-0.1)", "temperature"},
+    {R"("temperature":2.1)", "temperature"},
+    {R"("top_p":1.1)", "top_p"},
+    {R"("top_p":[1])", "top_p", "invalid_type"},
+    {R"("top_k":-2)", "top_k"},
+    {R"("top_k":1.5)", "top_k", "invalid_type"},
+    {R"("min_p":2)", "min_p"},
+    {R"("presence_penalty":3)", "presence_penalty"},
+    {R"("frequency_penalty":-3)", "frequency_penalty"},
+    {R"("repeat_penalty":0)", "repeat_penalty"},
+    {R"("repeat_penalty":1.1,"repetition_penalty":1.2)", "repeat_penalty"},
+    {R"("seed":"x")", "seed", "invalid_type"},
+    {R"("seed":18446744073709551615)", "seed"},
+    {R"("seed":0.5)", "seed", "invalid_type"},
+    {R"("max_tokens":-1)", "max_tokens"},
+    {R"("max_tokens":"5")", "max_tokens", "invalid_type"},
+    {R"("max_tokens":99999999999)", "max_tokens"},
+    {R"("max_tokens":5,"max_completion_tokens":6)", "max_tokens"},
+    {R"("n":0)", "n"},
+    {R"("n":129)", "n"},
+    {R"("n":"1")", "n", "invalid_type"},
+    {R"("stop":"")", "stop"},
+    {R"("stop":["a",""])", "stop"},
+    {R"("stop":["a",5])", "stop", "invalid_type"},
+    {R"("stop":{})", "stop", "invalid_type"},
+    {R"("stop":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"])", "stop"},
+    {R"("stream":1)", "stream", "invalid_type"},
+    {R"("stream":true,"stream_options":true)", "stream_options", "invalid_type"},
+    {R"("stream":true,"stream_options":{"include_usage":"yes"})", "stream_options.include_usage", "invalid_type"},
+    {R"("stream_options":{"include_usage":true})", "stream_options"},
+    {R"("logit_bias":[])", "logit_bias", "invalid_type"},
+    {R"("logit_bias":{"x":1})", "logit_bias"},
+    {R"("logit_bias":{"259":1})", "logit_bias"},
+    {R"("logit_bias":{"-1":1})", "logit_bias"},
+    {R"("logit_bias":{"5":"1"})", "logit_bias", "invalid_type"},
+    {R"("logit_bias":{"5":101})", "logit_bias"},
+    {R"("model":5)", "model", "invalid_type"},
+    {R"("min_tokens":1)", "min_tokens", "unsupported_parameter"},
+    {R"("grammar":"root ::= x")", "grammar", "unsupported_parameter"},
+    {R"("json_schema":{})", "json_schema", "unsupported_parameter"},
+    {R"("mirostat":2)", "mirostat", "unsupported_parameter"},
+    {R"("ignore_eos":"no")", "ignore_eos", "invalid_type"},
+};
+
+}  // namespace
+
+TEST_CASE("shared fields of the wrong type or range are a 400 that names them, on both routes") {
+    ApiClient api;
+    for (const Refusal& refusal : shared) {
+        check_refused(api.complete(concat("{\"prompt\":\"x\",", refusal.fields, "}")), refusal);
+        check_refused(api.chat(concat(R"({"messages":[{"role":"user","content":"x"}],)", refusal.fields, "}")), refusal);
+    }
+    CHECK(api.engine().requests().empty());
+}
+
+TEST_CASE("completions refuse what they cannot do") {
+    ApiClient api;
+    constexpr Refusal refusals[] = {
+        {R"("prompt":5)", "prompt", "invalid_type"},
+        {R"("prompt":{})", "prompt", "invalid_type"},
+        {R"("prompt":[])", "prompt"},
+        {R"("prompt":[[]])", "prompt[0]"},
+        {R"("prompt":["a",5])", "prompt[1]", "invalid_type"},
+        {R"("prompt":[5,"a"])", "prompt", "invalid_type"},
+        {R"("prompt":[-1])", "prompt"},
+        {R"("prompt":[259])", "prompt"},
+        {R"("prompt":[99999999999999999999])", "prompt", "invalid_type"},
+        {R"("prompt":[1.5])", "prompt", "invalid_type"},
+        {R"("prompt":"x","suffix":"y")", "suffix", "unsupported_parameter"},
+        {R"("prompt":"x","best_of":2)", "best_of", "unsupported_parameter"},
+        {R"("prompt":"x","n":2,"best_of":1)", "best_of"},
+        {R"("prompt":"x","logprobs":6)", "logprobs"},
+        {R"("prompt":"x","logprobs":true)", "logprobs", "invalid_type"},
+        {R"("prompt":"x","logprobs":1,"echo":true)", "logprobs", "unsupported_parameter"},
+        {R"("prompt":"x","echo":"y")", "echo", "invalid_type"},
+        {R"("prompt":["x","y"],"n":100)", "n"},
+    };
+    for (const Refusal& refusal : refusals) check_refused(api.complete(concat("{", refusal.fields, "}")), refusal);
+}
+
+TEST_CASE("chat refuses what it cannot do") {
+    ApiClient api;
+    constexpr Refusal refusals[] = {
+        {R"("messages":"x")", "messages", "invalid_type"},
+        {R"("messages":[])", "messages"},
+        {R"("messages":["x"])", "messages[0]", "invalid_type"},
+        {R"("messages":[{"content":"x"}])", "messages[0].role"},
+        {R"("messages":[{"role":"user","content":"x"},{"role":"king","content":"x"}])", "messages[1].role"},
+        {R"("messages":[{"role":1,"content":"x"}])", "messages[0].role", "invalid_type"},
+        {R"("messages":[{"role":"user"}])", "messages[0].content"},
+        {R"("messages":[{"role":"user","content":null}])", "messages[0].content"},
+        {R"("messages":[{"role":"user","content":5}])", "messages[0].content", "invalid_type"},
+        {R"("messages":[{"role":"user","content":[5]}])", "messages[0].content[0]", "invalid_type"},
+        {R"("messages":[{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0]"},
+        {R"("messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:,"}}]}])",
+         "messages[0].content[1]", "unsupported_parameter"},
+    };
+    for (const Refusal& refusal : refusals) check_refused(api.chat(concat("{", refusal.fields, "}")), refusal);
+    check_refused(api.chat("{}"), {"", "messages"});
+    constexpr Refusal others[] = {
+        {R"("max_tokens":0)", "max_tokens"},
+        {R"("logprobs":1)", "logprobs", "invalid_type"},
+        {R"("logprobs":true,"top_logprobs":21)", "top_logprobs"},
+        {R"("top_logprobs":1)", "top_logprobs"},
+        {R"("tools":[{"type":"function","function":{"name":"f"}}])", "tools", "unsupported_parameter"},
+        {R"("tool_choice":"required")", "tool_choice", "unsupported_parameter"},
+        {R"("functions":[{"name":"f"}])", "functions", "unsupported_parameter"},
+        {R"("response_format":{"type":"json_object"})", "response_format", "unsupported_parameter"},
+        {R"("modalities":["text","audio"])", "modalities", "unsupported_parameter"},
+        {R"("audio":{})", "audio", "unsupported_parameter"},
+        {R"("chat_template_kwargs":[])", "chat_template_kwargs", "invalid_type"},
+        {R"("chat_template_kwargs":{"messages":[]})", "chat_template_kwargs"},
+        {R"("add_generation_prompt":1)", "add_generation_prompt", "invalid_type"},
+    };
+    for (const Refusal& refusal : others)
+        check_refused(api.chat(concat(R"({"messages":[{"role":"user","content":"x"}],)", refusal.fields, "}")), refusal);
+}
+
+TEST_CASE("null is absent, and fields without effect are taken") {
+    ApiClient api;
+    CHECK(api.chat(R"({"messages":[{"role":"user","content":"x"}],"model":null,"temperature":null,"top_p":null,"n":null,"stop":null,"seed":null,"stream":null,
+        "stream_options":null,"max_tokens":null,"logit_bias":null,"tools":null,"response_format":null,"logprobs":null,"user":"me","metadata":{"a":"b"},
+        "store":false,"service_tier":"auto","parallel_tool_calls":true,"reasoning_effort":"low","tool_choice":"auto","tools":[],
+        "response_format":{"type":"text"},"modalities":["text"],"unknown_field":[1,2],"mirostat":0,"typical_p":1.0})")
+              .status == 200);
+    CHECK(api.complete(R"({"prompt":"x","suffix":null,"best_of":1,"n":1,"echo":null,"logprobs":null,"max_tokens":16.0,"suffix":""})").status == 200);
+}

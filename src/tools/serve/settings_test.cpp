@@ -1,0 +1,135 @@
+#include "tools/serve/settings.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "tools/serve/relaxed_json.h"
+
+using namespace quern;
+
+namespace {
+
+/// A file that is removed at the end of its scope.
+class TemporaryFile {
+  public:
+    explicit TemporaryFile(const std::string& text)
+        : path_((std::filesystem::temp_directory_path() / ("quern_settings_" + std::to_string(getpid()) + ".json")).string()) {
+        std::ofstream(path_) << text;
+    }
+    ~TemporaryFile() { std::filesystem::remove(path_); }
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+/// An environment variable that is unset at the end of its scope.
+class TemporaryVariable {
+  public:
+    TemporaryVariable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+    ~TemporaryVariable() { unsetenv(name_); }
+
+  private:
+    const char* name_;
+};
+
+FlagValues flags(std::initializer_list<std::pair<const char*, std::vector<std::string>>> given) {
+    FlagValues values;
+    for (const auto& [key, texts] : given)
+        for (const Setting& setting : serve_settings())
+            if (std::string_view(setting.key) == key) values.emplace_back(&setting, texts);
+    REQUIRE(values.size() == given.size());
+    return values;
+}
+
+std::string complaint(const FlagValues& values, const std::string& config = "") {
+    try {
+        if (config.empty()) {
+            collect_settings(values, std::nullopt);
+        } else {
+            collect_settings(values, TemporaryFile(config).path());
+        }
+        return "none";
+    } catch (const InvalidInput& error) {
+        return error.what();
+    }
+}
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+const auto with_model = [] { return flags({{"model", {"a.gguf"}}}); };
+
+}  // namespace
+
+TEST_CASE("flags go before the file, and the file before the environment") {
+    const TemporaryVariable ctx("N_CTX", "100"), threads("N_THREADS", "3"), batch("N_BATCH", "64");
+    const TemporaryFile file(R"({"port": 9000, "models": [{"model": "a.gguf", "model_alias": "a", "n_ctx": 200, "n_batch": 32}]})");
+    const ServeSettings settings = collect_settings(flags({{"n_batch", {"16"}}, {"host", {"localhost"}}}), file.path());
+    REQUIRE(settings.models.size() == 1);
+    CHECK(settings.models[0].engine.n_threads == 3);
+    CHECK(settings.models[0].engine.n_ctx == 200);
+    CHECK(settings.models[0].engine.n_batch == 16);
+    CHECK(settings.models[0].alias == "a");
+    CHECK(settings.port == 9000);
+    CHECK(settings.host == "localhost");
+}
+
+TEST_CASE("the environment alone can start a server") {
+    const TemporaryVariable model("MODEL", "m.gguf"), port("PORT", "0"), key("API_KEY", "k"), gpu("N_GPU_LAYERS", "-1"), np("PARALLEL", "5");
+    const ServeSettings settings = collect_settings({}, std::nullopt);
+    CHECK(settings.models[0].engine.model_path == "m.gguf");
+    CHECK(settings.port == 0);
+    CHECK(settings.api_keys == std::vector<std::string>{"k"});
+    CHECK(settings.models[0].engine.n_gpu_layers == -1);
+    CHECK(settings.models[0].engine.n_sequences == 5);
+    const TemporaryVariable keys("API_KEY", R"(["a", "b"])");
+    CHECK(collect_settings({}, std::nullopt).api_keys == std::vector<std::string>{"a", "b"});
+    const TemporaryFile file(R"({"models": [{"model": "from_file.gguf"}]})");
+    const TemporaryVariable config("CONFIG_FILE", file.path().c_str());
+    CHECK(collect_settings({}, std::nullopt).models[0].engine.model_path == "from_file.gguf");
+}
+
+TEST_CASE("a configuration may list several models, with comments and trailing commas") {
+    const TemporaryFile file("{ // the server\n\"host\": \"127.0.0.1\", /* two\n models */ \"api_key\": \"k//k\", \"interrupt_requests\": true,\n"
+                             "\"models\": [{\"model\": \"a.gguf\", \"n_gpu_layers\": -1, \"verbose\": true, \"rope_freq_base\": 0.0,}, {\"model\": \"b.gguf\", \"n_threads\": -1,},],}\n");
+    const ServeSettings settings = collect_settings({}, file.path());
+    REQUIRE(settings.models.size() == 2);
+    CHECK(settings.models[1].engine.model_path == "b.gguf");
+    CHECK(settings.models[1].engine.n_threads == 0);
+    CHECK(settings.api_keys == std::vector<std::string>{"k//k"});
+}
+
+TEST_CASE("a wrong setting is one line that says where it stands") {
+    CHECK(contains(complaint({}), "model"));
+    CHECK(contains(complaint(flags({{"model", {"a"}}, {"n_ctx", {"many"}}})), "--n-ctx must be an integer, not \"many\""));
+    CHECK(contains(complaint(flags({{"model", {"a"}}, {"port", {"65536"}}})), "--port must be from 0 to 65535"));
+    CHECK(contains(complaint(flags({{"model", {"a"}}, {"n_batch", {""}}})), "--n-batch"));
+    CHECK(contains(complaint(with_model(), R"({"port": "x"})"), "port must be an integer, not \"x\""));
+    CHECK(contains(complaint({}, R"({"models": [{"model": "a"}, {"model": "b", "n_ctx": 1.5}]})"), "models[1].n_ctx must be an integer"));
+    CHECK(contains(complaint({}, R"({"models": [{"n_ctx": 1}]})"), "models[0] has no \"model\""));
+    CHECK(contains(complaint({}, R"({"models": 5})"), "models must be a list"));
+    CHECK(contains(complaint({}, R"({"models": [5]})"), "models[0] must be an object"));
+    CHECK(contains(complaint({}, R"({"models": [{"model": "a", "lora_path": "x"}]})"), "models[0].lora_path"));
+    CHECK(contains(complaint(with_model(), R"({"ssl_keyfile": "x"})"), "ssl_keyfile"));
+    CHECK(contains(complaint(with_model(), R"({"models": [{"model": "a"}, {"model": "b"}]})"), "--model"));
+    CHECK(contains(complaint({}, "{\"a\":\n\n}"), "not valid JSON"));
+    CHECK(contains(complaint({}, "[]"), "must hold a JSON object"));
+    for (const char* config : {"{\"a\":\n\n}", "[]", R"({"port": "x"})"}) CHECK(!contains(complaint({}, config), "\n"));
+    const TemporaryVariable port("PORT", "x");
+    CHECK(contains(complaint(with_model()), "the environment variable PORT"));
+}
+
+TEST_CASE("unknown keys do not stop a server") { CHECK(complaint(with_model(), R"({"no_such_key": 1, "models": [{"model": "a", "other": {}}]})") == "none"); }
+
+TEST_CASE("comments and trailing commas go, strings stay") {
+    CHECK(to_strict_json("[1, 2, // x\n]") == "[1, 2       \n]");
+    CHECK(to_strict_json("{\"a\": \"/* , ] \\\" // */\",}") == "{\"a\": \"/* , ] \\\" // */\" }");
+    CHECK(to_strict_json("[1/* x */,/* y */]") == "[1                 ]");
+    CHECK(to_strict_json("\"unfinished") == "\"unfinished");
+    CHECK(to_strict_json("[1, /* unfinished") == "[1, /* unfinished");
+}

@@ -14,8 +14,8 @@ namespace quern {
 
 /// What the largest batch needs, so that a device can take its scratch memory once.
 struct ScratchNeeds {
-    int64_t n_tokens = 0;     ///< in a batch
-    int64_t max_n_in = 0;     ///< widest input of any matmul
+    int64_t n_tokens = 0;  ///< in a batch
+    int64_t max_n_in = 0;  ///< widest input of any matmul
     int n_heads = 0, head_dim = 0;
 };
 

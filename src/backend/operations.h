@@ -1,5 +1,5 @@
-// The work a device can be asked for: one struct per phase of a forward pass. All pointers are memory of that device; all activations are f32.
-// The graph's executor fills these in; it has checked every shape once, so devices check nothing.
+// The work a device can be asked for: one struct per phase of a forward pass. All pointers are memory of that device; all activations are
+// f32. The graph's executor fills these in; it has checked every shape once, so devices check nothing.
 #pragma once
 
 #include <cstdint>
@@ -42,24 +42,24 @@ struct KvTarget {
 
 /// One matrix of a linear phase and what happens to its rows while they are in cache, in this order: bias, rope, store, add.
 struct LinearOutput {
-    TensorView weight;             ///< [n_out, n_in]
-    const float* bias = nullptr;   ///< [n_out]
-    Rows out;                      ///< [n_tokens, n_out]; scratch where the result goes elsewhere
-    bool rope = false;             ///< turn heads by LinearOperation::angles
+    TensorView weight;                ///< [n_out, n_in]
+    const float* bias = nullptr;      ///< [n_out]
+    Rows out;                         ///< [n_tokens, n_out]; scratch where the result goes elsewhere
+    bool rope = false;                ///< turn heads by LinearOperation::angles
     const KvTarget* store = nullptr;  ///< write into the cache, as its type asks
-    float* add_to = nullptr;       ///< add_to[t * out.stride + r] += result
+    float* add_to = nullptr;          ///< add_to[t * out.stride + r] += result
 };
 
 /// Up to four matrices that read the same input: out = epilogue(norm(x) * weight^T).
 struct LinearOperation {
     int64_t n_tokens = 0;
-    Rows x;                             ///< [n_tokens, n_in]
-    const float* norm_weight = nullptr; ///< RMS norm of x first; [n_in]
+    Rows x;                              ///< [n_tokens, n_in]
+    const float* norm_weight = nullptr;  ///< RMS norm of x first; [n_in]
     float norm_eps = 0;
     std::span<const LinearOutput> outputs;
-    bool swiglu = false;                ///< two outputs: outputs[0].out = silu(first) * second
-    int head_dim = 0;                   ///< for rope and store
-    const float* angles = nullptr;      ///< [n_tokens, rope_dims], see rope_angles()
+    bool swiglu = false;            ///< two outputs: outputs[0].out = silu(first) * second
+    int head_dim = 0;               ///< for rope and store
+    const float* angles = nullptr;  ///< [n_tokens, rope_dims], see rope_angles()
     int rope_dims = 0;
     RopeStyle rope_style = RopeStyle::adjacent;
 };

@@ -62,7 +62,7 @@ class InternalError : public Error {
 }  // namespace quern
 
 /// Asserts what only our own mistake can break. Kept in release builds; throws InternalError.
-#define QUERN_CHECK(condition) \
-    do { \
+#define QUERN_CHECK(condition)                                                 \
+    do {                                                                       \
         if (!(condition)) ::quern::fail_check(#condition, __FILE__, __LINE__); \
     } while (false)

@@ -18,11 +18,16 @@ spdlog::logger& logger() {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
     switch (level) {
-        case LogLevel::debug: return spdlog::level::debug;
-        case LogLevel::info: return spdlog::level::info;
-        case LogLevel::warning: return spdlog::level::warn;
-        case LogLevel::error: return spdlog::level::err;
-        case LogLevel::off: return spdlog::level::off;
+        case LogLevel::debug:
+            return spdlog::level::debug;
+        case LogLevel::info:
+            return spdlog::level::info;
+        case LogLevel::warning:
+            return spdlog::level::warn;
+        case LogLevel::error:
+            return spdlog::level::err;
+        case LogLevel::off:
+            return spdlog::level::off;
     }
     return spdlog::level::warn;
 }
@@ -34,11 +39,16 @@ void set_log_level(LogLevel level) { logger().set_level(to_spdlog(level)); }
 LogLevel log_level() {
     switch (logger().level()) {
         case spdlog::level::trace:
-        case spdlog::level::debug: return LogLevel::debug;
-        case spdlog::level::info: return LogLevel::info;
-        case spdlog::level::warn: return LogLevel::warning;
-        case spdlog::level::off: return LogLevel::off;
-        default: return LogLevel::error;
+        case spdlog::level::debug:
+            return LogLevel::debug;
+        case spdlog::level::info:
+            return LogLevel::info;
+        case spdlog::level::warn:
+            return LogLevel::warning;
+        case spdlog::level::off:
+            return LogLevel::off;
+        default:
+            return LogLevel::error;
     }
 }
 

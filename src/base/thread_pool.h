@@ -49,8 +49,8 @@ class ThreadPool {
     std::vector<std::thread> workers_;
     Trampoline work_ = nullptr;
     void* context_ = nullptr;
-    alignas(64) std::atomic<uint32_t> round_{0};   // grows by one for each run()
-    alignas(64) std::atomic<uint32_t> busy_{0};    // workers that have not finished this round
+    alignas(64) std::atomic<uint32_t> round_{0};  // grows by one for each run()
+    alignas(64) std::atomic<uint32_t> busy_{0};   // workers that have not finished this round
     alignas(64) std::atomic<bool> stopping_{false};
 };
 

@@ -19,42 +19,42 @@ namespace quern {
 
 struct EngineOptions {
     std::string model_path;
-    int64_t n_ctx = 0;               ///< window of every request; 0: the model's own, shrunk to what the memory holds
-    int n_threads = 0;               ///< 0: usable_cores()
-    int n_gpu_layers = 0;            ///< -1: all. Without a GPU the model runs on the CPU and the log says so once
-    int64_t n_batch = 512;           ///< most tokens in one step
-    int n_sequences = 32;            ///< most requests that run at once
-    int n_queue = 256;               ///< most requests that wait
-    bool f32_cache = false;          ///< keep keys and values in f32 instead of f16: twice the memory, exact
-    uint64_t kv_bytes = 0;           ///< budget of the KV cache; 0: a share of the free memory
-    std::string chat_format;         ///< "": the file's own template; else a name that ChatTemplate::named knows
-    std::optional<Isa> isa;          ///< nothing: the best of this machine
+    int64_t n_ctx = 0;        ///< window of every request; 0: the model's own, shrunk to what the memory holds
+    int n_threads = 0;        ///< 0: usable_cores()
+    int n_gpu_layers = 0;     ///< -1: all. Without a GPU the model runs on the CPU and the log says so once
+    int64_t n_batch = 512;    ///< most tokens in one step
+    int n_sequences = 32;     ///< most requests that run at once
+    int n_queue = 256;        ///< most requests that wait
+    bool f32_cache = false;   ///< keep keys and values in f32 instead of f16: twice the memory, exact
+    uint64_t kv_bytes = 0;    ///< budget of the KV cache; 0: a share of the free memory
+    std::string chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows
+    std::optional<Isa> isa;   ///< nothing: the best of this machine
 };
 
 /// Facts of the loaded model.
 struct ModelInfo {
-    std::string name;                ///< general.name, else the file's name
+    std::string name;  ///< general.name, else the file's name
     std::string architecture;
     std::string path;
     uint64_t file_bytes = 0;
     uint64_t n_params = 0;
     int64_t n_layers = 0, n_embd = 0, n_vocab = 0;
-    int64_t n_ctx_train = 0;         ///< the model's own window
-    int64_t n_ctx = 0;               ///< the window of a request here
+    int64_t n_ctx_train = 0;              ///< the model's own window
+    int64_t n_ctx = 0;                    ///< the window of a request here
     uint64_t weight_bytes_per_token = 0;  ///< weights read to generate one token
     uint64_t kv_bytes_per_token = 0;      ///< KV cache that one token of context takes
-    uint64_t kv_bytes = 0;           ///< KV cache as a whole
-    uint64_t workspace_bytes = 0;    ///< activations and scratch
+    uint64_t kv_bytes = 0;                ///< KV cache as a whole
+    uint64_t workspace_bytes = 0;         ///< activations and scratch
     int n_threads = 0;
     Isa isa = Isa::scalar;
-    std::string device;              ///< "CPU (avx512, 2 threads)"
+    std::string device;  ///< "CPU (avx512, 2 threads)"
 };
 
 struct EngineStats {
     int n_running = 0, n_waiting = 0;
     int64_t n_free_pages = 0, n_pages = 0;
-    int64_t n_steps = 0;             ///< batches run since the start
-    int64_t n_batched_tokens = 0;    ///< tokens in those batches
+    int64_t n_steps = 0;           ///< batches run since the start
+    int64_t n_batched_tokens = 0;  ///< tokens in those batches
 };
 
 /// The queue is full: try again later.

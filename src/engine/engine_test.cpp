@@ -50,7 +50,8 @@ Result collect(Generation& generation) {
 Result generate(Engine& engine, Request request) { return collect(*engine.submit(std::move(request))); }
 
 void wait_until_idle(const Engine& engine) {
-    for (int i = 0; i < 2000 && engine.stats().n_running + engine.stats().n_waiting > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int i = 0; i < 2000 && engine.stats().n_running + engine.stats().n_waiting > 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     CHECK(engine.stats().n_running == 0);
     CHECK(engine.stats().n_free_pages == engine.stats().n_pages);
 }
@@ -125,7 +126,9 @@ TEST_CASE("sequences that had to give up their pages give the same answers") {
     CHECK(tight->stats().n_pages == 6);
     std::vector<std::shared_ptr<Generation>> running;
     for (int i = 0; i < 6; ++i) running.push_back(tight->submit(greedy(std::string(30, static_cast<char>('a' + i)), 200)));
-    for (int i = 0; i < 6; ++i) CHECK(collect(*running[static_cast<size_t>(i)]).tokens == generate(*roomy, greedy(std::string(30, static_cast<char>('a' + i)), 200)).tokens);
+    for (int i = 0; i < 6; ++i)
+        CHECK(collect(*running[static_cast<size_t>(i)]).tokens ==
+              generate(*roomy, greedy(std::string(30, static_cast<char>('a' + i)), 200)).tokens);
     wait_until_idle(*tight);
 }
 

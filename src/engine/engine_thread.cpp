@@ -121,7 +121,8 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, bool every_posit
         }
     }
     try {
-        const int64_t portion = every_position ? std::min(executor_->limits().n_outputs, executor_->limits().n_tokens) : executor_->limits().n_tokens;
+        const int64_t portion =
+            every_position ? std::min(executor_->limits().n_outputs, executor_->limits().n_tokens) : executor_->limits().n_tokens;
         for (int64_t at = 0; at < n_tokens; at += portion) {
             const int64_t n = std::min(portion, n_tokens - at);
             batch_tokens_.clear();

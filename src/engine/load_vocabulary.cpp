@@ -33,7 +33,8 @@ class IdReader {
     }
 
     TokenId check(std::string_view key, int64_t id) const {
-        if (id < 0 || id >= n_vocab_) throw ModelError(concat(file_.path(), ": ", key, " is ", id, ", but the vocabulary has ", n_vocab_, " tokens"));
+        if (id < 0 || id >= n_vocab_)
+            throw ModelError(concat(file_.path(), ": ", key, " is ", id, ", but the vocabulary has ", n_vocab_, " tokens"));
         return {static_cast<int32_t>(id)};
     }
 
@@ -67,7 +68,8 @@ Vocabulary load_vocabulary(const GgufFile& file) {
     vocabulary.pieces.assign(pieces.begin(), pieces.end());
     vocabulary.scores = metadata.reals("tokenizer.ggml.scores");
     if (!vocabulary.scores.empty() && vocabulary.scores.size() != pieces.size())
-        throw ModelError(concat(file.path(), ": tokenizer.ggml.scores has ", vocabulary.scores.size(), " entries for ", pieces.size(), " tokens"));
+        throw ModelError(
+            concat(file.path(), ": tokenizer.ggml.scores has ", vocabulary.scores.size(), " entries for ", pieces.size(), " tokens"));
     vocabulary.kinds = token_kinds(file, pieces.size());
     const auto merges = metadata.strings("tokenizer.ggml.merges");
     vocabulary.merges.assign(merges.begin(), merges.end());
@@ -87,7 +89,8 @@ Vocabulary load_vocabulary(const GgufFile& file) {
     vocabulary.add_eos = metadata.boolean("tokenizer.ggml.add_eos_token");
     vocabulary.add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix");
     vocabulary.remove_extra_whitespaces = metadata.boolean("tokenizer.ggml.remove_extra_whitespaces");
-    for (const int64_t byte : metadata.integers("tokenizer.ggml.precompiled_charsmap")) vocabulary.normalizer_charsmap.push_back(static_cast<char>(byte));
+    for (const int64_t byte : metadata.integers("tokenizer.ggml.precompiled_charsmap"))
+        vocabulary.normalizer_charsmap.push_back(static_cast<char>(byte));
     return vocabulary;
 }
 

@@ -19,7 +19,8 @@ constexpr int64_t least_outputs = 64;
 void check_options(const EngineOptions& options) {
     if (options.n_ctx < 0) throw InvalidInput("n_ctx must not be negative", "n_ctx");
     if (options.n_batch < 1 || options.n_batch > 1 << 16) throw InvalidInput("n_batch must be 1 to 65536", "n_batch");
-    if (options.n_sequences < 1 || options.n_sequences > 4096) throw InvalidInput("the number of parallel sequences must be 1 to 4096", "parallel");
+    if (options.n_sequences < 1 || options.n_sequences > 4096)
+        throw InvalidInput("the number of parallel sequences must be 1 to 4096", "parallel");
     if (options.n_threads < 0 || options.n_threads > 1024) throw InvalidInput("n_threads must be 0 to 1024", "n_threads");
 }
 
@@ -31,7 +32,10 @@ std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
 }
 
 LocalEngine::LocalEngine(const EngineOptions& options)
-    : options_(options), file_(GgufFile::open(options.model_path)), model_(load_model(*file_)), device_(make_cpu_device(options.n_threads, options.isa)) {
+    : options_(options),
+      file_(GgufFile::open(options.model_path)),
+      model_(load_model(*file_)),
+      device_(make_cpu_device(options.n_threads, options.isa)) {
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
     const Graph graph = model_->build();
@@ -71,7 +75,8 @@ void LocalEngine::load_text(const EngineOptions& options) {
         vocabulary.kinds.assign(vocabulary.pieces.size(), TokenKind::control);
     }
     if (static_cast<int64_t>(vocabulary.pieces.size()) > n_vocab)
-        throw ModelError(concat(file_->path(), ": the vocabulary has ", vocabulary.pieces.size(), " tokens, but token_embd.weight only ", n_vocab, " rows"));
+        throw ModelError(concat(file_->path(), ": the vocabulary has ", vocabulary.pieces.size(), " tokens, but token_embd.weight only ",
+                                n_vocab, " rows"));
     tokenizer_ = Tokenizer::create(std::move(vocabulary));
     never_sampled_ = tokenizer_->never_sampled();
     for (int32_t id = tokenizer_->n_vocab(); id < n_vocab; ++id) never_sampled_.push_back({id});  // rows that pad the table
@@ -85,7 +90,8 @@ void LocalEngine::check_weights(const Graph& graph) const {
         if ((node.op != Op::matmul && node.op != Op::embed) || device_->supports(node.weight.dtype)) continue;
         for (const GgufTensor& tensor : file_->tensors())
             if (tensor.view.data == node.weight.data)
-                throw ModelError(concat(file_->path(), ": tensor ", tensor.name, " is ", dtype_name(tensor.view.dtype), ", which quern cannot run yet"));
+                throw ModelError(
+                    concat(file_->path(), ": tensor ", tensor.name, " is ", dtype_name(tensor.view.dtype), ", which quern cannot run yet"));
     }
 }
 
@@ -158,7 +164,8 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
 
 std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     std::unique_ptr<Sequence> sequence = make_sequence(request);
-    const bool at_start = std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
+    const bool at_start =
+        std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
     const auto wake = [this] {
         {
             const std::lock_guard lock(mutex_);

@@ -68,8 +68,8 @@ class LocalEngine final : public Engine {
 
     mutable std::mutex mutex_;
     std::condition_variable work_arrived_;
-    std::deque<std::unique_ptr<Sequence>> submitted_;   // guarded by mutex_, like all below
-    std::deque<std::function<void()>> jobs_;            // run between steps
+    std::deque<std::unique_ptr<Sequence>> submitted_;  // guarded by mutex_, like all below
+    std::deque<std::function<void()>> jobs_;           // run between steps
     bool cancelled_ = false, stopping_ = false;
     EngineStats stats_;
 

@@ -21,9 +21,10 @@ KvBudget plan_kv(const EngineOptions& options, KvShape shape, int64_t n_ctx_trai
     KvBudget plan{.n_ctx = options.n_ctx ? options.n_ctx : n_ctx_train};
     if (pages_for(plan.n_ctx) > affordable) {
         if (options.n_ctx || affordable < 1)
-            throw InvalidInput(concat("a window of ", plan.n_ctx, " tokens needs ", static_cast<uint64_t>(pages_for(plan.n_ctx)) * page_bytes / mib,
-                                      " MiB of KV cache, but its budget is ", budget / mib, " MiB; ask for a smaller window"),
-                               "n_ctx");
+            throw InvalidInput(
+                concat("a window of ", plan.n_ctx, " tokens needs ", static_cast<uint64_t>(pages_for(plan.n_ctx)) * page_bytes / mib,
+                       " MiB of KV cache, but its budget is ", budget / mib, " MiB; ask for a smaller window"),
+                "n_ctx");
         plan.n_ctx = affordable * kv_page_tokens;
         log_warning(concat("the model's window of ", n_ctx_train, " tokens does not fit in the memory: using ", plan.n_ctx));
     }

@@ -44,9 +44,13 @@ GenerationStats OutputChannel::stats() const {
     return stats_;
 }
 
-ChannelGeneration::ChannelGeneration(std::shared_ptr<OutputChannel> channel, const Tokenizer& tokenizer, std::vector<std::string> stops, bool at_start,
-                                     std::function<void()> wake_engine)
-    : channel_(std::move(channel)), tokenizer_(tokenizer), detokenizer_(tokenizer, at_start), stops_(std::move(stops)), wake_engine_(std::move(wake_engine)) {}
+ChannelGeneration::ChannelGeneration(std::shared_ptr<OutputChannel> channel, const Tokenizer& tokenizer, std::vector<std::string> stops,
+                                     bool at_start, std::function<void()> wake_engine)
+    : channel_(std::move(channel)),
+      tokenizer_(tokenizer),
+      detokenizer_(tokenizer, at_start),
+      stops_(std::move(stops)),
+      wake_engine_(std::move(wake_engine)) {}
 
 ChannelGeneration::~ChannelGeneration() {
     if (!finished_) cancel();

@@ -47,7 +47,7 @@ class OutputChannel {
     std::atomic<bool> cancelled_{false};
     mutable std::mutex mutex_;
     std::condition_variable arrived_;
-    Events events_;          // guarded by mutex_, like all below
+    Events events_;  // guarded by mutex_, like all below
     GenerationStats stats_;
     std::string error_;
 };

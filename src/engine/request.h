@@ -15,12 +15,12 @@
 namespace quern {
 
 struct Request {
-    std::vector<TokenId> prompt;           ///< at least one token, all within the vocabulary
+    std::vector<TokenId> prompt;  ///< at least one token, all within the vocabulary
     SamplingParams sampling;
-    std::optional<int64_t> max_tokens;     ///< nothing: until the window is full
-    std::vector<std::string> stop;         ///< output ends before the earliest of these; none may be empty
-    int n_logprobs = -1;                   ///< -1: none; 0: of the chosen token; k: and of the k most likely
-    bool ignore_end = false;               ///< go on past end-of-generation tokens
+    std::optional<int64_t> max_tokens;  ///< nothing: until the window is full
+    std::vector<std::string> stop;      ///< output ends before the earliest of these; none may be empty
+    int n_logprobs = -1;                ///< -1: none; 0: of the chosen token; k: and of the k most likely
+    bool ignore_end = false;            ///< go on past end-of-generation tokens
     /// Called on the engine thread whenever output arrives or the state changes; must return at once. May be empty.
     std::function<void()> on_output;
 };

@@ -11,7 +11,8 @@ using namespace quern;
 namespace {
 
 std::unique_ptr<Sequence> sequence_of(int64_t n_prompt) {
-    auto sequence = std::make_unique<Sequence>(Sequence{.channel = std::make_shared<OutputChannel>(nullptr), .sampler = Sampler({}, {}), .n_prompt = n_prompt});
+    auto sequence = std::make_unique<Sequence>(
+        Sequence{.channel = std::make_shared<OutputChannel>(nullptr), .sampler = Sampler({}, {}), .n_prompt = n_prompt});
     sequence->tokens.resize(static_cast<size_t>(n_prompt));
     return sequence;
 }

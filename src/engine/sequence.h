@@ -18,11 +18,11 @@ struct Sequence {
 
     std::shared_ptr<OutputChannel> channel;
     Sampler sampler;
-    std::vector<int32_t> tokens;     ///< prompt, then what was generated
+    std::vector<int32_t> tokens;  ///< prompt, then what was generated
     int64_t n_prompt = 0;
-    int64_t n_limit = 0;             ///< finished when it has this many tokens: max_tokens or the window
-    int64_t n_cached = 0;            ///< tokens[0, n_cached) have keys and values in the pages
-    std::vector<int32_t> page_table; ///< page of positions [64 i, 64 i + 64)
+    int64_t n_limit = 0;              ///< finished when it has this many tokens: max_tokens or the window
+    int64_t n_cached = 0;             ///< tokens[0, n_cached) have keys and values in the pages
+    std::vector<int32_t> page_table;  ///< page of positions [64 i, 64 i + 64)
     int n_logprobs = -1;
     bool ignore_end = false;
 

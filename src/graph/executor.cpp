@@ -30,7 +30,10 @@ Plan make_plan(const Graph& graph, BatchLimits limits, Fusion fusion) {
 }  // namespace
 
 Executor::Executor(const Graph& graph, Device& device, BatchLimits limits, Fusion fusion)
-    : device_(device), limits_(limits), plan_(make_plan(graph, limits, fusion)), ropes_(graph.ropes().begin(), graph.ropes().end()),
+    : device_(device),
+      limits_(limits),
+      plan_(make_plan(graph, limits, fusion)),
+      ropes_(graph.ropes().begin(), graph.ropes().end()),
       workspace_(device.allocate(plan_.workspace_bytes, "activations")) {
     device_.reserve(scratch_needs(plan_, limits));
     for (const Rope& rope : ropes_) angles_.emplace_back(static_cast<size_t>(limits.n_tokens) * rope.frequencies.inverse.size() * 2);
@@ -123,12 +126,8 @@ class Executor::Run {
         device_.select_rows({.x = rows(step.x), .out = rows(step.out), .rows = batch_.outputs, .n_cols = value(step.x).n_cols});
     }
 
-    Rows rows(ValueId id) const {
-        return {reinterpret_cast<float*>(owner_.workspace_.data() + value(id).offset), value(id).n_cols};
-    }
-    int64_t n_rows(ValueId id) const {
-        return static_cast<int64_t>(value(id).output_rows ? batch_.outputs.size() : batch_.tokens.size());
-    }
+    Rows rows(ValueId id) const { return {reinterpret_cast<float*>(owner_.workspace_.data() + value(id).offset), value(id).n_cols}; }
+    int64_t n_rows(ValueId id) const { return static_cast<int64_t>(value(id).output_rows ? batch_.outputs.size() : batch_.tokens.size()); }
 
   private:
     const Value& value(ValueId id) const { return owner_.plan_.values[static_cast<size_t>(id)]; }
@@ -155,9 +154,12 @@ bool writes_output_rows(const Plan& plan, const Step& step) {
     const auto is_output = [&](ValueId id) { return plan.values[static_cast<size_t>(id)].output_rows; };
     return std::visit(
         [&](const auto& each) {
-            if constexpr (requires { each.outputs; }) return is_output(each.outputs.front().out);
-            else if constexpr (requires { each.out; }) return is_output(each.out);
-            else return is_output(each.x);
+            if constexpr (requires { each.outputs; })
+                return is_output(each.outputs.front().out);
+            else if constexpr (requires { each.out; })
+                return is_output(each.out);
+            else
+                return is_output(each.x);
         },
         step);
 }

@@ -13,9 +13,9 @@ namespace quern {
 
 /// Tokens of one or more sequences; a sequence's tokens are neighbours in the batch.
 struct Batch {
-    std::span<const int32_t> tokens;            ///< [n_tokens], valid ids
-    std::span<const SequenceSpan> sequences;    ///< cover the tokens in order
-    std::span<const int32_t> outputs;           ///< rows of the batch that want logits, rising
+    std::span<const int32_t> tokens;          ///< [n_tokens], valid ids
+    std::span<const SequenceSpan> sequences;  ///< cover the tokens in order
+    std::span<const int32_t> outputs;         ///< rows of the batch that want logits, rising
 };
 
 struct BatchLimits {

@@ -12,7 +12,11 @@ constexpr size_t most_outputs = 4;
 class Lowering {
   public:
     Lowering(const Graph& graph, Fusion fusion)
-        : graph_(graph), fuse_(fusion == Fusion::on), consumers_(graph.nodes().size()), absorbed_(graph.nodes().size()), value_of_(graph.nodes().size(), -1) {
+        : graph_(graph),
+          fuse_(fusion == Fusion::on),
+          consumers_(graph.nodes().size()),
+          absorbed_(graph.nodes().size()),
+          value_of_(graph.nodes().size(), -1) {
         for (int32_t id = 0; id < n_nodes(); ++id)
             for (const int32_t input : graph.node(id).inputs)
                 if (input >= 0) consumers_[at(input)].push_back(id);
@@ -49,18 +53,37 @@ class Lowering {
     void lower_node(int32_t id) {
         const Node& node = graph_.node(id);
         switch (node.op) {
-            case Op::embed: plan_.steps.push_back(EmbedStep{node.weight, new_value(id)}); return;
-            case Op::rms_norm:
-                if (!norm_joins_matmuls(id)) plan_.steps.push_back(NormStep{node.weight, node.scalar, value(node.inputs[0]), new_value(id)});
+            case Op::embed:
+                plan_.steps.push_back(EmbedStep{node.weight, new_value(id)});
                 return;
-            case Op::matmul: lower_matmuls(id); return;
-            case Op::attend: lower_attend(id); return;
-            case Op::rope: lower_rope(id); return;
-            case Op::select_outputs: plan_.steps.push_back(SelectStep{value(node.inputs[0]), new_value(id)}); return;
-            case Op::add_bias: lower_elementwise(id, Elementwise::add_bias); return;
-            case Op::add: lower_elementwise(id, Elementwise::add); return;
-            case Op::multiply: lower_elementwise(id, Elementwise::multiply); return;
-            case Op::silu: lower_elementwise(id, Elementwise::silu); return;
+            case Op::rms_norm:
+                if (!norm_joins_matmuls(id))
+                    plan_.steps.push_back(NormStep{node.weight, node.scalar, value(node.inputs[0]), new_value(id)});
+                return;
+            case Op::matmul:
+                lower_matmuls(id);
+                return;
+            case Op::attend:
+                lower_attend(id);
+                return;
+            case Op::rope:
+                lower_rope(id);
+                return;
+            case Op::select_outputs:
+                plan_.steps.push_back(SelectStep{value(node.inputs[0]), new_value(id)});
+                return;
+            case Op::add_bias:
+                lower_elementwise(id, Elementwise::add_bias);
+                return;
+            case Op::add:
+                lower_elementwise(id, Elementwise::add);
+                return;
+            case Op::multiply:
+                lower_elementwise(id, Elementwise::multiply);
+                return;
+            case Op::silu:
+                lower_elementwise(id, Elementwise::silu);
+                return;
         }
     }
 
@@ -91,7 +114,8 @@ class Lowering {
     bool norm_joins_matmuls(int32_t id) const {
         const Node& node = graph_.node(id);
         const auto& readers = consumers_[at(id)];
-        return fuse_ && id != graph_.result() && node.weight.shape.n_cols() == node.n_cols && !readers.empty() && readers.size() <= most_outputs &&
+        return fuse_ && id != graph_.result() && node.weight.shape.n_cols() == node.n_cols && !readers.empty() &&
+               readers.size() <= most_outputs &&
                std::all_of(readers.begin(), readers.end(), [&](int32_t reader) { return graph_.node(reader).op == Op::matmul; });
     }
 
@@ -100,7 +124,8 @@ class Lowering {
         LinearStep step;
         std::vector<int32_t> group;
         for (const int32_t reader : consumers_[at(input)])
-            if (graph_.node(reader).op == Op::matmul && !absorbed_[at(reader)] && group.size() < (fuse_ ? most_outputs : 1) && reader >= first)
+            if (graph_.node(reader).op == Op::matmul && !absorbed_[at(reader)] && group.size() < (fuse_ ? most_outputs : 1) &&
+                reader >= first)
                 group.push_back(reader);
         if (graph_.node(input).op == Op::rms_norm && norm_joins_matmuls(input)) {
             step.norm = graph_.node(input).weight;
@@ -160,7 +185,8 @@ class Lowering {
 
     static bool joins_rope(const LinearStep& step, const Node& node) {
         if (step.head_dim && step.head_dim != node.head_dim) return false;
-        return std::all_of(step.outputs.begin(), step.outputs.end(), [&](const auto& other) { return other.rope < 0 || other.rope == node.rope; });
+        return std::all_of(step.outputs.begin(), step.outputs.end(),
+                           [&](const auto& other) { return other.rope < 0 || other.rope == node.rope; });
     }
 
     // `next` adds the chain's end `last` to a value that is older than the phase and that nobody reads later: it is updated in place.

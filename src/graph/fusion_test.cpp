@@ -70,7 +70,8 @@ std::vector<float> run(const Graph& graph, Fusion fusion, Isa isa, int n_threads
     };
     step({{.n_tokens = 70, .page_table = pages_a.data()}, {.first_token = 70, .n_tokens = 5, .page_table = pages_b.data()}}, {3, 69, 74});
     step({{.n_tokens = 3, .first_position = 5, .page_table = pages_b.data()}}, {});
-    step({{.n_tokens = 1, .first_position = 70, .page_table = pages_a.data()}, {.first_token = 1, .n_tokens = 1, .first_position = 8, .page_table = pages_b.data()}},
+    step({{.n_tokens = 1, .first_position = 70, .page_table = pages_a.data()},
+          {.first_token = 1, .n_tokens = 1, .first_position = 8, .page_table = pages_b.data()}},
          {0, 1});
     return all;
 }

@@ -14,34 +14,44 @@ Tensor Graph::embed(const TensorView& table) { return append({.op = Op::embed, .
 Tensor Graph::rms_norm(Tensor x, const TensorView& weight, float eps) {
     const Node& input = node(x.id);
     QUERN_CHECK(weight.dtype == DType::f32 && input.n_cols % weight.shape.n_cols() == 0);
-    return append({.op = Op::rms_norm, .inputs = {x.id, -1, -1}, .weight = weight, .n_cols = input.n_cols, .output_rows = input.output_rows, .scalar = eps},
+    return append({.op = Op::rms_norm,
+                   .inputs = {x.id, -1, -1},
+                   .weight = weight,
+                   .n_cols = input.n_cols,
+                   .output_rows = input.output_rows,
+                   .scalar = eps},
                   x.n_heads);
 }
 
 Tensor Graph::matmul(const TensorView& weight, Tensor x) {
     const Node& input = node(x.id);
     QUERN_CHECK(weight.shape.rank() == 2 && weight.shape[1] == input.n_cols);
-    return append({.op = Op::matmul, .inputs = {x.id, -1, -1}, .weight = weight, .n_cols = weight.shape[0], .output_rows = input.output_rows});
+    return append(
+        {.op = Op::matmul, .inputs = {x.id, -1, -1}, .weight = weight, .n_cols = weight.shape[0], .output_rows = input.output_rows});
 }
 
 Tensor Graph::add_bias(Tensor x, const TensorView& bias) {
     const Node& input = node(x.id);
     QUERN_CHECK(bias.dtype == DType::f32 && bias.shape.n_values() == input.n_cols);
-    return append({.op = Op::add_bias, .inputs = {x.id, -1, -1}, .weight = bias, .n_cols = input.n_cols, .output_rows = input.output_rows}, x.n_heads);
+    return append({.op = Op::add_bias, .inputs = {x.id, -1, -1}, .weight = bias, .n_cols = input.n_cols, .output_rows = input.output_rows},
+                  x.n_heads);
 }
 
 Tensor Graph::add(Tensor a, Tensor b) {
     QUERN_CHECK(node(a.id).n_cols == node(b.id).n_cols && node(a.id).output_rows == node(b.id).output_rows);
-    return append({.op = Op::add, .inputs = {a.id, b.id, -1}, .n_cols = node(a.id).n_cols, .output_rows = node(a.id).output_rows}, a.n_heads);
+    return append({.op = Op::add, .inputs = {a.id, b.id, -1}, .n_cols = node(a.id).n_cols, .output_rows = node(a.id).output_rows},
+                  a.n_heads);
 }
 
 Tensor Graph::multiply(Tensor a, Tensor b) {
     QUERN_CHECK(node(a.id).n_cols == node(b.id).n_cols && node(a.id).output_rows == node(b.id).output_rows);
-    return append({.op = Op::multiply, .inputs = {a.id, b.id, -1}, .n_cols = node(a.id).n_cols, .output_rows = node(a.id).output_rows}, a.n_heads);
+    return append({.op = Op::multiply, .inputs = {a.id, b.id, -1}, .n_cols = node(a.id).n_cols, .output_rows = node(a.id).output_rows},
+                  a.n_heads);
 }
 
 Tensor Graph::silu(Tensor x) {
-    return append({.op = Op::silu, .inputs = {x.id, -1, -1}, .n_cols = node(x.id).n_cols, .output_rows = node(x.id).output_rows}, x.n_heads);
+    return append({.op = Op::silu, .inputs = {x.id, -1, -1}, .n_cols = node(x.id).n_cols, .output_rows = node(x.id).output_rows},
+                  x.n_heads);
 }
 
 Tensor Graph::heads(Tensor x, int n_heads) const {

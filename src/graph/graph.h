@@ -30,12 +30,12 @@ struct Node {
     Op op = Op::embed;
     int32_t inputs[3] = {-1, -1, -1};
     TensorView weight;
-    int64_t n_cols = 0;          ///< values in a row
-    bool output_rows = false;    ///< one row for each row that wants logits, instead of each token
-    float scalar = 0;            ///< rms_norm: eps; attend: scale
+    int64_t n_cols = 0;        ///< values in a row
+    bool output_rows = false;  ///< one row for each row that wants logits, instead of each token
+    float scalar = 0;          ///< rms_norm: eps; attend: scale
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;
-    int layer = -1;              ///< attend: whose cache
-    int rope = -1;               ///< index into ropes()
+    int layer = -1;  ///< attend: whose cache
+    int rope = -1;   ///< index into ropes()
 };
 
 /// Builder and result. Shapes are checked as nodes are added: QUERN_CHECK, since models have checked their weights against the file.

@@ -34,7 +34,8 @@ void plan_memory(Plan& plan, int64_t n_tokens, int64_t n_outputs) {
         }
         value.offset = offset;
         plan.workspace_bytes = std::max(plan.workspace_bytes, offset + bytes(at));
-        const auto place = std::upper_bound(placed.begin(), placed.end(), offset, [&](uint64_t o, size_t other) { return o < plan.values[other].offset; });
+        const auto place =
+            std::upper_bound(placed.begin(), placed.end(), offset, [&](uint64_t o, size_t other) { return o < plan.values[other].offset; });
         placed.insert(place, at);
     }
 }

@@ -23,7 +23,9 @@ TEST_CASE("values that are alive at the same time never share a byte") {
         Plan plan;
         for (int i = 0; i < 30; ++i) {
             const int first = static_cast<int>(random() % 20);
-            plan.values.push_back({.n_cols = 1 + static_cast<int64_t>(random() % 500), .first_step = first, .last_step = first + static_cast<int>(random() % 6)});
+            plan.values.push_back({.n_cols = 1 + static_cast<int64_t>(random() % 500),
+                                   .first_step = first,
+                                   .last_step = first + static_cast<int>(random() % 6)});
         }
         plan_memory(plan, 7, 3);
         for (size_t a = 0; a < plan.values.size(); ++a) {

@@ -16,12 +16,16 @@ struct StepPrinter {
         for (const LinearStepOutput& output : step.outputs) {
             out << " -> " << to_string(output.weight.shape) << (output.bias.data ? "+bias" : "") << (output.rope >= 0 ? "+rope" : "");
             if (output.store != CacheSide::none) out << (output.store == CacheSide::keys ? "+keys" : "+values") << output.layer;
-            if (output.add_to >= 0) out << "+add(%" << output.add_to << ")";
-            else out << " %" << output.out;
+            if (output.add_to >= 0)
+                out << "+add(%" << output.add_to << ")";
+            else
+                out << " %" << output.out;
         }
     }
     void operator()(const RopeStep& step) const { out << "rope %" << step.x; }
-    void operator()(const StoreStep& step) const { out << "store %" << step.x << (step.side == CacheSide::keys ? " keys" : " values") << step.layer; }
+    void operator()(const StoreStep& step) const {
+        out << "store %" << step.x << (step.side == CacheSide::keys ? " keys" : " values") << step.layer;
+    }
     void operator()(const AttendStep& step) const { out << "attend %" << step.q << " layer " << step.layer << " -> %" << step.out; }
     void operator()(const ElementwiseStep& step) const {
         static constexpr const char* names[] = {"add", "add_bias", "multiply", "silu", "copy"};

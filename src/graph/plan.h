@@ -38,17 +38,17 @@ enum class CacheSide : uint8_t { none, keys, values };
 
 struct LinearStepOutput {
     TensorView weight;
-    TensorView bias;       ///< data is null if there is none
+    TensorView bias;  ///< data is null if there is none
     ValueId out = -1;
-    int rope = -1;         ///< index into the graph's ropes
+    int rope = -1;  ///< index into the graph's ropes
     CacheSide store = CacheSide::none;
     int layer = -1;
-    ValueId add_to = -1;   ///< the residual, which becomes the result
+    ValueId add_to = -1;  ///< the residual, which becomes the result
 };
 
 struct LinearStep {
     ValueId x;
-    TensorView norm;       ///< data is null if there is none
+    TensorView norm;  ///< data is null if there is none
     float norm_eps = 0;
     std::vector<LinearStepOutput> outputs;
     bool swiglu = false;

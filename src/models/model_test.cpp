@@ -50,14 +50,17 @@ TEST_CASE("an unknown architecture names the known ones") {
     CHECK(mentions(error, "llama, qwen2"));
 }
 
-TEST_CASE("a missing tensor is named") { CHECK(mentions(load_error({.skip_tensor = "blk.1.ffn_up.weight"}), "tensor blk.1.ffn_up.weight is missing")); }
+TEST_CASE("a missing tensor is named") {
+    CHECK(mentions(load_error({.skip_tensor = "blk.1.ffn_up.weight"}), "tensor blk.1.ffn_up.weight is missing"));
+}
 
 TEST_CASE("qwen2 asks for the biases that llama can do without") {
     CHECK(mentions(load_error({.architecture = "qwen2"}), "tensor blk.0.attn_q.bias is missing"));
 }
 
 TEST_CASE("a tensor of another shape than the keys ask for is refused with both shapes") {
-    const std::string error = load_error({.change_keys = [](GgufWriter& writer) { writer.set("llama.feed_forward_length", uint32_t{65}); }});
+    const std::string error =
+        load_error({.change_keys = [](GgufWriter& writer) { writer.set("llama.feed_forward_length", uint32_t{65}); }});
     CHECK(mentions(error, "blk.0.ffn_gate.weight is [64, 32]"));
     CHECK(mentions(error, "[65, 32]"));
 }

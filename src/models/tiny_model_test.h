@@ -19,7 +19,7 @@ struct TinyModel {
     int64_t n_layers = 2, n_embd = 32, n_ff = 64, n_heads = 4, n_kv_heads = 2, head_dim = 8, n_vocab = 259, n_ctx = 256;
     unsigned seed = 1;
     bool vocabulary = true;
-    std::string skip_tensor;                              ///< left out
+    std::string skip_tensor;  ///< left out
     std::function<void(GgufWriter&)> change_keys = [](GgufWriter&) {};
 };
 
@@ -28,7 +28,9 @@ class TemporaryModel {
   public:
     explicit TemporaryModel(const TinyModel& model) {
         static int n_made = 0;
-        path_ = (std::filesystem::temp_directory_path() / ("quern_tiny_" + std::to_string(getpid()) + "_" + std::to_string(n_made++) + ".gguf")).string();
+        path_ =
+            (std::filesystem::temp_directory_path() / ("quern_tiny_" + std::to_string(getpid()) + "_" + std::to_string(n_made++) + ".gguf"))
+                .string();
         write(model);
     }
     ~TemporaryModel() { std::filesystem::remove(path_); }

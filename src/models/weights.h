@@ -29,8 +29,7 @@ TensorView find_weight(const GgufFile& file, const std::string& name, const Shap
 /// Fills `owner` from the file. @param prefix  "" or "blk.7."
 template <typename Owner>
 void load_weights(const GgufFile& file, std::span<const WeightRow<Owner>> rows, const std::string& prefix, Owner& owner) {
-    for (const WeightRow<Owner>& row : rows)
-        owner.*row.field = find_weight(file, prefix + std::string(row.gguf), row.shape, row.presence);
+    for (const WeightRow<Owner>& row : rows) owner.*row.field = find_weight(file, prefix + std::string(row.gguf), row.shape, row.presence);
 }
 
 }  // namespace quern

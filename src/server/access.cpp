@@ -36,7 +36,8 @@ bool is_public(const std::string& path) { return path == "/health" || path == "/
 
 }  // namespace
 
-AccessRules::AccessRules(const std::vector<std::string>& api_keys, std::string host, bool is_local) : host_(std::move(host)), is_local_(is_local) {
+AccessRules::AccessRules(const std::vector<std::string>& api_keys, std::string host, bool is_local)
+    : host_(std::move(host)), is_local_(is_local) {
     for (const std::string& key : api_keys) keys_.push_back(digest(key));
 }
 
@@ -51,7 +52,8 @@ AccessRules::Digest AccessRules::digest(std::string_view key) {
 
 void AccessRules::check_key(const HttpRequest& request) const {
     std::string_view given;
-    if (const auto header = request.header("authorization"); header && header->size() > 7 && equals_ignoring_case(header->substr(0, 7), "bearer ")) {
+    if (const auto header = request.header("authorization");
+        header && header->size() > 7 && equals_ignoring_case(header->substr(0, 7), "bearer ")) {
         given = header->substr(7);
         given.remove_prefix(std::min(given.find_first_not_of(' '), given.size()));
     } else {

@@ -39,9 +39,11 @@ TEST_CASE("with keys, everything but the health check needs one of them") {
 
 TEST_CASE("without keys, a local server answers only to its own names") {
     const AccessRules rules({}, "my.local.name", true);
-    for (const char* host : {"localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:80", "[::1]", "app.localhost", "my.local.name:80"})
+    for (const char* host :
+         {"localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.1.2.3", "[::1]:80", "[::1]", "app.localhost", "my.local.name:80"})
         CHECK(status(rules, "/v1/models", {{"Host", host}}) == 200);
-    for (const char* host : {"evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:127", "", "192.168.0.2", "127.x.0.1", "[::2]"})
+    for (const char* host :
+         {"evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example:127", "", "192.168.0.2", "127.x.0.1", "[::2]"})
         CHECK(status(rules, "/v1/models", {{"Host", host}}) == 403);
     CHECK(status(rules, "/v1/models", {}) == 200);  // HTTP/1.0; browsers always send one
 }

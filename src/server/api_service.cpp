@@ -16,9 +16,12 @@ ApiService::ApiService(const ModelStore& models, AccessRules access) : access_(s
     router_.add("GET", "/health", health);
     router_.add("GET", "/v1/health", health);
     router_.add("GET", "/v1/models", [&models](const HttpRequest&, const Waker&) { return list_models(models); });
-    router_.add("GET", "/v1/models/{id}", [&models](const HttpRequest& request, const Waker&) { return describe_model(models, request.parameter); });
-    router_.add("POST", "/v1/completions", [&models](const HttpRequest& request, const Waker& wake) { return answer_completion(models, request, wake); });
-    router_.add("POST", "/v1/chat/completions", [&models](const HttpRequest& request, const Waker& wake) { return answer_chat(models, request, wake); });
+    router_.add("GET", "/v1/models/{id}",
+                [&models](const HttpRequest& request, const Waker&) { return describe_model(models, request.parameter); });
+    router_.add("POST", "/v1/completions",
+                [&models](const HttpRequest& request, const Waker& wake) { return answer_completion(models, request, wake); });
+    router_.add("POST", "/v1/chat/completions",
+                [&models](const HttpRequest& request, const Waker& wake) { return answer_chat(models, request, wake); });
 }
 
 std::optional<HttpResponse> ApiService::refuse(const HttpRequest& head) {

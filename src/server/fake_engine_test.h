@@ -17,9 +17,9 @@ class FakeEngine final : public Engine {
   public:
     struct Script {
         std::string text = "Hello, world";
-        bool is_endless = false;                 ///< says the text again and again
-        std::chrono::milliseconds pause{0};      ///< before each token
-        std::string error;                       ///< fails with it after the text
+        bool is_endless = false;             ///< says the text again and again
+        std::chrono::milliseconds pause{0};  ///< before each token
+        std::string error;                   ///< fails with it after the text
         bool is_busy = false;
     };
 
@@ -32,7 +32,8 @@ class FakeEngine final : public Engine {
         info_.device = "none";
         Vocabulary vocabulary{.model = TokenizerModel::spm};
         static constexpr std::string_view digits = "0123456789ABCDEF";
-        for (int byte = 0; byte < 256; ++byte) names_.push_back(concat("<0x", digits[static_cast<size_t>(byte) / 16], digits[static_cast<size_t>(byte) % 16], ">"));
+        for (int byte = 0; byte < 256; ++byte)
+            names_.push_back(concat("<0x", digits[static_cast<size_t>(byte) / 16], digits[static_cast<size_t>(byte) % 16], ">"));
         vocabulary.pieces = {"<unk>", "<s>", "</s>"};
         vocabulary.kinds = {TokenKind::unknown, TokenKind::control, TokenKind::control};
         for (const std::string& name : names_) {
@@ -52,7 +53,9 @@ class FakeEngine final : public Engine {
     const ModelInfo& info() const override { return info_; }
     const Tokenizer& tokenizer() const override { return *tokenizer_; }
     const ChatTemplate* chat_template() const override { return template_.get(); }
-    std::vector<TokenId> tokenize_chat(const TemplateInput& input) const override { return tokenizer_->tokenize(template_->render_text(input)); }
+    std::vector<TokenId> tokenize_chat(const TemplateInput& input) const override {
+        return tokenizer_->tokenize(template_->render_text(input));
+    }
 
     std::shared_ptr<Generation> submit(Request request) override {
         if (script_.is_busy) throw EngineBusy("too many requests wait already");

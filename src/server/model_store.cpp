@@ -34,7 +34,8 @@ void ModelStore::add(std::unique_ptr<Engine> engine, const std::string& path, co
     const std::string stem = file.extension() == ".gguf" ? file.stem().string() : file.filename().string();
     ServedModel model{.id = alias.empty() ? repair_utf8(stem) : alias, .created = seconds_now()};
     for (const ServedModel& other : models_)
-        if (other.id == model.id) throw InvalidInput(concat("two models are called ", model.id, ": give them different aliases"), "model_alias");
+        if (other.id == model.id)
+            throw InvalidInput(concat("two models are called ", model.id, ": give them different aliases"), "model_alias");
     model.names = {model.id, path, file.filename().string(), stem};
     model.fingerprint = fingerprint_of(engine->info());
     model.engine = std::move(engine);

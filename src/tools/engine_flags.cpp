@@ -20,7 +20,8 @@ void declare_engine_flags(CLI::App& app, EngineOptions& options) {
     app.add_option("--cache-type-k,--cache-type-v", "-ctk, -ctv: f16 or f32, for keys and values alike")
         ->each([&options](const std::string& type) {
             options.f32_cache = type == "f32";
-            if (type != "f32" && type != "f16") log_warning("a cache of type " + type + " is not there yet: keys and values are kept in f16");
+            if (type != "f32" && type != "f16")
+                log_warning("a cache of type " + type + " is not there yet: keys and values are kept in f16");
         })
         ->type_name("TYPE");
     app.add_option("--n-gpu-layers,--gpu-layers", options.n_gpu_layers, "-ngl: layers to run on the GPU; -1: all")

@@ -55,7 +55,8 @@ std::string url_of(const std::string& host, uint16_t port) {
 void announce(const ModelStore& store, const ServeSettings& settings, uint16_t port) {
     std::string models;
     for (const ServedModel& model : store.models())
-        models += concat(models.empty() ? "" : ", ", model.id, " (window ", model.engine->info().n_ctx, ", ", model.engine->info().device, ")");
+        models +=
+            concat(models.empty() ? "" : ", ", model.id, " (window ", model.engine->info().n_ctx, ", ", model.engine->info().device, ")");
     std::printf("quern serves %s at %s\n", models.c_str(), url_of(settings.host, port).c_str());
     std::fflush(stdout);
 }
@@ -69,7 +70,8 @@ int serve(const ServeFlags& flags) {
     raise_file_limit();
     ModelStore store;
     ApiService service(store, AccessRules(settings.api_keys, settings.host, is_local && !settings.allow_open));
-    HttpServer server({.host = settings.host, .port = static_cast<uint16_t>(settings.port)}, service);  // a port that is taken shows before a long load
+    HttpServer server({.host = settings.host, .port = static_cast<uint16_t>(settings.port)},
+                      service);  // a port that is taken shows before a long load
     load_models(store, settings);
     server.stop_on_signals();
     announce(store, settings, server.port());
@@ -80,7 +82,8 @@ int serve(const ServeFlags& flags) {
 void declare_setting(CLI::App& app, const Setting& setting, std::vector<std::string>& values) {
     const std::string description = concat(setting.description, " (", environment_name(setting.key), ")");
     if (setting.kind == Setting::Kind::boolean) {
-        app.add_flag_callback(setting.flags, [&values] { values = {"true"}; }, description);
+        app.add_flag_callback(
+            setting.flags, [&values] { values = {"true"}; }, description);
         return;
     }
     CLI::Option* option = app.add_option(setting.flags, values, description)->type_name(setting.type_name)->allow_extra_args(false);
@@ -93,10 +96,12 @@ Command setup(CLI::App& app) {
         flags->values.push_back(std::make_unique<std::vector<std::string>>());
         declare_setting(app, setting, *flags->values.back());
     }
-    app.add_option("--config-file", flags->config_file, "settings as JSON, in the form of llama-cpp-python's server (CONFIG_FILE)")->type_name("FILE");
+    app.add_option("--config-file", flags->config_file, "settings as JSON, in the form of llama-cpp-python's server (CONFIG_FILE)")
+        ->type_name("FILE");
     declare_log_flags(app);
     app.footer(
-        "In brackets: the environment variable that sets the same. Flags go before the configuration file, and the file before the environment.\n"
+        "In brackets: the environment variable that sets the same. Flags go before the configuration file, and the file before the "
+        "environment.\n"
         "SIGINT and SIGTERM let running answers finish, for up to 30 seconds; a second one ends the server at once.");
     return [flags] { return serve(*flags); };
 }

@@ -53,7 +53,8 @@ void convert_lines(const Tokenizer& tokenizer, const TokenizeFlags& flags, Token
             if (!json.is_array()) throw InvalidInput("--jsonl --detokenize takes an array of ids on each line");
             std::vector<TokenId> tokens;
             for (const auto& id : json) tokens.push_back({id.is_number_integer() ? id.get<int32_t>() : -1});
-            std::printf("%s\n", nlohmann::json(tokenizer.detokenize(tokens)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).c_str());
+            std::printf("%s\n",
+                        nlohmann::json(tokenizer.detokenize(tokens)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).c_str());
         } else {
             if (!json.is_string()) throw InvalidInput("--jsonl takes a JSON string on each line");
             std::printf("%s\n", ids_line(tokenizer.tokenize(json.get<std::string>(), options)).c_str());
@@ -73,7 +74,8 @@ int tokenize(const TokenizeFlags& flags) {
     if (flags.ids) {
         std::printf("%s\n", ids_line(tokens).c_str());
     } else {
-        for (const TokenId token : tokens) std::printf("%6d -> %s\n", token.value, quern::quoted(tokenizer->token_bytes(token, true)).c_str());
+        for (const TokenId token : tokens)
+            std::printf("%6d -> %s\n", token.value, quern::quoted(tokenizer->token_bytes(token, true)).c_str());
     }
     if (flags.show_count) std::printf("Total number of tokens: %zu\n", tokens.size());
     return 0;

@@ -1,4 +1,5 @@
-// Attention on the CPU: the batch is cut into (sequence, tile of tokens, KV head) and, where that is too little work for the team, along KV.
+// Attention on the CPU: the batch is cut into (sequence, tile of tokens, KV head) and, where that is too little work for the team, along
+// KV.
 #include <algorithm>
 
 #include "backend/cpu/cpu_device.h"
@@ -12,7 +13,7 @@ constexpr int64_t least_split = 256;
 
 struct Tile {
     const SequenceSpan* sequence;
-    int64_t token;     // first of the tile, within the sequence
+    int64_t token;  // first of the tile, within the sequence
     int64_t n_tokens;
     int kv_head;
 };

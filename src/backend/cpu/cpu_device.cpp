@@ -62,8 +62,8 @@ void CpuDevice::embed(const EmbedOperation& operation) noexcept {
 void CpuDevice::rms_norm(const RmsNormOperation& operation) noexcept {
     pool_.for_each(operation.n_rows, [&](int64_t row, int) noexcept {
         for (int64_t group = 0; group < operation.n_groups; ++group)
-            kernels_.rms_norm(operation.x.data + row * operation.x.stride + group * operation.n, operation.weight, operation.eps, operation.n,
-                              operation.out.data + row * operation.out.stride + group * operation.n);
+            kernels_.rms_norm(operation.x.data + row * operation.x.stride + group * operation.n, operation.weight, operation.eps,
+                              operation.n, operation.out.data + row * operation.out.stride + group * operation.n);
     });
 }
 
@@ -75,13 +75,16 @@ void CpuDevice::rope(const RopeOperation& operation) noexcept {
 }
 
 // Writes the n values of some heads of one token to its place in the cache.
-void CpuDevice::store_row(const KvTarget& target, int64_t token, int64_t first_head, const float* x, int64_t n, int64_t head_dim) const noexcept {
+void CpuDevice::store_row(const KvTarget& target, int64_t token, int64_t first_head, const float* x, int64_t n,
+                          int64_t head_dim) const noexcept {
     const int64_t slot = target.slots[static_cast<size_t>(token)];
     for (int64_t i = 0; i < n; i += head_dim) {
         const int64_t row = (first_head + i / head_dim) * kv_page_tokens + slot % kv_page_tokens;
         std::byte* to = target.pages.at(slot / kv_page_tokens, row * head_dim);
-        if (target.pages.type == KvType::f32) std::memcpy(to, x + i, static_cast<size_t>(head_dim) * sizeof(float));
-        else kernels_.to_f16(x + i, reinterpret_cast<uint16_t*>(to), head_dim);
+        if (target.pages.type == KvType::f32)
+            std::memcpy(to, x + i, static_cast<size_t>(head_dim) * sizeof(float));
+        else
+            kernels_.to_f16(x + i, reinterpret_cast<uint16_t*>(to), head_dim);
     }
 }
 
@@ -109,7 +112,9 @@ void CpuDevice::elementwise(const ElementwiseOperation& operation) noexcept {
             case Elementwise::silu:
                 for (size_t i = 0; i < n; ++i) out[i] = a[i] / (1.0f + std::exp(-a[i]));
                 return;
-            case Elementwise::copy: std::memmove(out, a, n * sizeof(float)); return;
+            case Elementwise::copy:
+                std::memmove(out, a, n * sizeof(float));
+                return;
         }
     });
 }
@@ -117,8 +122,8 @@ void CpuDevice::elementwise(const ElementwiseOperation& operation) noexcept {
 void CpuDevice::select_rows(const SelectRowsOperation& operation) noexcept {
     const auto bytes = static_cast<size_t>(operation.n_cols) * sizeof(float);
     pool_.for_each(static_cast<int64_t>(operation.rows.size()), [&](int64_t i, int) noexcept {
-        std::memcpy(operation.out.data + i * operation.out.stride, operation.x.data + operation.rows[static_cast<size_t>(i)] * operation.x.stride,
-                    bytes);
+        std::memcpy(operation.out.data + i * operation.out.stride,
+                    operation.x.data + operation.rows[static_cast<size_t>(i)] * operation.x.stride, bytes);
     });
 }
 

@@ -82,7 +82,8 @@ class AttentionTile {
         const bool direct = n_rows_ <= most_direct_rows && stride_ == task_.head_dim;
         const Element *keys = block_of(task_.keys, begin), *values = block_of(task_.values, begin);
         if (direct)
-            dot_keys<V>(queries_, n_rows_, KeyBlock<Element>{keys, stride_, n, {next_block(task_.keys, begin), next_block(task_.values, begin)}}, scores_);
+            dot_keys<V>(queries_, n_rows_,
+                        KeyBlock<Element>{keys, stride_, n, {next_block(task_.keys, begin), next_block(task_.values, begin)}}, scores_);
         else
             score_tile(keys, n, n_vectors);
         for (int64_t row = 0; row < n_rows_; ++row) {
@@ -203,8 +204,10 @@ template <typename V, typename Element>
 
 template <typename V>
 QUERN_INLINE void attention_kernel(const AttentionTask& task) noexcept {
-    if (task.keys.type == KvType::f32) attention_over<V, float>(task);
-    else attention_over<V, uint16_t>(task);
+    if (task.keys.type == KvType::f32)
+        attention_over<V, float>(task);
+    else
+        attention_over<V, uint16_t>(task);
 }
 
 /// out = sum of outs[s] exp(max_s - max) over the sum of total_s exp(max_s - max); 0 where no split saw anything.

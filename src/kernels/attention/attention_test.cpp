@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/cpu_features.h"
-#include "kernels/quant/float/f16.h"
 #include "kernels/activation/activation_cpu.h"
 #include "kernels/attention/attention_cpu.h"
+#include "kernels/quant/float/f16.h"
 
 using namespace quern;
 

@@ -35,22 +35,28 @@ constexpr ActivationFormat activation_format(DType weights) {
         case DType::q4_1:
         case DType::q5_0:
         case DType::q5_1:
-        case DType::q8_0: return ActivationFormat::q8_32;
+        case DType::q8_0:
+            return ActivationFormat::q8_32;
         case DType::q2_k:
         case DType::q3_k:
         case DType::q4_k:
         case DType::q5_k:
-        case DType::q6_k: return ActivationFormat::q8_256;
-        default: return ActivationFormat::f32;
+        case DType::q6_k:
+            return ActivationFormat::q8_256;
+        default:
+            return ActivationFormat::f32;
     }
 }
 
 /// Bytes of one row of n values. REQUIRES: n is a multiple of the format's block (1, 32, 256).
 constexpr int64_t activation_row_bytes(ActivationFormat format, int64_t n) {
     switch (format) {
-        case ActivationFormat::q8_32: return n / 32 * static_cast<int64_t>(sizeof(ActivationBlock32));
-        case ActivationFormat::q8_256: return n / 256 * static_cast<int64_t>(sizeof(ActivationBlock256));
-        default: return n * static_cast<int64_t>(sizeof(float));
+        case ActivationFormat::q8_32:
+            return n / 32 * static_cast<int64_t>(sizeof(ActivationBlock32));
+        case ActivationFormat::q8_256:
+            return n / 256 * static_cast<int64_t>(sizeof(ActivationBlock256));
+        default:
+            return n * static_cast<int64_t>(sizeof(float));
     }
 }
 

@@ -24,9 +24,7 @@ struct MatmulTask {
 constexpr bool dtype_is_float(DType weights) { return weights == DType::f32 || weights == DType::f16 || weights == DType::bf16; }
 
 /// From this many tokens on, wide kernels unpack weights into a panel first; below, that costs more than it saves (measured on Zen 4).
-constexpr int64_t min_panel_tokens(DType weights) {
-    return dtype_is_float(weights) ? 24 : 8;
-}
+constexpr int64_t min_panel_tokens(DType weights) { return dtype_is_float(weights) ? 24 : 8; }
 
 /// Kernels with panels multiply this many rows at once: a task with a few more of them takes as long as one with twice as many.
 constexpr int64_t row_multiple(DType weights, int64_t n_tokens) {

@@ -13,9 +13,12 @@ namespace {
 template <typename Format>
 void multiply(const MatmulTask& task) noexcept {
     if (task.n_tokens < min_panel_tokens(Format::dtype)) return multiply_rows<Simd, Format>(task);
-    if constexpr (Format::block_values == 256) multiply_panels<Wide, Format, KPanel>(task);
-    else if constexpr (Format::block_values == 32) multiply_panels<Wide, Format, Panel32>(task);
-    else multiply_panels<Wide, Format, FloatPanel>(task);
+    if constexpr (Format::block_values == 256)
+        multiply_panels<Wide, Format, KPanel>(task);
+    else if constexpr (Format::block_values == 32)
+        multiply_panels<Wide, Format, Panel32>(task);
+    else
+        multiply_panels<Wide, Format, FloatPanel>(task);
 }
 
 template <typename... Formats>

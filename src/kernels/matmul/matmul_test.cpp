@@ -104,8 +104,10 @@ double largest_error(MatmulKernel kernel, DType dtype, const Case& c, std::mt199
             const auto at = static_cast<size_t>(t * stride + r);
             const double error = std::abs(static_cast<double>(out[at]) - static_cast<double>(expected[at]));
             if (!(error >= 0)) return std::numeric_limits<double>::infinity();
-            if (r >= c.n_rows) worst = std::max(worst, error);  // a write past the rows
-            else worst = std::max(worst, error / std::max(scale[static_cast<size_t>(t * c.n_rows + r)], 1e-30));
+            if (r >= c.n_rows)
+                worst = std::max(worst, error);  // a write past the rows
+            else
+                worst = std::max(worst, error / std::max(scale[static_cast<size_t>(t * c.n_rows + r)], 1e-30));
         }
     return worst;
 }
@@ -115,9 +117,12 @@ const std::vector<DType> formats{DType::f32,  DType::f16,  DType::bf16, DType::q
 
 std::vector<int64_t> row_lengths(DType dtype) {
     switch (dtype_info(dtype).block_size) {
-        case 1: return {1, 7, 31, 256, 1000, 2304};
-        case 32: return {32, 96, 256, 1056};
-        default: return {256, 512, 768, 2304};
+        case 1:
+            return {1, 7, 31, 256, 1000, 2304};
+        case 32:
+            return {32, 96, 256, 1056};
+        default:
+            return {256, 512, 768, 2304};
     }
 }
 

@@ -1,7 +1,7 @@
 // Matmul for many tokens: weights of one row in each lane, unpacked once into a panel, and tokens broadcast from memory.
-// A panel is n_rows rows (a multiple of W::lanes) by up to max_columns columns: vector j of it holds columns 4 j .. 4 j + 3 of every row, as bytes. The dot product
-// instruction then needs no shuffle: it multiplies a panel vector by four bytes of one token, which it reads as a broadcast operand.
-// max_columns bounds the scratch memory on the stack to some 50 KiB; a longer row is a sum over panels.
+// A panel is n_rows rows (a multiple of W::lanes) by up to max_columns columns: vector j of it holds columns 4 j .. 4 j + 3 of every row,
+// as bytes. The dot product instruction then needs no shuffle: it multiplies a panel vector by four bytes of one token, which it reads as a
+// broadcast operand. max_columns bounds the scratch memory on the stack to some 50 KiB; a longer row is a sum over panels.
 #pragma once
 
 #include "kernels/matmul/row_dot.h"
@@ -28,8 +28,10 @@ QUERN_INLINE void write_lanes(const PanelOutput& output, int64_t t, int first_ro
     float* const out = output.out + t * output.stride + first_row;
     const int n_left = output.n_rows - first_row;
     const int n = n_left < 0 ? 0 : n_left < W::lanes ? n_left : W::lanes;
-    if (output.add) W::add_floats(out, v, n);
-    else W::store_floats(out, v, n);
+    if (output.add)
+        W::add_floats(out, v, n);
+    else
+        W::store_floats(out, v, n);
 }
 
 /// All tokens of a task against one panel, in tiles of max_tokens, and 12, 8 or 4 at the end. REQUIRES: task.n_tokens is a multiple of 4.

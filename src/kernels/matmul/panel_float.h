@@ -38,8 +38,7 @@ class FloatPanel {
     QUERN_INLINE void multiply(const PanelTokens& tokens, const PanelOutput& output) const {
         // Rows of activations are often a power of two apart, and would then compete for the same few lines of the cache.
         alignas(64) float x[n_tokens][max_columns + 16];
-        for (int t = 0; t < n_tokens; ++t)
-            std::memcpy(x[t], tokens.x + t * tokens.stride, static_cast<size_t>(n_columns_) * sizeof(float));
+        for (int t = 0; t < n_tokens; ++t) std::memcpy(x[t], tokens.x + t * tokens.stride, static_cast<size_t>(n_columns_) * sizeof(float));
         Floats sum[2][n_tokens];
         for (auto& half : sum)
             for (Floats& s : half) s = W::zero();

@@ -1,7 +1,7 @@
 // Panels of the 256-value formats: x = d * scale * (q - bias) - dmin * min.
 // The sum over a block splits in two: sum of scale[g] * (sum of q * a over the group), and, with the activations' own sums over 16 values,
-// an offset (minimums, or bias times scale) that costs one word product for two groups. Where scale * (q - bias) fits in a byte (Q2_K, Q3_K),
-// the panel holds that product and the whole block is one integer sum.
+// an offset (minimums, or bias times scale) that costs one word product for two groups. Where scale * (q - bias) fits in a byte (Q2_K,
+// Q3_K), the panel holds that product and the whole block is one integer sum.
 #pragma once
 
 #include "kernels/matmul/panel.h"
@@ -19,8 +19,10 @@ struct KPanelValues {
         return weights.template values<v>();
     }
     QUERN_INLINE static typename V::Words offsets(const Weights& weights) {
-        if constexpr (Weights::has_mins) return weights.mins_by_16();
-        else return V::times(weights.scales_by_16(), V::splat_word(-Weights::bias));
+        if constexpr (Weights::has_mins)
+            return weights.mins_by_16();
+        else
+            return V::times(weights.scales_by_16(), V::splat_word(-Weights::bias));
     }
 };
 
@@ -87,8 +89,10 @@ class KPanel {
         for (int b = 0; b < n_blocks_; ++b, x += sizeof(ActivationBlock256)) {
             Floats sum[n_tokens];
             add_offsets<n_tokens>(blocks_[b], x, tokens.stride, sum);
-            if constexpr (n_scales == 1) add_whole<n_tokens>(blocks_[b], x, tokens.stride, sum);
-            else add_groups<n_tokens>(blocks_[b], x, tokens.stride, sum);
+            if constexpr (n_scales == 1)
+                add_whole<n_tokens>(blocks_[b], x, tokens.stride, sum);
+            else
+                add_groups<n_tokens>(blocks_[b], x, tokens.stride, sum);
 #pragma GCC unroll 16
             for (int t = 0; t < n_tokens; ++t) total[t] = W::multiply_add(sum[t], W::splat(at(x, tokens.stride, t).scale), total[t]);
         }
@@ -121,8 +125,10 @@ class KPanel {
             unpack_values<0>(weights, rows[r].values);
             V::store(rows[r].offsets, Values::offsets(weights));
             block.offset_scales[r] = Weights::has_mins ? -weights.dmin : weights.d;
-            if constexpr (n_scales == 1) block.scales[0][r] = weights.d;
-            else unpack_scales(weights, rows[r].scales);
+            if constexpr (n_scales == 1)
+                block.scales[0][r] = weights.d;
+            else
+                unpack_scales(weights, rows[r].scales);
             if (r + 1 < rows_left) row += row_bytes;
         }
         constexpr int row_ints = sizeof(UnpackedRow) / sizeof(int32_t);

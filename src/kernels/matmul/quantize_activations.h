@@ -4,9 +4,9 @@
 
 #include <cstring>
 
+#include "kernels/inline.h"
 #include "kernels/matmul/activations.h"
 #include "kernels/matmul/matmul.h"
-#include "kernels/inline.h"
 
 namespace quern {
 
@@ -64,9 +64,12 @@ void copy_f32(const float* x, std::byte* out, int64_t n) noexcept {
 template <typename V>
 QuantizeKernel find_quantize_kernel(ActivationFormat format) noexcept {
     switch (format) {
-        case ActivationFormat::q8_32: return quantize_32<V>;
-        case ActivationFormat::q8_256: return quantize_256<V>;
-        default: return copy_f32<V>;
+        case ActivationFormat::q8_32:
+            return quantize_32<V>;
+        case ActivationFormat::q8_256:
+            return quantize_256<V>;
+        default:
+            return copy_f32<V>;
     }
 }
 

@@ -20,10 +20,10 @@ std::vector<float> sample(size_t n) {
     std::normal_distribution<float> normal;
     std::vector<float> x(n);
     for (float& value : x) value = normal(random);
-    for (size_t i = 256; i < 512; ++i) x[i] = 0.0f;              // a block of nothing
-    for (size_t i = 512; i < 544; ++i) x[i] *= 1e-38f;           // too small to divide by
+    for (size_t i = 256; i < 512; ++i) x[i] = 0.0f;     // a block of nothing
+    for (size_t i = 512; i < 544; ++i) x[i] *= 1e-38f;  // too small to divide by
     for (size_t i = 768; i < 1024; ++i) x[i] *= 1e30f;
-    for (size_t i = 1024; i < 1280; ++i) x[i] = static_cast<float>(i % 255) - 127.0f;  // scale 1, ...
+    for (size_t i = 1024; i < 1280; ++i) x[i] = static_cast<float>(i % 255) - 127.0f;                        // scale 1, ...
     for (size_t i = 1280; i < 1536; ++i) x[i] = (static_cast<float>(i % 254) - 126.5f) * (127.0f / 126.5f);  // ... and ties
     return x;
 }

@@ -19,9 +19,12 @@ QUERN_INLINE void prefetch_after(const void* p) {
 /// 8 weights of a float format as f32.
 template <typename V, typename Format>
 QUERN_INLINE typename V::Floats load_float_weights(const typename Format::Block* w) {
-    if constexpr (Format::dtype == DType::f32) return V::load_floats(w);
-    else if constexpr (Format::dtype == DType::f16) return V::load_f16(w);
-    else return V::load_bf16(w);
+    if constexpr (Format::dtype == DType::f32)
+        return V::load_floats(w);
+    else if constexpr (Format::dtype == DType::f16)
+        return V::load_f16(w);
+    else
+        return V::load_bf16(w);
 }
 
 /// One row times n_tokens tokens. @param x  token t at x + t * x_stride  @param out  n_tokens sums
@@ -35,9 +38,12 @@ struct RowDot {
 
     template <int n_tokens>
     QUERN_INLINE static void run(const std::byte* row, const std::byte* x, int64_t x_stride, int64_t n_in, float* out) {
-        if constexpr (Format::block_values == 32) legacy<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 32, out);
-        else if constexpr (Format::block_values == 256) k<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 256, out);
-        else floats<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in, out);
+        if constexpr (Format::block_values == 32)
+            legacy<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 32, out);
+        else if constexpr (Format::block_values == 256)
+            k<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 256, out);
+        else
+            floats<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in, out);
     }
 
   private:
@@ -65,8 +71,10 @@ struct RowDot {
         for (int t = 0; t < n_tokens; ++t) {
             const auto& a = *reinterpret_cast<const ActivationBlock32*>(x + t * x_stride);
             Ints dot;
-            if constexpr (Weights::is_signed) dot = V::dot_signed_bytes(values, V::load(a.q));
-            else dot = V::dot_bytes(values, V::load(a.q));
+            if constexpr (Weights::is_signed)
+                dot = V::dot_signed_bytes(values, V::load(a.q));
+            else
+                dot = V::dot_bytes(values, V::load(a.q));
             sum[t] = V::multiply_add(V::to_floats(dot), V::splat(weights.d * a.scale), sum[t]);
             if constexpr (!Weights::is_signed) offsets[t] += weights.offset * a.sum;
         }
@@ -135,7 +143,8 @@ struct RowDot {
             prefetch_after<V, 16 * sizeof(Block)>(w + i);
             for (int half = 0; half < 2; ++half) {
                 const Floats values = load_float_weights<V, Format>(w + i + 8 * half);
-                for (int t = 0; t < n_tokens; ++t) sum[half][t] = V::multiply_add(values, V::load_floats(at(t) + i + 8 * half), sum[half][t]);
+                for (int t = 0; t < n_tokens; ++t)
+                    sum[half][t] = V::multiply_add(values, V::load_floats(at(t) + i + 8 * half), sum[half][t]);
             }
         }
         for (int t = 0; t < n_tokens; ++t) {
@@ -170,10 +179,17 @@ void multiply_rows(const MatmulTask& task) noexcept {
     int64_t token = 0;
     for (; token + tokens_per_tile <= task.n_tokens; token += tokens_per_tile) multiply_tile<V, Format, tokens_per_tile>(task, token);
     switch (task.n_tokens - token) {
-        case 1: multiply_tile<V, Format, 1>(task, token); break;
-        case 2: multiply_tile<V, Format, 2>(task, token); break;
-        case 3: multiply_tile<V, Format, 3>(task, token); break;
-        default: break;
+        case 1:
+            multiply_tile<V, Format, 1>(task, token);
+            break;
+        case 2:
+            multiply_tile<V, Format, 2>(task, token);
+            break;
+        case 3:
+            multiply_tile<V, Format, 3>(task, token);
+            break;
+        default:
+            break;
     }
 }
 

@@ -17,11 +17,16 @@ inline std::vector<size_t> scale_places(DType dtype) {
         case DType::q4_1:
         case DType::q5_1:
         case DType::q4_k:
-        case DType::q5_k: return {0, 2};
-        case DType::q2_k: return {80, 82};
-        case DType::q3_k: return {108};
-        case DType::q6_k: return {208};
-        default: return {0};
+        case DType::q5_k:
+            return {0, 2};
+        case DType::q2_k:
+            return {80, 82};
+        case DType::q3_k:
+            return {108};
+        case DType::q6_k:
+            return {208};
+        default:
+            return {0};
     }
 }
 
@@ -37,7 +42,11 @@ inline std::vector<std::byte> sample_weights(DType dtype, int64_t n, std::mt1993
             std::memcpy(&bits, &value, sizeof bits);
             const auto bf16 = static_cast<uint16_t>(bits >> 16);
             const auto f16 = static_cast<uint16_t>((random() & 0x83ffu) | (11u + random() % 6u) << 10);
-            std::memcpy(&out[at], dtype == DType::f32 ? static_cast<const void*>(&value) : dtype == DType::f16 ? &f16 : &bf16, info.block_bytes);
+            std::memcpy(&out[at],
+                        dtype == DType::f32   ? static_cast<const void*>(&value)
+                        : dtype == DType::f16 ? &f16
+                                              : &bf16,
+                        info.block_bytes);
         }
         return out;
     }

@@ -42,7 +42,8 @@ struct Simd {
         return _mm256_and_si256(_mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_srli_epi16(low, 4), 1), _mm256_set1_epi8(15));
     }
     QUERN_INLINE static Bytes bits_to_bytes(uint32_t bits, Bytes value) {
-        const __m256i byte_of = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+        const __m256i byte_of =
+            _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
         const __m256i bit_of = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201ull));
         const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), byte_of);
         return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit_of), bit_of), value);
@@ -91,9 +92,7 @@ struct Simd {
     QUERN_INLINE static Floats zero() { return _mm256_setzero_ps(); }
     QUERN_INLINE static Floats splat(float x) { return _mm256_set1_ps(x); }
     QUERN_INLINE static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
-    QUERN_INLINE static Floats low_words_to_floats(Words v) {
-        return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(v)));
-    }
+    QUERN_INLINE static Floats low_words_to_floats(Words v) { return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(v))); }
     QUERN_INLINE static Floats high_words_to_floats(Words v) {
         return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_extracti128_si256(v, 1)));
     }

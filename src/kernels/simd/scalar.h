@@ -86,7 +86,8 @@ struct Simd {
     template <int a, int b, int c, int d>
     QUERN_INLINE static Sixteen lower_ints(Sixteen v) {
         const U32 all = U32(v);
-        return U8(U32{a < 32 ? all[0] >> a % 32 : 0, b < 32 ? all[1] >> b % 32 : 0, c < 32 ? all[2] >> c % 32 : 0, d < 32 ? all[3] >> d % 32 : 0});
+        return U8(U32{a < 32 ? all[0] >> a % 32 : 0, b < 32 ? all[1] >> b % 32 : 0, c < 32 ? all[2] >> c % 32 : 0,
+                      d < 32 ? all[3] >> d % 32 : 0});
     }
     /// 16 signed bytes, widened.
     QUERN_INLINE static Words words(Sixteen v) {
@@ -125,13 +126,17 @@ struct Simd {
 
     QUERN_INLINE static Ints zero_ints() { return {}; }
     /// Word i = u[2 i] s[2 i] + u[2 i + 1] s[2 i + 1], u unsigned, s signed. REQUIRES: the sums fit in a word.
-    QUERN_INLINE static Words dot_pairs(const Bytes& u, const Bytes& s) { return {dot_pairs(u.at[0], s.at[0]), dot_pairs(u.at[1], s.at[1])}; }
+    QUERN_INLINE static Words dot_pairs(const Bytes& u, const Bytes& s) {
+        return {dot_pairs(u.at[0], s.at[0]), dot_pairs(u.at[1], s.at[1])};
+    }
     /// Int i = sum[i] + a[2 i] b[2 i] + a[2 i + 1] b[2 i + 1].
     QUERN_INLINE static Ints add_dot_words(const Ints& sum, const Words& a, const Words& b) {
         return {add_dot_words(sum.at[0], a.at[0], b.at[0]), add_dot_words(sum.at[1], a.at[1], b.at[1])};
     }
     /// Sums of four products each, u unsigned, s signed. REQUIRES: two products fit in a word.
-    QUERN_INLINE static Ints dot_bytes(const Bytes& u, const Bytes& s) { return add_dot_words(zero_ints(), dot_pairs(u, s), splat_word(1)); }
+    QUERN_INLINE static Ints dot_bytes(const Bytes& u, const Bytes& s) {
+        return add_dot_words(zero_ints(), dot_pairs(u, s), splat_word(1));
+    }
     /// Sums of four products each, both signed, b not -128.
     QUERN_INLINE static Ints dot_signed_bytes(const Bytes& a, const Bytes& b) {
         const auto pairs = [](U8 x, U8 y) { return (I16(U16(x) << 8) >> 8) * (I16(U16(y) << 8) >> 8) + (I16(x) >> 8) * (I16(y) >> 8); };
@@ -199,8 +204,8 @@ struct Simd {
     QUERN_INLINE static Ints round(const Floats& v) {
         Ints out;
         for (int half = 0; half < 2; ++half) {
-            const F32 shifted = v.at[half] + 0x1.8p23f;  // here a float's last place is 1
-            out.at[half] = (I32(shifted) << 8) >> 8;     // 2^22 + the integer, in the 23 bits of the fraction ...
+            const F32 shifted = v.at[half] + 0x1.8p23f;            // here a float's last place is 1
+            out.at[half] = (I32(shifted) << 8) >> 8;               // 2^22 + the integer, in the 23 bits of the fraction ...
             out.at[half] = ((out.at[half] ^ 0x400000) << 9) >> 9;  // ... whose top bit is thus its inverted sign
         }
         return out;

@@ -20,7 +20,8 @@ template <typename Layer>
 class Decoder : public Model {
   public:
     Decoder(const GgufFile& file, RopeStyle rope_style)
-        : config_(read_decoder_config(file, rope_style)), frequencies_(rope_frequencies(config_.rope, read_frequency_factors(file, config_))) {
+        : config_(read_decoder_config(file, rope_style)),
+          frequencies_(rope_frequencies(config_.rope, read_frequency_factors(file, config_))) {
         load_weights<DecoderWeights>(file, DecoderWeights::table(config_), "", weights_);
         if (!weights_.output.data) weights_.output = weights_.token_embd;  // tied embeddings
         const std::vector<WeightRow<Layer>> table = Layer::table(config_);

@@ -10,7 +10,8 @@ namespace {
 /// Reads `<architecture>.<name>` and refuses values that no model has, before anything is computed from them.
 class KeyReader {
   public:
-    explicit KeyReader(const GgufFile& file) : file_(file), prefix_(std::string(file.metadata().require_string("general.architecture")) + ".") {}
+    explicit KeyReader(const GgufFile& file)
+        : file_(file), prefix_(std::string(file.metadata().require_string("general.architecture")) + ".") {}
 
     int64_t integer(const char* name, int64_t low, int64_t high) const {
         const auto value = optional_integer(name, low, high);
@@ -59,7 +60,8 @@ RopeConfig read_rope(const KeyReader& keys, const DecoderConfig& config, RopeSty
     } else if (type != "" && type != "none") {
         keys.fail(concat("rope.scaling.type '", type, "' is not known; quern knows none, linear, yarn"));
     }
-    rope.original_context = static_cast<int>(keys.optional_integer("rope.scaling.original_context_length", 1, 1 << 30).value_or(config.n_ctx_train));
+    rope.original_context =
+        static_cast<int>(keys.optional_integer("rope.scaling.original_context_length", 1, 1 << 30).value_or(config.n_ctx_train));
     rope.yarn_attn_factor = keys.real("rope.scaling.attn_factor", 1.0, 0.0, 1e3);
     rope.yarn_ext_factor = keys.real("rope.scaling.yarn_ext_factor", 1.0, 0.0, 1e3);
     rope.yarn_beta_fast = keys.real("rope.scaling.yarn_beta_fast", 32.0, 0.0, 1e6);
@@ -78,15 +80,18 @@ DecoderConfig read_decoder_config(const GgufFile& file, RopeStyle rope_style) {
     config.n_ctx_train = keys.integer("context_length", 1, 1 << 30);
     config.n_heads = static_cast<int>(keys.integer("attention.head_count", 1, 4096));
     config.n_kv_heads = static_cast<int>(keys.optional_integer("attention.head_count_kv", 1, config.n_heads).value_or(config.n_heads));
-    if (config.n_heads % config.n_kv_heads) keys.fail(concat("attention.head_count ", config.n_heads, " is no multiple of head_count_kv ", config.n_kv_heads));
+    if (config.n_heads % config.n_kv_heads)
+        keys.fail(concat("attention.head_count ", config.n_heads, " is no multiple of head_count_kv ", config.n_kv_heads));
     const auto head_dim = keys.optional_integer("attention.key_length", 1, 512);
     if (!head_dim && config.n_embd % config.n_heads)
         keys.fail(concat("embedding_length ", config.n_embd, " is no multiple of attention.head_count ", config.n_heads));
     config.head_dim = static_cast<int>(head_dim.value_or(config.n_embd / config.n_heads));
-    if (config.head_dim % 8 || config.head_dim > 512) keys.fail(concat("heads of ", config.head_dim, " values: quern takes multiples of 8 up to 512"));
+    if (config.head_dim % 8 || config.head_dim > 512)
+        keys.fail(concat("heads of ", config.head_dim, " values: quern takes multiples of 8 up to 512"));
     if (keys.optional_integer("attention.value_length", 1, 1 << 20).value_or(config.head_dim) != config.head_dim)
         keys.fail("attention.value_length differs from key_length, which quern cannot run yet");
-    if (keys.optional_integer("expert_count", 0, 1 << 20).value_or(0) > 0) keys.fail("this is a mixture of experts, which quern cannot run yet");
+    if (keys.optional_integer("expert_count", 0, 1 << 20).value_or(0) > 0)
+        keys.fail("this is a mixture of experts, which quern cannot run yet");
     config.norm_eps = keys.real("attention.layer_norm_rms_epsilon", 1e-5, 0.0, 1.0);
     config.rope = read_rope(keys, config, rope_style);
     const GgufTensor* table = file.find_tensor("token_embd.weight");
@@ -108,7 +113,8 @@ std::span<const float> read_frequency_factors(const GgufFile& file, const Decode
     const TensorView factors = find_weight(file, "rope_freqs.weight", {n_pairs}, Presence::optional);
     if (!factors.data) return {};
     for (int64_t i = 0; i < n_pairs; ++i)
-        if (!(factors.f32()[i] > 0.0f)) throw ModelError(concat(file.path(), ": tensor rope_freqs.weight holds ", factors.f32()[i], " at ", i));
+        if (!(factors.f32()[i] > 0.0f))
+            throw ModelError(concat(file.path(), ": tensor rope_freqs.weight holds ", factors.f32()[i], " at ", i));
     return {factors.f32(), static_cast<size_t>(n_pairs)};
 }
 

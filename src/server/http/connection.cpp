@@ -25,7 +25,9 @@ ApiError stopping() { return ApiError("the server is shutting down", {.status = 
 /// Lets other threads wake a connection for as long as it waits for an answer, and not a moment longer.
 class Connection::WakeGate {
   public:
-    explicit WakeGate(std::shared_ptr<Connection> connection) : shared_(std::make_shared<Shared>()) { shared_->connection = std::move(connection); }
+    explicit WakeGate(std::shared_ptr<Connection> connection) : shared_(std::make_shared<Shared>()) {
+        shared_->connection = std::move(connection);
+    }
     ~WakeGate() {
         const std::lock_guard lock(shared_->mutex);
         shared_->connection.reset();
@@ -118,14 +120,14 @@ asio::awaitable<bool> Connection::serve_one() {
     share.give_back();
     if (const auto* response = std::get_if<HttpResponse>(&answer)) {
         const bool written = co_await write_response(*response, is_head);
-        co_return written && keeps_alive();
+        co_return written&& keeps_alive();
     }
     if (const auto* pending = std::get_if<std::unique_ptr<PendingResponse>>(&answer)) {
         const bool written = co_await write_pending(**pending);
-        co_return written && keeps_alive();
+        co_return written&& keeps_alive();
     }
     const bool written = co_await write_events(*std::get<std::unique_ptr<EventSource>>(answer));
-    co_return written && keeps_alive();
+    co_return written&& keeps_alive();
 }
 
 // Requests with a body may cost time (parsing, tokenizing): they are answered on a worker, the others here.

@@ -10,9 +10,12 @@ namespace {
 
 const char* error_type(int status) {
     switch (status) {
-        case 403: return "permission_error";
-        case 429: return "rate_limit_error";
-        default: return status >= 500 ? "server_error" : "invalid_request_error";
+        case 403:
+            return "permission_error";
+        case 429:
+            return "rate_limit_error";
+        default:
+            return status >= 500 ? "server_error" : "invalid_request_error";
     }
 }
 

@@ -10,7 +10,7 @@ namespace quern {
 namespace {
 
 constexpr size_t max_depth = 64;
-constexpr size_t max_values = 4'000'000;         // a value takes up to about 100 bytes
+constexpr size_t max_values = 4'000'000;        // a value takes up to about 100 bytes
 constexpr uint64_t max_key_work = 200'000'000;  // comparisons of keys: an ordered object of n keys takes n * n / 2
 
 [[noreturn]] void refuse(const std::string& message) { throw ApiError(message, {.status = 400, .code = "invalid_json"}); }

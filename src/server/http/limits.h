@@ -10,17 +10,17 @@ namespace quern {
 struct HttpLimits {
     uint32_t header_bytes = 64 << 10;
     uint64_t body_bytes = uint64_t{64} << 20;
-    uint64_t bodies_bytes = uint64_t{1} << 30;           ///< of all requests being read or answered together
-    uint64_t drain_bytes = uint64_t{1} << 30;            ///< read and thrown away after a refusal, so that the client sees the answer
+    uint64_t bodies_bytes = uint64_t{1} << 30;  ///< of all requests being read or answered together
+    uint64_t drain_bytes = uint64_t{1} << 30;   ///< read and thrown away after a refusal, so that the client sees the answer
     size_t n_connections = 8192;
-    std::chrono::milliseconds header_time{30'000};       ///< from the first byte of a request to the end of its headers
-    std::chrono::milliseconds body_pause{30'000};        ///< between two pieces of a body
-    std::chrono::milliseconds body_time{600'000};        ///< for a whole body
-    std::chrono::milliseconds idle_time{120'000};        ///< between two requests on a connection, and before the first
-    std::chrono::milliseconds write_time{60'000};        ///< for the client to take one piece of an answer
+    std::chrono::milliseconds header_time{30'000};  ///< from the first byte of a request to the end of its headers
+    std::chrono::milliseconds body_pause{30'000};   ///< between two pieces of a body
+    std::chrono::milliseconds body_time{600'000};   ///< for a whole body
+    std::chrono::milliseconds idle_time{120'000};   ///< between two requests on a connection, and before the first
+    std::chrono::milliseconds write_time{60'000};   ///< for the client to take one piece of an answer
     std::chrono::milliseconds drain_time{30'000};
-    std::chrono::milliseconds event_pause{10'000};       ///< a stream silent for so long gets a comment, so that proxies keep it open
-    std::chrono::milliseconds stop_time{30'000};         ///< for running answers after the first signal
+    std::chrono::milliseconds event_pause{10'000};  ///< a stream silent for so long gets a comment, so that proxies keep it open
+    std::chrono::milliseconds stop_time{30'000};    ///< for running answers after the first signal
     int n_io_threads = 2;
     int n_workers = 4;
 };

@@ -12,9 +12,9 @@ namespace quern {
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
-    std::string method;     ///< "GET", as sent
-    std::string path;       ///< percent-decoded, without the query
-    std::string query;      ///< what stands behind `?`, as sent
+    std::string method;  ///< "GET", as sent
+    std::string path;    ///< percent-decoded, without the query
+    std::string query;   ///< what stands behind `?`, as sent
     HttpHeaders headers;
     std::string body;
     std::string id;         ///< for the header x-request-id and the log

@@ -67,8 +67,8 @@ TEST_CASE("a route's parameter takes the rest of the path with its slashes") {
 }
 
 TEST_CASE("a body that is no JSON object is a 400") {
-    for (const char* bad : {"", "  ", "{", "nonsense", "[1]", "1", "null", "{\"a\":NaN}", "{\"a\":1e999}", "{\"a\":1}x", "{'a':1}", "{\"a\":\"\xff\"}",
-                            "{\"a\":\"\\ud800\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":1,}"})
+    for (const char* bad : {"", "  ", "{", "nonsense", "[1]", "1", "null", "{\"a\":NaN}", "{\"a\":1e999}", "{\"a\":1}x", "{'a':1}",
+                            "{\"a\":\"\xff\"}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":1,}"})
         CHECK(status_of_body(bad) == 400);
     CHECK(status_of_body("{\"a\":\"\\u0000\xe5\x86\x99\"}") == 200);
 }
@@ -94,7 +94,8 @@ TEST_CASE("the last of equal keys counts") { CHECK(parse_json_body("{\"a\":1,\"a
 TEST_CASE("each kind of exception has its status, code and param") {
     const HttpResponse invalid = response_to(InvalidInput("wrong", "top_p"));
     CHECK(invalid.status == 400);
-    CHECK(error_of(invalid) == Json({{"message", "wrong"}, {"type", "invalid_request_error"}, {"param", "top_p"}, {"code", "invalid_value"}}));
+    CHECK(error_of(invalid) ==
+          Json({{"message", "wrong"}, {"type", "invalid_request_error"}, {"param", "top_p"}, {"code", "invalid_value"}}));
     const HttpResponse overflow = response_to(ContextOverflow("too long", "prompt"));
     CHECK(overflow.status == 400);
     CHECK(error_of(overflow)["code"] == "context_length_exceeded");

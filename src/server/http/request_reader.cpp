@@ -23,7 +23,8 @@ HttpResponse refusal(int status, const std::string& message, const char* code = 
 }
 
 HttpResponse refusal_of(const boost::system::error_code& error, const HttpLimits& limits) {
-    if (error == http::error::header_limit) return refusal(431, concat("the request's headers are longer than ", limits.header_bytes, " bytes"));
+    if (error == http::error::header_limit)
+        return refusal(431, concat("the request's headers are longer than ", limits.header_bytes, " bytes"));
     if (error == http::error::body_limit)
         return refusal(413, concat("the request's body is longer than ", limits.body_bytes, " bytes"), "request_too_large");
     return refusal(400, concat("this is not HTTP/1.1 as it should be: ", error.message()));
@@ -69,7 +70,7 @@ class Reading {
 asio::awaitable<bool> Reading::wait_for_more(Clock::time_point deadline) {
     const auto ready = [this] { return channel_.input().size() > n_seen_ || channel_.is_gone(); };
     const bool in_time = co_await channel_.wait(ready, deadline);
-    co_return in_time && channel_.input().size() > n_seen_;
+    co_return in_time&& channel_.input().size() > n_seen_;
 }
 
 boost::system::error_code Reading::parse() {
@@ -142,9 +143,8 @@ void Reading::check_head(HttpService& service) {
         return;
     }
     request.path = *path;
-    if (message.version() >= 11 && std::count_if(request.headers.begin(), request.headers.end(), [](const auto& header) {
-                                       return equals_ignoring_case(header.first, "host");
-                                   }) != 1) {
+    if (message.version() >= 11 && std::count_if(request.headers.begin(), request.headers.end(),
+                                                 [](const auto& header) { return equals_ignoring_case(header.first, "host"); }) != 1) {
         result_.refusal = refusal(400, "an HTTP/1.1 request has one Host header");
         return;
     }
@@ -194,8 +194,11 @@ bool BodyShare::grow(uint64_t n_bytes) {
 std::string request_id_of(const HttpRequest& request) {
     constexpr size_t max_length = 128;
     const auto given = request.header("x-request-id");
-    const auto is_plain = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.'; };
-    if (given && !given->empty() && given->size() <= max_length && std::all_of(given->begin(), given->end(), is_plain)) return std::string(*given);
+    const auto is_plain = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
+    };
+    if (given && !given->empty() && given->size() <= max_length && std::all_of(given->begin(), given->end(), is_plain))
+        return std::string(*given);
     return random_id("req_");
 }
 

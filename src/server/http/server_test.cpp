@@ -30,7 +30,8 @@ class EchoService final : public HttpService {
         if (request.path == "/endless") return std::make_unique<Events>(*this, wake, -1);
         if (request.path == "/silent") return std::make_unique<Silent>(*this);
         if (request.path == "/broken") return std::make_unique<Broken>();
-        return HttpResponse{.content_type = "text/plain", .body = request.method + " " + request.path + " " + std::to_string(request.body.size())};
+        return HttpResponse{.content_type = "text/plain",
+                            .body = request.method + " " + request.path + " " + std::to_string(request.body.size())};
     }
 
     std::atomic<int> n_alive{0}, n_made{0};
@@ -45,11 +46,12 @@ class EchoService final : public HttpService {
         EchoService& service_;
     };
     struct Late final : PendingResponse, Counted {
-        Late(EchoService& service, Waker wake) : Counted(service), thread([this, wake = std::move(wake)] {
-            std::this_thread::sleep_for(30ms);
-            is_ready = true;
-            wake();
-        }) {}
+        Late(EchoService& service, Waker wake)
+            : Counted(service), thread([this, wake = std::move(wake)] {
+                  std::this_thread::sleep_for(30ms);
+                  is_ready = true;
+                  wake();
+              }) {}
         std::optional<HttpResponse> poll() override { return is_ready ? std::optional(HttpResponse{.body = "late"}) : std::nullopt; }
         std::atomic<bool> is_ready{false};
         std::jthread thread;
@@ -96,7 +98,9 @@ TEST_CASE("requests on one connection are answered in order, also when they arri
     EchoService service;
     RunningServer running(service);
     TestClient client = running.connect();
-    client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /late HTTP/1.1\r\nHost: x\r\n\r\nHEAD /c HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.send(
+        "GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /late HTTP/1.1\r\nHost: "
+        "x\r\n\r\nHEAD /c HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK(contains(client.read_response(), "GET /a 0"));
     CHECK(contains(client.read_response(), "POST /b 3"));
     CHECK(contains(client.read_response(), "late"));
@@ -183,11 +187,13 @@ TEST_CASE("all bodies together are bounded") {
 TEST_CASE("a malformed request is a 400, and the next client is served") {
     EchoService service;
     RunningServer running(service, quick_limits());
-    for (const char* bad : {"nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-                            "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
-                            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-                            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na",
-                            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
+    for (const char* bad :
+         {"nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+          "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+          "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na",
+          "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
         TestClient client = running.connect();
         client.send(bad);
         CAPTURE(bad);

@@ -44,9 +44,12 @@ class TestClient {
         return true;
     }
 
-    void get(const std::string& path, const std::string& headers = "") { send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n"); }
+    void get(const std::string& path, const std::string& headers = "") {
+        send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
+    }
     void post(const std::string& path, const std::string& body, const std::string& headers = "") {
-        send("POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body);
+        send("POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" +
+             body);
     }
 
     /// Everything up to and with `text`; throws when it does not come.

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "server/openai/fields.h"
 #include "base/error.h"
+#include "server/openai/fields.h"
 
 namespace quern {
 namespace {
@@ -18,7 +18,8 @@ std::string read_part(const Json& part, const std::string& param) {
     if (type == part.end() || !type->is_string()) refuse_value(param, "has no type");
     const auto& name = type->get_ref<const std::string&>();
     const bool is_refusal = name == "refusal";
-    if (name != "text" && !is_refusal) refuse_unsupported(param, concat("this model reads text only, and this part is of the type '", name, "'"));
+    if (name != "text" && !is_refusal)
+        refuse_unsupported(param, concat("this model reads text only, and this part is of the type '", name, "'"));
     const auto text = part.find(is_refusal ? "refusal" : "text");
     if (text == part.end() || !text->is_string()) refuse_value(param, concat("has no ", is_refusal ? "refusal" : "text"));
     return text->get<std::string>();

@@ -5,7 +5,8 @@
 
 namespace quern {
 
-ChoiceSet::ChoiceSet(Engine& engine, const std::vector<std::vector<TokenId>>& prompts, const Request& request, int n_each, const Waker& wake)
+ChoiceSet::ChoiceSet(Engine& engine, const std::vector<std::vector<TokenId>>& prompts, const Request& request, int n_each,
+                     const Waker& wake)
     : has_stops_(!request.stop.empty()) {
     for (const std::vector<TokenId>& prompt : prompts) {
         n_prompt_tokens_ += static_cast<int64_t>(prompt.size());
@@ -42,7 +43,8 @@ void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
     choice.n_text_bytes += update.text.size();
     for (TokenOutput& token : delta.tokens) {
         // SentencePiece's leading space belongs to the first token, but not to the text.
-        if (choice.n_token_bytes == 0 && choice.held.empty() && token.text.starts_with(' ') && !update.text.empty() && update.text.front() != ' ')
+        if (choice.n_token_bytes == 0 && choice.held.empty() && token.text.starts_with(' ') && !update.text.empty() &&
+            update.text.front() != ' ')
             token.text.erase(0, 1);
         choice.held.push_back(std::move(token));
     }

@@ -30,7 +30,7 @@ class ChoiceSet {
     bool is_done() const { return n_open_ == 0; }
     size_t size() const { return choices_.size(); }
 
-    int64_t n_prompt_tokens() const { return n_prompt_tokens_; }        ///< each prompt counted once
+    int64_t n_prompt_tokens() const { return n_prompt_tokens_; }  ///< each prompt counted once
     int64_t n_completion_tokens() const { return n_completion_tokens_; }
 
   private:

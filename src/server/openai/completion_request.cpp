@@ -11,11 +11,7 @@ constexpr size_t max_choices = 128;
 using enum FieldKind;
 
 constexpr FieldRule rules[] = {
-    {"prompt", any},
-    {"echo", boolean},
-    {"logprobs", integer, 0, 5},
-    {"best_of", integer, 1, 128},
-    {"suffix", refused, 0, 0, R"([""])"},
+    {"prompt", any}, {"echo", boolean}, {"logprobs", integer, 0, 5}, {"best_of", integer, 1, 128}, {"suffix", refused, 0, 0, R"([""])"},
 };
 
 std::vector<TokenId> tokenize_text(const std::string& text, const Engine& engine) {
@@ -46,7 +42,8 @@ class PromptReader {
         if (!prompt.is_array()) refuse_type("prompt", "a string, or an array of strings or token ids", prompt);
         if (prompt.empty()) refuse_value("prompt", "is empty");
         if (prompt.front().is_number()) return add_tokens(prompt, "prompt");
-        if (prompt.size() > max_choices) refuse_value("prompt", concat("has ", prompt.size(), " texts, and at most ", max_choices, " are possible"));
+        if (prompt.size() > max_choices)
+            refuse_value("prompt", concat("has ", prompt.size(), " texts, and at most ", max_choices, " are possible"));
         for (size_t i = 0; i < prompt.size(); ++i) read_item(prompt[i], concat("prompt[", i, "]"));
     }
 
@@ -95,7 +92,8 @@ CompletionRequest read_completion_request(const Json& body, const Engine& engine
     out.prompts = std::move(reader.prompts);
     out.echoes = std::move(reader.echoes);
     const size_t n_choices = out.prompts.size() * static_cast<size_t>(shared.n_choices);
-    if (n_choices > max_choices) refuse_value("n", concat("asks for ", n_choices, " choices in all, and at most ", max_choices, " are possible"));
+    if (n_choices > max_choices)
+        refuse_value("n", concat("asks for ", n_choices, " choices in all, and at most ", max_choices, " are possible"));
     return out;
 }
 

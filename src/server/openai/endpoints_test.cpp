@@ -39,7 +39,10 @@ TEST_CASE("a chat answer has every key that typed clients read") {
     CHECK(json["model"] == "fake");
     CHECK(json["created"].is_number_integer());
     CHECK(json["system_fingerprint"].is_string());
-    CHECK(json["choices"] == Json::parse(R"([{"index":0,"message":{"role":"assistant","content":"Hello, world","refusal":null},"logprobs":null,"finish_reason":"stop"}])"));
+    CHECK(
+        json["choices"] ==
+        Json::parse(
+            R"([{"index":0,"message":{"role":"assistant","content":"Hello, world","refusal":null},"logprobs":null,"finish_reason":"stop"}])"));
     const int64_t n_prompt = json["usage"]["prompt_tokens"];
     CHECK(n_prompt == static_cast<int64_t>(api.engine().requests()[0].prompt.size()));
     CHECK(json["usage"]["completion_tokens"] == 12);
@@ -83,7 +86,8 @@ TEST_CASE("max_tokens ends an answer with the reason length, by either name") {
 TEST_CASE("a stop string never shows, and its tokens are not among the log probabilities") {
     ApiClient api;
     for (const char* stream : {"false", "true"}) {
-        const HttpResponse response = api.chat(concat("{\"stop\":[\"zzz\",\", w\"],\"logprobs\":true,\"stream\":", stream, ",", hello, "}"));
+        const HttpResponse response =
+            api.chat(concat("{\"stop\":[\"zzz\",\", w\"],\"logprobs\":true,\"stream\":", stream, ",", hello, "}"));
         std::string text, tokens;
         if (std::string_view(stream) == "true") {
             const auto events = ApiClient::events(response);
@@ -114,7 +118,8 @@ TEST_CASE("a character in several tokens is one in text, and bytes in log probab
         for (const Json& byte : entry["bytes"]) bytes += static_cast<char>(byte.get<int>());
     }
     CHECK(bytes == choice["message"]["content"]);
-    for (const std::string& data : ApiClient::events(api.chat("{\"stream\":true," + hello + "}"))) CHECK(Json::accept(data == "[DONE]" ? "0" : data));
+    for (const std::string& data : ApiClient::events(api.chat("{\"stream\":true," + hello + "}")))
+        CHECK(Json::accept(data == "[DONE]" ? "0" : data));
 }
 
 TEST_CASE("several choices have an index and a seed each, and count the prompt once") {
@@ -134,16 +139,20 @@ TEST_CASE("several choices have an index and a seed each, and count the prompt o
 
 TEST_CASE("messages reach the template as one text each") {
     ApiClient api;
-    json_of(api.chat(R"({"messages":[{"role":"developer","content":"Short."},{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
+    json_of(api.chat(
+        R"({"messages":[{"role":"developer","content":"Short."},{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
                          {"role":"assistant","content":null},{"role":"user","content":"c","name":"x"}],"add_generation_prompt":false})"));
     CHECK(api.engine().prompt_text(0) ==
-          "<|im_start|>system\nShort.<|im_end|>\n<|im_start|>user\na\nb<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n<|im_start|>user\nc<|im_end|>\n");
+          "<|im_start|>system\nShort.<|im_end|>\n<|im_start|>user\na\nb<|im_end|>\n<|im_start|>assistant\n<|im_end|>\n<|im_start|>user\nc<|"
+          "im_end|>\n");
 }
 
 TEST_CASE("sampling fields arrive at the engine") {
     ApiClient api;
-    json_of(api.chat(R"({"temperature":0.5,"top_p":0.9,"top_k":7,"min_p":0.1,"presence_penalty":1,"frequency_penalty":-1,"repetition_penalty":1.2,
-                         "repeat_last_n":9,"seed":-5,"logit_bias":{"5":-100,"6":1.5},"ignore_eos":true,"stop":null,"max_tokens":null,)" + hello + "}"));
+    json_of(api.chat(
+        R"({"temperature":0.5,"top_p":0.9,"top_k":7,"min_p":0.1,"presence_penalty":1,"frequency_penalty":-1,"repetition_penalty":1.2,
+                         "repeat_last_n":9,"seed":-5,"logit_bias":{"5":-100,"6":1.5},"ignore_eos":true,"stop":null,"max_tokens":null,)" +
+        hello + "}"));
     const Request request = api.engine().requests()[0];
     CHECK(request.sampling.temperature == 0.5f);
     CHECK(request.sampling.top_p == 0.9f);
@@ -212,7 +221,8 @@ TEST_CASE("log probabilities of a completion keep step with its text") {
 
 TEST_CASE("a completion stream gives the echo first and a reason last") {
     ApiClient api;
-    const auto events = ApiClient::events(api.complete(R"({"prompt":"Say: ","echo":true,"stream":true,"stream_options":{"include_usage":true}})"));
+    const auto events =
+        ApiClient::events(api.complete(R"({"prompt":"Say: ","echo":true,"stream":true,"stream_options":{"include_usage":true}})"));
     CHECK(Json::parse(events.front())["choices"][0]["text"] == "Say: ");
     CHECK(joined_content(events) == "Say: Hello, world");
     CHECK(Json::parse(events[events.size() - 3])["choices"][0]["finish_reason"] == "stop");

@@ -9,18 +9,26 @@ namespace {
 
 const char* kind_of(const Json& value) {
     switch (value.type()) {
-        case Json::value_t::null: return "null";
-        case Json::value_t::boolean: return "a boolean";
-        case Json::value_t::string: return "a string";
-        case Json::value_t::array: return "an array";
-        case Json::value_t::object: return "an object";
-        case Json::value_t::number_float: return "a decimal number";
-        default: return "an integer";
+        case Json::value_t::null:
+            return "null";
+        case Json::value_t::boolean:
+            return "a boolean";
+        case Json::value_t::string:
+            return "a string";
+        case Json::value_t::array:
+            return "an array";
+        case Json::value_t::object:
+            return "an object";
+        case Json::value_t::number_float:
+            return "a decimal number";
+        default:
+            return "an integer";
     }
 }
 
 void check_range(const FieldRule& rule, double value) {
-    if (value < rule.least || value > rule.most) refuse_value(rule.name, concat("must be from ", rule.least, " to ", rule.most, ", but is ", value));
+    if (value < rule.least || value > rule.most)
+        refuse_value(rule.name, concat("must be from ", rule.least, " to ", rule.most, ", but is ", value));
 }
 
 void check_refused(const FieldRule& rule, const Json& value) {
@@ -75,7 +83,8 @@ void refuse_value(const std::string& param, const std::string& complaint) {
 }
 
 void refuse_unsupported(const std::string& param, const std::string& why) {
-    throw ApiError(concat("Unsupported parameter: '", param, "': ", why, "."), {.status = 400, .code = "unsupported_parameter", .param = param});
+    throw ApiError(concat("Unsupported parameter: '", param, "': ", why, "."),
+                   {.status = 400, .code = "unsupported_parameter", .param = param});
 }
 
 std::optional<std::string> model_name(const Json& body) {

@@ -13,8 +13,8 @@ std::span<const FieldRule> generation_field_rules();
 
 /// What the shared fields ask for.
 struct GenerationFields {
-    Request request;             ///< without its prompt
-    int n_choices = 1;           ///< of each prompt
+    Request request;    ///< without its prompt
+    int n_choices = 1;  ///< of each prompt
     bool stream = false;
     bool include_usage = false;  ///< in the stream's last chunk
 };

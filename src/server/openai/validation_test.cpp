@@ -147,10 +147,13 @@ TEST_CASE("chat refuses what it cannot do") {
 
 TEST_CASE("null is absent, and fields without effect are taken") {
     ApiClient api;
-    CHECK(api.chat(R"({"messages":[{"role":"user","content":"x"}],"model":null,"temperature":null,"top_p":null,"n":null,"stop":null,"seed":null,"stream":null,
+    CHECK(
+        api.chat(
+               R"({"messages":[{"role":"user","content":"x"}],"model":null,"temperature":null,"top_p":null,"n":null,"stop":null,"seed":null,"stream":null,
         "stream_options":null,"max_tokens":null,"logit_bias":null,"tools":null,"response_format":null,"logprobs":null,"user":"me","metadata":{"a":"b"},
         "store":false,"service_tier":"auto","parallel_tool_calls":true,"reasoning_effort":"low","tool_choice":"auto","tools":[],
         "response_format":{"type":"text"},"modalities":["text"],"unknown_field":[1,2],"mirostat":0,"typical_p":1.0})")
+            .status == 200);
+    CHECK(api.complete(R"({"prompt":"x","suffix":null,"best_of":1,"n":1,"echo":null,"logprobs":null,"max_tokens":16.0,"suffix":""})")
               .status == 200);
-    CHECK(api.complete(R"({"prompt":"x","suffix":null,"best_of":1,"n":1,"echo":null,"logprobs":null,"max_tokens":16.0,"suffix":""})").status == 200);
 }

@@ -27,16 +27,17 @@ struct TemplateTokens {
 
 /// What a template is rendered with.
 struct TemplateInput {
-    Json messages;                      ///< array of {role, content, ...}; content is a string or null
-    Json tools;                         ///< array or null
+    Json messages;  ///< array of {role, content, ...}; content is a string or null
+    Json tools;     ///< array or null
     bool add_generation_prompt = true;
-    Json extra = Json::object();        ///< further variables (chat_template_kwargs); may not shadow the ones above
+    Json extra = Json::object();  ///< further variables (chat_template_kwargs); may not shadow the ones above
 };
 
 /// A compiled template. Immutable: any thread.
 class ChatTemplate {
   public:
-    /// Compiles Jinja source (a sandboxed subset of Jinja 2.11+ as `transformers` configures it: trim_blocks, lstrip_blocks, loop controls).
+    /// Compiles Jinja source (a sandboxed subset of Jinja 2.11+ as `transformers` configures it: trim_blocks, lstrip_blocks, loop
+    /// controls).
     /// @throws ModelError  with line and column when the source does not parse
     static std::unique_ptr<const ChatTemplate> compile(std::string_view source, TemplateTokens tokens);
 

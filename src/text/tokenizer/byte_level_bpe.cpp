@@ -36,7 +36,9 @@ const ByteAlphabet& alphabet() {
     return instance;
 }
 
-uint64_t pair_key(int32_t left, int32_t right) { return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right); }
+uint64_t pair_key(int32_t left, int32_t right) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+}
 
 constexpr size_t longest_cached_word = 64;
 
@@ -63,7 +65,8 @@ void ByteLevelBpe::load_merges() {
         const auto left = find_piece(merge.substr(0, space)), right = find_piece(merge.substr(space + 1));
         joined.assign(merge.substr(0, space)).append(merge.substr(space + 1));
         const auto merged = find_piece(joined);
-        if (left && right && merged) merges_.try_emplace(pair_key(left->value, right->value), Merge{static_cast<int32_t>(rank), merged->value});
+        if (left && right && merged)
+            merges_.try_emplace(pair_key(left->value, right->value), Merge{static_cast<int32_t>(rank), merged->value});
     }
 }
 
@@ -116,8 +119,10 @@ std::string ByteLevelBpe::token_bytes(TokenId token, bool render_special) const 
         const CodePoint c = decode_utf8(piece, at);
         const size_t n = std::max<size_t>(1, c.n_bytes);
         const int byte = c.n_bytes ? alphabet().byte_of(c.value) : -1;
-        if (byte >= 0) bytes += static_cast<char>(byte);
-        else bytes += piece.substr(at, n);
+        if (byte >= 0)
+            bytes += static_cast<char>(byte);
+        else
+            bytes += piece.substr(at, n);
         at += n;
     }
     return bytes;

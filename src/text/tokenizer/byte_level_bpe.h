@@ -28,8 +28,8 @@ class ByteLevelBpe final : public Tokenizer {
     std::optional<TokenId> whole_word(std::string_view word) const;
 
     PreTokenizer pre_tokenizer_;
-    std::array<int32_t, 256> byte_tokens_;       // -1: none
-    std::unordered_map<uint64_t, Merge> merges_; // by left id << 32 | right id
+    std::array<int32_t, 256> byte_tokens_;        // -1: none
+    std::unordered_map<uint64_t, Merge> merges_;  // by left id << 32 | right id
 };
 
 }  // namespace quern

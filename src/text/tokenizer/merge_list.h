@@ -59,7 +59,8 @@ class MergeList {
 
     void propose(const std::vector<Symbol>& symbols, int32_t left) {
         const int32_t right = links_[at(left)].next;
-        Pair pair{.priority = {}, .left = left, .right = right, .version = links_[at(left)].version + links_[at(right)].version, .merged = {}};
+        Pair pair{
+            .priority = {}, .left = left, .right = right, .version = links_[at(left)].version + links_[at(right)].version, .merged = {}};
         if (!rank_(symbols[at(left)], symbols[at(right)], pair.priority, pair.merged)) return;
         heap_.push_back(pair);
         std::push_heap(heap_.begin(), heap_.end(), later);

@@ -14,7 +14,8 @@ namespace quern {
 namespace {
 
 // Unicode's White_Space, which is what the tokenizers' own regex engines mean by \s; PCRE2's \s counts one character more or many less.
-constexpr std::string_view white_space = R"(\x{09}-\x{0D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+constexpr std::string_view white_space =
+    R"(\x{09}-\x{0D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
 constexpr size_t largest_jit_stack = size_t{64} << 20;
 
 // Writes \s and \S out, inside and outside of character classes.
@@ -25,13 +26,18 @@ std::string spell_out_spaces(std::string_view pattern) {
         const char c = pattern[at];
         if (c == '\\' && at + 1 < pattern.size()) {
             const char next = pattern[++at];
-            if (next == 's') out += in_class ? std::string(white_space) : concat("[", white_space, "]");
-            else if (next == 'S' && !in_class) out += concat("[^", white_space, "]");
-            else out.append({c, next});
+            if (next == 's')
+                out += in_class ? std::string(white_space) : concat("[", white_space, "]");
+            else if (next == 'S' && !in_class)
+                out += concat("[^", white_space, "]");
+            else
+                out.append({c, next});
             continue;
         }
-        if (c == '[' && !in_class) in_class = true;
-        else if (c == ']') in_class = false;
+        if (c == '[' && !in_class)
+            in_class = true;
+        else if (c == ']')
+            in_class = false;
         out += c;
     }
     return out;
@@ -76,7 +82,7 @@ class PreTokenizer::Pattern {
         int error = 0;
         PCRE2_SIZE at = 0;
         code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelt.data()), spelt.size(), PCRE2_UTF, &error, &at, nullptr));
-        QUERN_CHECK(code_ != nullptr);  // the patterns are ours
+        QUERN_CHECK(code_ != nullptr);                       // the patterns are ours
         pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE);  // without a JIT the interpreter runs it
     }
 
@@ -103,8 +109,8 @@ class PreTokenizer::Pattern {
 
   private:
     int run(std::string_view text, size_t from, uint32_t options, Scratch& scratch) const {
-        return pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from, options | PCRE2_NO_UTF_CHECK, scratch.match(),
-                           scratch.context());
+        return pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from, options | PCRE2_NO_UTF_CHECK,
+                           scratch.match(), scratch.context());
     }
 
     std::unique_ptr<pcre2_code, Freeing<pcre2_code_free>> code_;
@@ -114,7 +120,8 @@ PreTokenizer::PreTokenizer(std::string_view name) {
     const PreTokenizerFamily* family = find_pre_tokenizer_family(name);
     if (!family) {
         family = &common_pre_tokenizer_family();
-        log_warning(concat("pre-tokenizer '", name, "' is not known: using that of ", family->name, ", so token boundaries may differ from the original"));
+        log_warning(concat("pre-tokenizer '", name, "' is not known: using that of ", family->name,
+                           ", so token boundaries may differ from the original"));
     }
     for (const std::string_view pattern : family->patterns) patterns_.push_back(std::make_unique<Pattern>(pattern));
     takes_whole_words_ = family->takes_whole_words;

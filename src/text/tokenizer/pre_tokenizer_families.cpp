@@ -18,9 +18,10 @@ constexpr std::string_view gpt2[] = {GPT2_PATTERN};
 constexpr std::string_view digits_gpt2[] = {R"(\p{N})", GPT2_PATTERN};
 constexpr std::string_view llama3[] = {CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)" SPACES};
 constexpr std::string_view qwen2[] = {CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)" SPACES};
-constexpr std::string_view gpt4o[] = {R"([^\r\n\p{L}\p{N}]?)" UPPER "*" LOWER "+" CONTRACTIONS R"(?|[^\r\n\p{L}\p{N}]?)" UPPER "+" LOWER "*" CONTRACTIONS
-                                      R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" SPACES};
-constexpr std::string_view tekken[] = {R"([^\r\n\p{L}\p{N}]?)" UPPER "*" LOWER R"(+|[^\r\n\p{L}\p{N}]?)" UPPER "+" LOWER R"(*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" SPACES};
+constexpr std::string_view gpt4o[] = {R"([^\r\n\p{L}\p{N}]?)" UPPER "*" LOWER "+" CONTRACTIONS R"(?|[^\r\n\p{L}\p{N}]?)" UPPER "+" LOWER
+                                      "*" CONTRACTIONS R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" SPACES};
+constexpr std::string_view tekken[] = {R"([^\r\n\p{L}\p{N}]?)" UPPER "*" LOWER R"(+|[^\r\n\p{L}\p{N}]?)" UPPER "+" LOWER
+                                       R"(*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" SPACES};
 constexpr std::string_view falcon[] = {R"([\p{P}\$\+<=>\^~\|`]+)", GPT2_PATTERN, "[0-9][0-9][0-9]"};
 constexpr std::string_view bloom[] = {R"( ?[^(\s|.,!?…。，、।۔،)]+)"};
 constexpr std::string_view deepseek_llm[] = {
@@ -44,7 +45,8 @@ constexpr std::string_view deepseek_llm[] = {
     R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)",
     R"(\p{N}+)",
 };
-constexpr std::string_view deepseek_coder[] = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)", R"(\p{N})"};
+constexpr std::string_view deepseek_coder[] = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)",
+                                               R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)", R"(\p{N})"};
 constexpr std::string_view deepseek_v3[] = {
     R"(\p{N}{1,3})",
     R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)",
@@ -103,7 +105,8 @@ constexpr PreTokenizerFamily families[] = {
 }  // namespace
 
 const PreTokenizerFamily* find_pre_tokenizer_family(std::string_view name) {
-    const auto* found = std::find_if(std::begin(families), std::end(families), [&](const PreTokenizerFamily& family) { return family.name == name; });
+    const auto* found =
+        std::find_if(std::begin(families), std::end(families), [&](const PreTokenizerFamily& family) { return family.name == name; });
     return found == std::end(families) ? nullptr : found;
 }
 

@@ -28,15 +28,18 @@ std::string mark_spaces(std::string_view text, bool prefix) {
     marked.reserve(text.size() * 3 / 2 + 3);
     if (prefix) marked += space_mark;
     for (const char c : text) {
-        if (c == ' ') marked += space_mark;
-        else marked += c;
+        if (c == ' ')
+            marked += space_mark;
+        else
+            marked += c;
     }
     return marked;
 }
 
 }  // namespace
 
-SentencePiece::SentencePiece(Vocabulary vocabulary) : Tokenizer(std::move(vocabulary)), adds_space_prefix_(vocabulary_.add_space_prefix.value_or(true)) {
+SentencePiece::SentencePiece(Vocabulary vocabulary)
+    : Tokenizer(std::move(vocabulary)), adds_space_prefix_(vocabulary_.add_space_prefix.value_or(true)) {
     byte_tokens_.fill(-1);
     for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
         longest_piece_ = std::max(longest_piece_, vocabulary_.pieces[id].size());
@@ -46,7 +49,8 @@ SentencePiece::SentencePiece(Vocabulary vocabulary) : Tokenizer(std::move(vocabu
         byte_tokens_[static_cast<size_t>(byte)] = static_cast<int32_t>(id);
     }
     if (vocabulary_.scores.empty()) vocabulary_.scores.assign(vocabulary_.pieces.size(), 0.0f);
-    if (vocabulary_.scores.size() != vocabulary_.pieces.size()) throw ModelError("the vocabulary has another number of scores than of tokens");
+    if (vocabulary_.scores.size() != vocabulary_.pieces.size())
+        throw ModelError("the vocabulary has another number of scores than of tokens");
     adds_bos_ = vocabulary_.add_bos.value_or(true) && vocabulary_.bos;
     adds_eos_ = vocabulary_.add_eos.value_or(false) && vocabulary_.eos;
 }
@@ -54,8 +58,10 @@ SentencePiece::SentencePiece(Vocabulary vocabulary) : Tokenizer(std::move(vocabu
 void SentencePiece::append_bytes(std::string_view text, std::vector<TokenId>& tokens) const {
     for (const char c : text) {
         const int32_t id = byte_tokens_[static_cast<uint8_t>(c)];
-        if (id >= 0) tokens.push_back({id});
-        else if (vocabulary_.unk) tokens.push_back(*vocabulary_.unk);
+        if (id >= 0)
+            tokens.push_back({id});
+        else if (vocabulary_.unk)
+            tokens.push_back(*vocabulary_.unk);
     }
 }
 
@@ -80,8 +86,10 @@ void SentencePiece::append_tokens(std::string_view text, bool after_special, std
     };
     MergeList<std::string_view, float, decltype(rank)>(rank).merge(symbols);
     for (const std::string_view symbol : symbols) {
-        if (const auto id = find_piece(symbol)) tokens.push_back(*id);
-        else append_bytes(symbol, tokens);
+        if (const auto id = find_piece(symbol))
+            tokens.push_back(*id);
+        else
+            append_bytes(symbol, tokens);
     }
 }
 
@@ -89,10 +97,14 @@ std::string SentencePiece::token_bytes(TokenId token, bool render_special) const
     if (token.value < 0 || token.value >= n_vocab() || (is_hidden(token) && !render_special)) return {};
     const std::string_view piece = vocabulary_.pieces[static_cast<size_t>(token.value)];
     switch (kind(token.value)) {
-        case TokenKind::byte: return std::string(1, static_cast<char>(byte_of_piece(piece)));
-        case TokenKind::unknown: return render_special ? std::string(piece) : std::string("\xE2\x96\x85");  // as SentencePiece shows it
-        case TokenKind::normal: break;
-        default: return std::string(piece);
+        case TokenKind::byte:
+            return std::string(1, static_cast<char>(byte_of_piece(piece)));
+        case TokenKind::unknown:
+            return render_special ? std::string(piece) : std::string("\xE2\x96\x85");  // as SentencePiece shows it
+        case TokenKind::normal:
+            break;
+        default:
+            return std::string(piece);
     }
     std::string bytes;
     for (size_t at = 0; at < piece.size();) {

@@ -60,7 +60,8 @@ std::vector<Fragment> SpecialTokens::split(std::string_view text, const Tokenize
         if (by_first_byte_[static_cast<uint8_t>(text[at])] >= 0) {
             found = longest_at(text, at, options.parse_special);
             // A control token may not touch text that is to stay text.
-            if (found.n_bytes && literal != options.literal.end() && literal->begin < at + found.n_bytes) found = longest_at(text, at, false);
+            if (found.n_bytes && literal != options.literal.end() && literal->begin < at + found.n_bytes)
+                found = longest_at(text, at, false);
         }
         if (found.n_bytes == 0) {
             ++at;

@@ -29,7 +29,7 @@ class SpecialTokens {
   private:
     struct Node {
         int32_t first_child = -1, next_sibling = -1;
-        TokenId token;      // of the piece that ends here
+        TokenId token;  // of the piece that ends here
         bool control = false;
         char byte = 0;
     };

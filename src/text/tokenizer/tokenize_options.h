@@ -13,8 +13,8 @@ struct TextRange {
 
 /// How to read a text.
 struct TokenizeOptions {
-    bool add_special = true;     ///< put BOS before and EOS after where the vocabulary asks for it
-    bool parse_special = false;  ///< control tokens written in the text become tokens: for template text, never for a user's
+    bool add_special = true;                  ///< put BOS before and EOS after where the vocabulary asks for it
+    bool parse_special = false;               ///< control tokens written in the text become tokens: for template text, never for a user's
     std::span<const TextRange> literal = {};  ///< parts, in order, where control tokens stay text even so: messages inside a template
 };
 

@@ -13,24 +13,45 @@ namespace {
 
 // Names under which models know the end of an answer. A file that forgets to list one of them still has it among its control tokens.
 constexpr std::string_view end_names[] = {
-    "</s>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>", "<end_of_turn>", "<eos>", "<|eot|>", "<EOT>", "<_EOT>", "[EOT]",
-    "[EOS]", "<|end_of_sentence|>", "<｜end▁of▁sentence｜>", "<|return|>", "<|call|>", "<|end_of_turn|>", "<|END_OF_TURN_TOKEN|>", "<|eos|>",
+    "</s>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<|end|>",
+    "<end_of_turn>",
+    "<eos>",
+    "<|eot|>",
+    "<EOT>",
+    "<_EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_sentence|>",
+    "<｜end▁of▁sentence｜>",
+    "<|return|>",
+    "<|call|>",
+    "<|end_of_turn|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<|eos|>",
 };
 
-bool is_padding_name(std::string_view piece) {
-    return piece.starts_with("[PAD") && piece.ends_with("]");
-}
+bool is_padding_name(std::string_view piece) { return piece.starts_with("[PAD") && piece.ends_with("]"); }
 
 }  // namespace
 
 std::unique_ptr<const Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
     if (vocabulary.empty()) throw ModelError("the vocabulary has no tokens");
     if (vocabulary.kinds.empty()) vocabulary.kinds.assign(vocabulary.pieces.size(), TokenKind::normal);
-    if (vocabulary.kinds.size() != vocabulary.pieces.size()) throw ModelError("the vocabulary has another number of token types than of tokens");
+    if (vocabulary.kinds.size() != vocabulary.pieces.size())
+        throw ModelError("the vocabulary has another number of token types than of tokens");
     switch (vocabulary.model) {
-        case TokenizerModel::spm: return std::make_unique<SentencePiece>(std::move(vocabulary));
-        case TokenizerModel::bpe: return std::make_unique<ByteLevelBpe>(std::move(vocabulary));
-        case TokenizerModel::wordpiece: return std::make_unique<WordPiece>(std::move(vocabulary));
+        case TokenizerModel::spm:
+            return std::make_unique<SentencePiece>(std::move(vocabulary));
+        case TokenizerModel::bpe:
+            return std::make_unique<ByteLevelBpe>(std::move(vocabulary));
+        case TokenizerModel::wordpiece:
+            return std::make_unique<WordPiece>(std::move(vocabulary));
     }
     throw InternalError("a tokenizer model without a tokenizer");
 }
@@ -39,7 +60,8 @@ Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary))
     const auto n_vocab = vocabulary_.pieces.size();
     index_.reserve(n_vocab);
     for (size_t id = 0; id < n_vocab; ++id) index_.try_emplace(vocabulary_.pieces[id], static_cast<int32_t>(id));
-    for (const auto& id : {vocabulary_.bos, vocabulary_.eos, vocabulary_.eot, vocabulary_.eom, vocabulary_.unk, vocabulary_.sep, vocabulary_.cls})
+    for (const auto& id :
+         {vocabulary_.bos, vocabulary_.eos, vocabulary_.eot, vocabulary_.eom, vocabulary_.unk, vocabulary_.sep, vocabulary_.cls})
         if (id && (id->value < 0 || id->value >= static_cast<int32_t>(n_vocab)))
             throw ModelError(concat("a special token id is ", id->value, ", but the vocabulary has ", n_vocab, " tokens"));
     mark_ends();
@@ -54,7 +76,8 @@ void Tokenizer::mark_ends() {
     for (const auto& id : {vocabulary_.eos, vocabulary_.eot, vocabulary_.eom})
         if (id) end_of_generation_[static_cast<size_t>(id->value)] = true;
     for (const TokenId id : vocabulary_.extra_end_of_generation)
-        if (id.value >= 0 && static_cast<size_t>(id.value) < end_of_generation_.size()) end_of_generation_[static_cast<size_t>(id.value)] = true;
+        if (id.value >= 0 && static_cast<size_t>(id.value) < end_of_generation_.size())
+            end_of_generation_[static_cast<size_t>(id.value)] = true;
     for (const std::string_view name : end_names) {
         const auto id = find_piece(name);
         if (id && kind(id->value) == TokenKind::control) end_of_generation_[static_cast<size_t>(id->value)] = true;
@@ -62,7 +85,8 @@ void Tokenizer::mark_ends() {
 }
 
 bool Tokenizer::is_end_of_generation(TokenId token) const noexcept {
-    return token.value >= 0 && static_cast<size_t>(token.value) < end_of_generation_.size() && end_of_generation_[static_cast<size_t>(token.value)];
+    return token.value >= 0 && static_cast<size_t>(token.value) < end_of_generation_.size() &&
+           end_of_generation_[static_cast<size_t>(token.value)];
 }
 
 std::optional<TokenId> Tokenizer::find_piece(std::string_view piece) const {
@@ -82,8 +106,10 @@ std::vector<TokenId> Tokenizer::tokenize(std::string_view text, TokenizeOptions 
     if (options.add_special && adds_bos_) tokens.push_back(*first_token());
     bool after_special = true;
     for (const Fragment& fragment : specials_.split(text, options)) {
-        if (fragment.token.value >= 0) tokens.push_back(fragment.token);
-        else append_tokens(fragment.text, after_special, tokens);
+        if (fragment.token.value >= 0)
+            tokens.push_back(fragment.token);
+        else
+            append_tokens(fragment.text, after_special, tokens);
         after_special = fragment.token.value >= 0;
     }
     if (options.add_special && adds_eos_) tokens.push_back(*last_token());

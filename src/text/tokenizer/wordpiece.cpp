@@ -13,19 +13,24 @@ constexpr std::string_view word_mark = "\xE2\x96\x81";  // U+2581
 constexpr size_t most_characters = 100;                 // a longer word is unknown as a whole, as in the original
 
 bool is_chinese(char32_t c) {
-    return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B73F) ||
-           (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B820 && c <= 0x2CEAF) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+    return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
+           (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B820 && c <= 0x2CEAF) ||
+           (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-bool is_space(char32_t c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ZS; }
+bool is_space(char32_t c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ZS;
+}
 
 bool is_control(char32_t c) {
     switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
         case UTF8PROC_CATEGORY_CC:
         case UTF8PROC_CATEGORY_CF:
         case UTF8PROC_CATEGORY_CS:
-        case UTF8PROC_CATEGORY_CO: return true;
-        default: return false;
+        case UTF8PROC_CATEGORY_CO:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -70,8 +75,10 @@ void add_character(char32_t c, Words& words) {
     for (utf8proc_ssize_t i = 0; i < std::min<utf8proc_ssize_t>(n, 32); ++i) {
         if (utf8proc_category(parts[i]) == UTF8PROC_CATEGORY_MN) continue;
         const auto small = static_cast<char32_t>(utf8proc_tolower(parts[i]));
-        if (is_punctuation(small)) words.add_alone(small);
-        else words.add(small);
+        if (is_punctuation(small))
+            words.add_alone(small);
+        else
+            words.add(small);
     }
 }
 

@@ -13,9 +13,31 @@ namespace {
 
 // Settings of llama-cpp-python's server that quern has no use for.
 constexpr std::string_view without_effect[] = {
-    "interrupt_requests", "disable_ping_events", "root_path", "split_mode", "main_gpu", "tensor_split", "use_mmap", "use_mlock", "seed",
-    "n_ubatch", "n_threads_batch", "mul_mat_q", "logits_all", "offload_kqv", "flash_attn", "last_n_tokens_size", "numa", "cache", "cache_type",
-    "cache_size", "draft_model", "draft_model_num_pred_tokens", "type_k", "type_v", "verbose",
+    "interrupt_requests",
+    "disable_ping_events",
+    "root_path",
+    "split_mode",
+    "main_gpu",
+    "tensor_split",
+    "use_mmap",
+    "use_mlock",
+    "seed",
+    "n_ubatch",
+    "n_threads_batch",
+    "mul_mat_q",
+    "logits_all",
+    "offload_kqv",
+    "flash_attn",
+    "last_n_tokens_size",
+    "numa",
+    "cache",
+    "cache_type",
+    "cache_size",
+    "draft_model",
+    "draft_model_num_pred_tokens",
+    "type_k",
+    "type_v",
+    "verbose",
 };
 
 // Those that would change what clients get, with the values that ask for nothing.
@@ -24,12 +46,27 @@ struct Unsupported {
     const char* neutral;
 };
 constexpr Unsupported unsupported[] = {
-    {"ssl_keyfile", "[]"},      {"ssl_certfile", "[]"},     {"vocab_only", "[false]"},    {"kv_overrides", "[[]]"},
-    {"rpc_servers", "[]"},      {"rope_scaling_type", "[-1]"}, {"rope_freq_base", "[0]"}, {"rope_freq_scale", "[0]"},
-    {"yarn_ext_factor", "[-1]"}, {"yarn_attn_factor", "[1]"}, {"yarn_beta_fast", "[32]"}, {"yarn_beta_slow", "[1]"},
-    {"yarn_orig_ctx", "[0]"},   {"embedding", "[false]"},   {"lora_base", "[]"},          {"lora_path", "[]"},
-    {"chat_template_kwargs", "[{}]"}, {"clip_model_path", "[]"}, {"hf_tokenizer_config_path", "[]"},
-    {"hf_pretrained_model_name_or_path", "[]"}, {"hf_model_repo_id", "[]"},
+    {"ssl_keyfile", "[]"},
+    {"ssl_certfile", "[]"},
+    {"vocab_only", "[false]"},
+    {"kv_overrides", "[[]]"},
+    {"rpc_servers", "[]"},
+    {"rope_scaling_type", "[-1]"},
+    {"rope_freq_base", "[0]"},
+    {"rope_freq_scale", "[0]"},
+    {"yarn_ext_factor", "[-1]"},
+    {"yarn_attn_factor", "[1]"},
+    {"yarn_beta_fast", "[32]"},
+    {"yarn_beta_slow", "[1]"},
+    {"yarn_orig_ctx", "[0]"},
+    {"embedding", "[false]"},
+    {"lora_base", "[]"},
+    {"lora_path", "[]"},
+    {"chat_template_kwargs", "[{}]"},
+    {"clip_model_path", "[]"},
+    {"hf_tokenizer_config_path", "[]"},
+    {"hf_pretrained_model_name_or_path", "[]"},
+    {"hf_model_repo_id", "[]"},
 };
 
 bool asks_for_nothing(const char* neutral, const Json& value) {
@@ -53,7 +90,8 @@ void note_other_key(std::string_view key, const Json& value, const std::string& 
         if (key != each.key || asks_for_nothing(each.neutral, value)) continue;
         throw InvalidInput(concat(where, ": quern does not support this"), std::string(key));
     }
-    const bool is_known = std::any_of(std::begin(unsupported), std::end(unsupported), [&](const Unsupported& each) { return each.key == key; });
+    const bool is_known =
+        std::any_of(std::begin(unsupported), std::end(unsupported), [&](const Unsupported& each) { return each.key == key; });
     if (!is_known) log_warning(concat(where, " is not known"));
 }
 

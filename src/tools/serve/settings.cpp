@@ -14,8 +14,8 @@ using Kind = Setting::Kind;
 constexpr Setting settings[] = {
     {"model", "-m,--model", "the model: a GGUF file", "FILE", Kind::text, 0, 0, nullptr,
      [](ModelSettings& model, const Json& value) { model.engine.model_path = value; }},
-    {"model_alias", "-a,--model-alias,--alias", "the name that clients call it by; without: the file's name", "NAME", Kind::text, 0, 0, nullptr,
-     [](ModelSettings& model, const Json& value) { model.alias = value; }},
+    {"model_alias", "-a,--model-alias,--alias", "the name that clients call it by; without: the file's name", "NAME", Kind::text, 0, 0,
+     nullptr, [](ModelSettings& model, const Json& value) { model.alias = value; }},
     {"host", "--host", "address to listen on [127.0.0.1]", "HOST", Kind::text, 0, 0,
      [](ServeSettings& server, const Json& value) { server.host = value; }},
     {"port", "--port", "port to listen on; 0: any free one [8080]", "N", Kind::integer, 0, 65535,
@@ -36,27 +36,35 @@ constexpr Setting settings[] = {
      [](ModelSettings& model, const Json& value) {
          if (value.get<int>() > 0) model.engine.n_sequences = value;
      }},
-    {"chat_format", "--chat-format,--chat-template", "a built-in chat format in place of the model's own template: chatml ...", "NAME", Kind::text,
-     0, 0, nullptr, [](ModelSettings& model, const Json& value) { model.engine.chat_format = value; }},
+    {"chat_format", "--chat-format,--chat-template", "a built-in chat format in place of the model's own template: chatml ...", "NAME",
+     Kind::text, 0, 0, nullptr, [](ModelSettings& model, const Json& value) { model.engine.chat_format = value; }},
 };
 
 const char* kind_name(Kind kind) {
     switch (kind) {
-        case Kind::text: return "a text";
-        case Kind::integer: return "an integer";
-        case Kind::boolean: return "true or false";
-        case Kind::texts: return "a text or a list of texts";
+        case Kind::text:
+            return "a text";
+        case Kind::integer:
+            return "an integer";
+        case Kind::boolean:
+            return "true or false";
+        case Kind::texts:
+            return "a text or a list of texts";
     }
     return "";
 }
 
 bool has_kind(Kind kind, const Json& value) {
     switch (kind) {
-        case Kind::text: return value.is_string();
-        case Kind::integer: return value.is_number_integer();
-        case Kind::boolean: return value.is_boolean();
+        case Kind::text:
+            return value.is_string();
+        case Kind::integer:
+            return value.is_number_integer();
+        case Kind::boolean:
+            return value.is_boolean();
         case Kind::texts:
-            return value.is_string() || (value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& each) { return each.is_string(); }));
+            return value.is_string() ||
+                   (value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& each) { return each.is_string(); }));
     }
     return false;
 }
@@ -105,9 +113,11 @@ void apply_flags(const FlagValues& flags, ServeSettings& server, std::vector<Mod
         std::replace(where.begin(), where.end(), '_', '-');
         const Json value = setting->kind == Kind::texts ? Json(texts) : value_from_text(*setting, texts.back(), where);
         check_value(*setting, value, where);
-        const bool names_one = setting->set_model && (std::string_view(setting->key) == "model" || std::string_view(setting->key) == "model_alias");
+        const bool names_one =
+            setting->set_model && (std::string_view(setting->key) == "model" || std::string_view(setting->key) == "model_alias");
         if (names_one && models.size() > 1)
-            throw InvalidInput(concat(where, ": the configuration file lists ", models.size(), " models; leave this flag out"), setting->key);
+            throw InvalidInput(concat(where, ": the configuration file lists ", models.size(), " models; leave this flag out"),
+                               setting->key);
         for (ModelSettings& model : models) apply(*setting, value, server, model);
     }
 }
@@ -123,7 +133,8 @@ std::string environment_name(const std::string& key) {
 }
 
 void check_value(const Setting& setting, const Json& value, const std::string& where) {
-    if (!has_kind(setting.kind, value)) throw InvalidInput(concat(where, " must be ", kind_name(setting.kind), ", not ", value.dump()), setting.key);
+    if (!has_kind(setting.kind, value))
+        throw InvalidInput(concat(where, " must be ", kind_name(setting.kind), ", not ", value.dump()), setting.key);
     if (setting.kind != Kind::integer) return;
     const bool is_huge = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
     const int64_t number = is_huge ? INT64_MAX : value.get<int64_t>();

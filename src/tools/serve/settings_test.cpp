@@ -80,7 +80,8 @@ TEST_CASE("flags go before the file, and the file before the environment") {
 }
 
 TEST_CASE("the environment alone can start a server") {
-    const TemporaryVariable model("MODEL", "m.gguf"), port("PORT", "0"), key("API_KEY", "k"), gpu("N_GPU_LAYERS", "-1"), np("PARALLEL", "5");
+    const TemporaryVariable model("MODEL", "m.gguf"), port("PORT", "0"), key("API_KEY", "k"), gpu("N_GPU_LAYERS", "-1"),
+        np("PARALLEL", "5");
     const ServeSettings settings = collect_settings({}, std::nullopt);
     CHECK(settings.models[0].engine.model_path == "m.gguf");
     CHECK(settings.port == 0);
@@ -95,8 +96,10 @@ TEST_CASE("the environment alone can start a server") {
 }
 
 TEST_CASE("a configuration may list several models, with comments and trailing commas") {
-    const TemporaryFile file("{ // the server\n\"host\": \"127.0.0.1\", /* two\n models */ \"api_key\": \"k//k\", \"interrupt_requests\": true,\n"
-                             "\"models\": [{\"model\": \"a.gguf\", \"n_gpu_layers\": -1, \"verbose\": true, \"rope_freq_base\": 0.0,}, {\"model\": \"b.gguf\", \"n_threads\": -1,},],}\n");
+    const TemporaryFile file(
+        "{ // the server\n\"host\": \"127.0.0.1\", /* two\n models */ \"api_key\": \"k//k\", \"interrupt_requests\": true,\n"
+        "\"models\": [{\"model\": \"a.gguf\", \"n_gpu_layers\": -1, \"verbose\": true, \"rope_freq_base\": 0.0,}, {\"model\": \"b.gguf\", "
+        "\"n_threads\": -1,},],}\n");
     const ServeSettings settings = collect_settings({}, file.path());
     REQUIRE(settings.models.size() == 2);
     CHECK(settings.models[1].engine.model_path == "b.gguf");
@@ -124,7 +127,9 @@ TEST_CASE("a wrong setting is one line that says where it stands") {
     CHECK(contains(complaint(with_model()), "the environment variable PORT"));
 }
 
-TEST_CASE("unknown keys do not stop a server") { CHECK(complaint(with_model(), R"({"no_such_key": 1, "models": [{"model": "a", "other": {}}]})") == "none"); }
+TEST_CASE("unknown keys do not stop a server") {
+    CHECK(complaint(with_model(), R"({"no_such_key": 1, "models": [{"model": "a", "other": {}}]})") == "none");
+}
 
 TEST_CASE("comments and trailing commas go, strings stay") {
     CHECK(to_strict_json("[1, 2, // x\n]") == "[1, 2       \n]");

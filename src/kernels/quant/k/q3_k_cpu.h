@@ -42,8 +42,10 @@ struct Unpacked<V, Q3_K> {
   private:
     template <int v>
     QUERN_INLINE Bytes third_bit() const {
-        if constexpr (v >= 2) return V::template field<v - 2>(high, V::splat_byte(4));
-        else return V::template raise<2 - v>(V::both(high, V::splat_byte(1 << v)));
+        if constexpr (v >= 2)
+            return V::template field<v - 2>(high, V::splat_byte(4));
+        else
+            return V::template raise<2 - v>(V::both(high, V::splat_byte(1 << v)));
     }
 };
 

@@ -42,8 +42,10 @@ struct Unpacked<V, Q5_K> {
   private:
     template <int v>
     QUERN_INLINE Bytes fifth_bit() const {
-        if constexpr (v >= 4) return V::template field<v - 4>(high, V::splat_byte(16));
-        else return V::template raise<4 - v>(V::both(high, V::splat_byte(1 << v)));
+        if constexpr (v >= 4)
+            return V::template field<v - 4>(high, V::splat_byte(16));
+        else
+            return V::template raise<4 - v>(V::both(high, V::splat_byte(1 << v)));
     }
 };
 

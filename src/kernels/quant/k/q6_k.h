@@ -12,10 +12,10 @@ struct Q6_K {
     static constexpr DType dtype = DType::q6_k;
     static constexpr int block_values = 256;
     struct Block {
-        uint8_t ql[128];     ///< low four bits of value 128 h + 64 n + l: half n of byte 64 h + l, for 0 <= l < 64
-        uint8_t qh[64];      ///< upper two bits of value 128 h + 32 j + l: bit pair j of byte 32 h + l
+        uint8_t ql[128];  ///< low four bits of value 128 h + 64 n + l: half n of byte 64 h + l, for 0 <= l < 64
+        uint8_t qh[64];   ///< upper two bits of value 128 h + 32 j + l: bit pair j of byte 32 h + l
         int8_t scales[16];
-        uint16_t d;          ///< f16
+        uint16_t d;  ///< f16
     };
 
     QUERN_INLINE static void decode(const Block& block, float* out) {

@@ -26,8 +26,10 @@ struct Unpacked<V, Q6_K> {
         const Bytes low = V::template field<v % 4 / 2 * 4>(V::load(block.ql + v / 4 * 64 + v % 2 * 32), V::splat_byte(15));
         const Bytes high = V::load(block.qh + v / 4 * 32);
         constexpr int pair = v % 4;
-        if constexpr (pair < 2) return V::either(low, V::template raise<4 - 2 * pair>(V::both(high, V::splat_byte(3 << 2 * pair))));
-        else return V::either(low, V::template field<2 * pair - 4>(high, V::splat_byte(0x30)));
+        if constexpr (pair < 2)
+            return V::either(low, V::template raise<4 - 2 * pair>(V::both(high, V::splat_byte(3 << 2 * pair))));
+        else
+            return V::either(low, V::template field<2 * pair - 4>(high, V::splat_byte(0x30)));
     }
     template <int v>
     QUERN_INLINE Words scales() const {

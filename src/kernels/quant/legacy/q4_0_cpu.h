@@ -14,9 +14,7 @@ struct Unpacked<V, Q4_0> {
 
     QUERN_INLINE explicit Unpacked(const Q4_0::Block& b) : block(b), d(V::f16(b.d)), offset(-8.0f * d) {}
 
-    QUERN_INLINE typename V::Bytes values() const {
-        return V::nibbles(block.qs);
-    }
+    QUERN_INLINE typename V::Bytes values() const { return V::nibbles(block.qs); }
 };
 
 }  // namespace quern

@@ -14,9 +14,7 @@ struct Unpacked<V, Q4_1> {
 
     QUERN_INLINE explicit Unpacked(const Q4_1::Block& b) : block(b), d(V::f16(b.d)), offset(V::f16(b.m)) {}
 
-    QUERN_INLINE typename V::Bytes values() const {
-        return V::nibbles(block.qs);
-    }
+    QUERN_INLINE typename V::Bytes values() const { return V::nibbles(block.qs); }
 };
 
 }  // namespace quern

@@ -12,7 +12,7 @@ struct Q5_0 {
     static constexpr DType dtype = DType::q5_0;
     static constexpr int block_values = 32;
     struct Block {
-        uint16_t d;  ///< f16
+        uint16_t d;      ///< f16
         uint8_t qh[4];   ///< bit 4 of value i is bit i, little endian
         uint8_t qs[16];  ///< value i in the low half of byte i, value 16 + i in the high half
     };

@@ -14,9 +14,7 @@ struct Unpacked<V, Q8_0> {
 
     QUERN_INLINE explicit Unpacked(const Q8_0::Block& b) : block(b), d(V::f16(b.d)), offset(0.0f) {}
 
-    QUERN_INLINE typename V::Bytes values() const {
-        return V::load(block.qs);
-    }
+    QUERN_INLINE typename V::Bytes values() const { return V::load(block.qs); }
 };
 
 }  // namespace quern

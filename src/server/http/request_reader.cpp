@@ -55,7 +55,7 @@ class Reading {
     asio::awaitable<bool> read_head();
     asio::awaitable<void> read_body();
     asio::awaitable<bool> wait_for_more(Clock::time_point deadline);
-    void check_head(HttpService& service);
+    bool check_head();
     boost::system::error_code parse();
 
     ByteChannel& channel_;
@@ -134,21 +134,22 @@ asio::awaitable<void> Reading::read_body() {
     }
 }
 
-void Reading::check_head(HttpService& service) {
+// False: the request is refused for its form.
+bool Reading::check_head() {
     const auto& message = parser_.get();
     HttpRequest& request = *result_.request;
     const std::optional<std::string> path = decode_path(std::string_view(message.target().data(), message.target().size()));
     if (!path) {
         result_.refusal = refusal(400, "the request's path is not percent-encoded as it should be");
-        return;
+        return false;
     }
     request.path = *path;
     if (message.version() >= 11 && std::count_if(request.headers.begin(), request.headers.end(),
                                                  [](const auto& header) { return equals_ignoring_case(header.first, "host"); }) != 1) {
         result_.refusal = refusal(400, "an HTTP/1.1 request has one Host header");
-        return;
+        return false;
     }
-    result_.refusal = service.refuse(request);
+    return true;
 }
 
 asio::awaitable<ReadResult> Reading::run(HttpService& service) {
@@ -156,8 +157,9 @@ asio::awaitable<ReadResult> Reading::run(HttpService& service) {
     if (!has_head) co_return std::move(result_);
     result_.request = to_request(parser_);
     result_.is_http_1_0 = parser_.get().version() < 11;
+    if (!check_head()) co_return std::move(result_);
     result_.keep_alive = parser_.get().keep_alive();
-    check_head(service);
+    result_.refusal = service.refuse(*result_.request);
     if (result_.refusal) {
         if (!parser_.is_done()) result_.keep_alive = false;  // its body is still on its way
         co_return std::move(result_);

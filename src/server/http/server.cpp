@@ -121,7 +121,7 @@ void HttpServer::State::stop_on_signals() {
 }
 
 asio::awaitable<void> HttpServer::State::wait_for_signals() {
-    for (int n_seen = 0;; ++n_seen) {
+    for (int n_seen = 0; !is_stopped_; ++n_seen) {
         const auto [error, number] = co_await signals_.async_wait(with_error);
         if (error) co_return;
         if (n_seen > 0) {

@@ -345,6 +345,23 @@ TEST_CASE("a signal stops the server, and a second one at once") {
     CHECK(service.n_alive == 0);
 }
 
+TEST_CASE("a signal ends a server that has nothing to do") {
+    EchoService service;
+    HttpServer server({.host = "127.0.0.1", .port = 0}, service);
+    server.stop_on_signals();
+    std::thread thread([&] { server.run(); });
+    {
+        TestClient client(server.port());
+        client.get("/");
+        client.read_response();
+    }
+    std::this_thread::sleep_for(20ms);
+    const auto start = std::chrono::steady_clock::now();
+    raise(SIGTERM);
+    thread.join();
+    CHECK(std::chrono::steady_clock::now() - start < 5s);
+}
+
 TEST_CASE("a taken port is said") {
     EchoService service;
     HttpServer first({.host = "127.0.0.1", .port = 0}, service);

@@ -104,11 +104,11 @@ asio::awaitable<bool> Connection::serve_one() {
     const bool is_head = read.request && read.request->method == "HEAD";
     request_id_ = read.request ? read.request->id : request_id_of({});
     if (read.refusal) {
+        read.request.reset();
+        share.give_back();  // before the answer: who has read it may rely on the room
         const bool written = co_await write_response(*read.refusal, is_head);
         if (!written || keeps_alive()) co_return written;
         channel_->finish_output();
-        read.request.reset();
-        share.give_back();
         is_between_requests_ = true;
         co_await drain(*channel_, context_.limits);
         co_return false;

@@ -1,8 +1,13 @@
 #include "text/tokenizer/byte_level_bpe.h"
 
+#include <algorithm>
+#include <limits>
+#include <unordered_map>
+
 #include "base/error.h"
 #include "base/utf8.h"
 #include "text/tokenizer/merge_list.h"
+#include "text/tokenizer/word_cache.h"
 
 namespace quern {
 namespace {
@@ -36,49 +41,57 @@ const ByteAlphabet& alphabet() {
     return instance;
 }
 
-uint64_t pair_key(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-}
-
-constexpr size_t longest_cached_word = 64;
-
 }  // namespace
 
 ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary) : Tokenizer(std::move(vocabulary)), pre_tokenizer_(vocabulary_.pre) {
+    bool has_bytes = false, has_text = false;
     for (size_t byte = 0; byte < 256; ++byte) {
-        const auto id = find_piece(alphabet().spelling(static_cast<uint8_t>(byte)));
-        byte_tokens_[byte] = id ? id->value : -1;
+        byte_tokens_[byte] = find_text(alphabet().spelling(static_cast<uint8_t>(byte)));
+        has_bytes = has_bytes || byte_tokens_[byte] >= 0;
     }
+    for (int32_t id = 0; id < n_vocab(); ++id) has_text = has_text || is_text(id);
+    if (has_text && !has_bytes) throw ModelError("the vocabulary is of byte-level BPE, but no token stands for a single byte");
+    for (const std::string_view piece : vocabulary_.pieces) longest_piece_ = std::max(longest_piece_, piece.size());
     load_merges();
-    adds_bos_ = vocabulary_.add_bos.value_or(false) && vocabulary_.bos;
+    adds_bos_ = vocabulary_.add_bos.value_or(pre_tokenizer_.adds_bos()) && vocabulary_.bos;
     adds_eos_ = vocabulary_.add_eos.value_or(false) && vocabulary_.eos;
 }
 
 // "left right"; a merge that names a piece which the vocabulary lacks can never happen and is left out.
 void ByteLevelBpe::load_merges() {
-    merges_.reserve(vocabulary_.merges.size());
+    const size_t n_merges = vocabulary_.merges.size();
+    if (n_merges > static_cast<size_t>(std::numeric_limits<int32_t>::max())) throw ModelError("the vocabulary has more merges than ranks");
+    merges_.reserve(n_merges);
     std::string joined;
-    for (size_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {
+    int32_t merged = -1;
+    for (size_t rank = 0; rank < n_merges; ++rank) {
         const std::string_view merge = vocabulary_.merges[rank];
         const size_t space = merge.find(' ', 1);
         if (space == std::string_view::npos) throw ModelError(concat("merge ", rank, " has no two parts"));
-        const auto left = find_piece(merge.substr(0, space)), right = find_piece(merge.substr(space + 1));
+        const int32_t left = find_text(merge.substr(0, space)), right = find_text(merge.substr(space + 1));
+        if (left < 0 || right < 0) continue;
         joined.assign(merge.substr(0, space)).append(merge.substr(space + 1));
-        const auto merged = find_piece(joined);
-        if (left && right && merged)
-            merges_.try_emplace(pair_key(left->value, right->value), Merge{static_cast<int32_t>(rank), merged->value});
+        // Trainers give ids in the order of the merges, so the next id is worth a look before the hash table.
+        const int32_t next = merged + 1;
+        const bool is_next = next < n_vocab() && is_text(next) && vocabulary_.pieces[static_cast<size_t>(next)] == joined;
+        const int32_t found = is_next ? next : find_text(joined);
+        if (found < 0) continue;
+        merged = found;
+        merges_.insert(left, right, static_cast<int32_t>(rank), merged);
     }
 }
 
-std::optional<TokenId> ByteLevelBpe::whole_word(std::string_view word) const {
+// The id of the word as one piece, or -1.
+int32_t ByteLevelBpe::whole_word(std::string_view word) const {
+    if (word.size() > longest_piece_) return -1;
     std::string spelling;
     for (const char c : word) spelling += alphabet().spelling(static_cast<uint8_t>(c));
-    return find_piece(spelling);
+    return find_text(spelling);
 }
 
 void ByteLevelBpe::append_word(std::string_view word, std::vector<TokenId>& tokens) const {
-    if (pre_tokenizer_.takes_whole_words() && word.size() <= longest_cached_word)
-        if (const auto id = whole_word(word)) return tokens.push_back(*id);
+    if (pre_tokenizer_.takes_whole_words())
+        if (const int32_t id = whole_word(word); id >= 0) return tokens.push_back({id});
     std::vector<int32_t> symbols;
     symbols.reserve(word.size());
     for (const char c : word) {
@@ -86,10 +99,10 @@ void ByteLevelBpe::append_word(std::string_view word, std::vector<TokenId>& toke
         if (id >= 0) symbols.push_back(id);  // a byte that the vocabulary lacks is left out, as the originals do
     }
     const auto rank = [&](int32_t left, int32_t right, int32_t& priority, int32_t& merged) {
-        const auto found = merges_.find(pair_key(left, right));
-        if (found == merges_.end()) return false;
-        priority = found->second.rank;
-        merged = found->second.merged;
+        const PairTable::Entry* found = merges_.find(left, right);
+        if (!found) return false;
+        priority = found->first;
+        merged = found->second;
         return true;
     };
     MergeList<int32_t, int32_t, decltype(rank)>(rank).merge(symbols);
@@ -97,17 +110,9 @@ void ByteLevelBpe::append_word(std::string_view word, std::vector<TokenId>& toke
 }
 
 void ByteLevelBpe::append_tokens(std::string_view text, bool, std::vector<TokenId>& tokens) const {
-    std::unordered_map<std::string_view, std::pair<size_t, size_t>> seen;  // word -> its place in `tokens`
-    pre_tokenizer_.split(text, [&](std::string_view word) {
-        if (word.size() > longest_cached_word) return append_word(word, tokens);
-        const auto [found, is_new] = seen.try_emplace(word, tokens.size(), 0);
-        if (is_new) {
-            append_word(word, tokens);
-            found->second.second = tokens.size();
-        } else {
-            for (size_t at = found->second.first; at < found->second.second; ++at) tokens.push_back(TokenId(tokens[at]));
-        }
-    });
+    WordCache cache(tokens);
+    pre_tokenizer_.split(text,
+                         [&](std::string_view word) { cache.append(word, [&](std::string_view fresh) { append_word(fresh, tokens); }); });
 }
 
 std::string ByteLevelBpe::token_bytes(TokenId token, bool render_special) const {

@@ -4,8 +4,8 @@
 
 #include <array>
 #include <cstdint>
-#include <unordered_map>
 
+#include "text/tokenizer/pair_table.h"
 #include "text/tokenizer/pre_tokenizer.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -18,18 +18,15 @@ class ByteLevelBpe final : public Tokenizer {
     std::string token_bytes(TokenId token, bool render_special) const override;
 
   private:
-    struct Merge {
-        int32_t rank, merged;
-    };
-
     void load_merges();
-    void append_tokens(std::string_view text, bool after_special, std::vector<TokenId>& tokens) const override;
+    void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const override;
     void append_word(std::string_view word, std::vector<TokenId>& tokens) const;
-    std::optional<TokenId> whole_word(std::string_view word) const;
+    int32_t whole_word(std::string_view word) const;
 
     PreTokenizer pre_tokenizer_;
-    std::array<int32_t, 256> byte_tokens_;        // -1: none
-    std::unordered_map<uint64_t, Merge> merges_;  // by left id << 32 | right id
+    std::array<int32_t, 256> byte_tokens_;  // -1: none
+    PairTable merges_;                      // (left, right) -> (rank, merged)
+    size_t longest_piece_ = 0;              // in bytes of its spelling
 };
 
 }  // namespace quern

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/utf8.h"
-#include "text/tokenizer/pre_tokenizer_families.h"
 
 namespace quern {
 namespace {
@@ -41,6 +40,14 @@ std::string spell_out_spaces(std::string_view pattern) {
         out += c;
     }
     return out;
+}
+
+const PreTokenizerFamily& family_of(std::string_view name) {
+    if (const PreTokenizerFamily* family = find_pre_tokenizer_family(name)) return *family;
+    const PreTokenizerFamily& family = common_pre_tokenizer_family();
+    log_warning(concat("pre-tokenizer '", name, "' is not known: using that of ", family.name,
+                       ", so token boundaries may differ from the original"));
+    return family;
 }
 
 template <auto Free>
@@ -77,11 +84,11 @@ class PreTokenizer::Scratch {
 
 class PreTokenizer::Pattern {
   public:
-    explicit Pattern(std::string_view pattern) {
+    Pattern(std::string_view pattern, uint32_t options) {
         const std::string spelt = spell_out_spaces(pattern);
         int error = 0;
         PCRE2_SIZE at = 0;
-        code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelt.data()), spelt.size(), PCRE2_UTF, &error, &at, nullptr));
+        code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelt.data()), spelt.size(), options, &error, &at, nullptr));
         QUERN_CHECK(code_ != nullptr);                       // the patterns are ours
         pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE);  // without a JIT the interpreter runs it
     }
@@ -116,15 +123,11 @@ class PreTokenizer::Pattern {
     std::unique_ptr<pcre2_code, Freeing<pcre2_code_free>> code_;
 };
 
-PreTokenizer::PreTokenizer(std::string_view name) {
-    const PreTokenizerFamily* family = find_pre_tokenizer_family(name);
-    if (!family) {
-        family = &common_pre_tokenizer_family();
-        log_warning(concat("pre-tokenizer '", name, "' is not known: using that of ", family->name,
-                           ", so token boundaries may differ from the original"));
-    }
-    for (const std::string_view pattern : family->patterns) patterns_.push_back(std::make_unique<Pattern>(pattern));
-    takes_whole_words_ = family->takes_whole_words;
+PreTokenizer::PreTokenizer(std::string_view name) : PreTokenizer(family_of(name)) {}
+
+PreTokenizer::PreTokenizer(const PreTokenizerFamily& family) : family_(family) {
+    for (const std::string_view pattern : family.patterns) patterns_.push_back(std::make_unique<Pattern>(pattern, PCRE2_UTF));
+    for (const std::string_view pattern : family.byte_patterns) patterns_.push_back(std::make_unique<Pattern>(pattern, 0));
 }
 
 PreTokenizer::~PreTokenizer() = default;

@@ -22,8 +22,11 @@ constexpr std::string_view gpt4o[] = {R"([^\r\n\p{L}\p{N}]?)" UPPER "*" LOWER "+
                                       "*" CONTRACTIONS R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" SPACES};
 constexpr std::string_view tekken[] = {R"([^\r\n\p{L}\p{N}]?)" UPPER "*" LOWER R"(+|[^\r\n\p{L}\p{N}]?)" UPPER "+" LOWER
                                        R"(*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" SPACES};
-constexpr std::string_view falcon[] = {R"([\p{P}\$\+<=>\^~\|`]+)", GPT2_PATTERN, "[0-9][0-9][0-9]"};
+constexpr std::string_view falcon[] = {R"([\p{P}\$\+<=>\^~\|`]+)", GPT2_PATTERN};
+// Falcon's last two steps see bytes in GPT-2's spelling, where the bytes B2, B3, B9 and BC to BE look like the numbers U+00B2 and so on.
+constexpr std::string_view falcon_bytes[] = {R"([0-9\xB2\xB3\xB9\xBC-\xBE]+)", "[0-9][0-9][0-9]"};
 constexpr std::string_view bloom[] = {R"( ?[^(\s|.,!?…。，、।۔،)]+)"};
+constexpr std::string_view viking[] = {R"( ?[^(\s|.,!?…。，、।۔،)]+)", R"(\p{N})"};
 constexpr std::string_view deepseek_llm[] = {
     R"([\r\n])",
     R"(\s?[)"
@@ -41,9 +44,9 @@ constexpr std::string_view deepseek_llm[] = {
     R"(\x{104D8}-\x{104FB}\x{10C80}-\x{10CB2}\x{10CC0}-\x{10CF2}\x{118A0}-\x{118DF}\x{1E900}-\x{1E943})"
     R"(]+)",
     R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)",
-    R"(\s+$)",
+    R"((?<!\s)\s+$)",  // `\s+$` in the original; looking back spares a run of spaces from being tried at each of its places
     R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)",
-    R"(\p{N}+)",
+    R"(\p{N})",
 };
 constexpr std::string_view deepseek_coder[] = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)",
                                                R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)", R"(\p{N})"};
@@ -53,12 +56,22 @@ constexpr std::string_view deepseek_v3[] = {
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" SPACES,
 };
 
+// Kimi K2: Chinese characters are words of their own kind; the lookaheads stand for Rust's class intersection `&&[^\p{Han}]`.
+#define NOT_HAN R"((?!\p{Han}))"
+#define KIMI_UPPER "(?:" NOT_HAN UPPER ")"
+#define KIMI_LOWER "(?:" NOT_HAN LOWER ")"
+constexpr std::string_view kimi_k2[] = {R"(\p{Han}+|[^\r\n\p{L}\p{N}]?)" KIMI_UPPER "*" KIMI_LOWER "+" CONTRACTIONS
+                                        R"(?|[^\r\n\p{L}\p{N}]?)" KIMI_UPPER "+" KIMI_LOWER "*" CONTRACTIONS
+                                        R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)" SPACES};
+constexpr std::string_view seed_coder[] = {CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+)" SPACES};
+constexpr std::string_view bailing[] = {CONTRACTIONS
+                                        R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"};
+
 constexpr PreTokenizerFamily families[] = {
     {"", gpt2},
     {"default", gpt2},
     {"gpt-2", gpt2},
     {"phi-2", gpt2},
-    {"gpt3-finnish", bloom},
     {"jina-es", gpt2},
     {"jina-de", gpt2},
     {"jina-v1-en", gpt2},
@@ -68,9 +81,18 @@ constexpr PreTokenizerFamily families[] = {
     {"roberta-bpe", gpt2},
     {"mpt", gpt2},
     {"olmo", gpt2},
+    {"jais", gpt2},
+    {"trillion", gpt2},
+    {"granite-docling", gpt2},
     {"gigachat", gpt2},
     {"a.x-4.0", gpt2},
     {"mellum", gpt2},
+    {"exaone4", gpt2},
+    {"gpt-neox", gpt2},
+    {"bloom", bloom},
+    {"poro-chat", bloom},
+    {"gpt3-finnish", bloom},
+    {"viking", viking},
     {"smollm", digits_gpt2},
     {"starcoder", digits_gpt2},
     {"refact", digits_gpt2},
@@ -78,10 +100,14 @@ constexpr PreTokenizerFamily families[] = {
     {"codeshell", digits_gpt2},
     {"exaone", digits_gpt2},
     {"minerva-7b", digits_gpt2},
-    {"llama3", llama3, true},
-    {"llama-v3", llama3, true},
-    {"llama-bpe", llama3, true},
-    {"falcon3", llama3, true},
+    {.name = "llama3", .patterns = llama3, .takes_whole_words = true, .adds_bos = true},
+    {.name = "llama-v3", .patterns = llama3, .takes_whole_words = true, .adds_bos = true},
+    {.name = "llama-bpe", .patterns = llama3, .takes_whole_words = true, .adds_bos = true},
+    {.name = "falcon3", .patterns = llama3, .takes_whole_words = true, .adds_bos = true},
+    {.name = "falcon-h1", .patterns = llama3, .takes_whole_words = true, .adds_bos = true},
+    {.name = "pixtral", .patterns = llama3, .takes_whole_words = true, .adds_bos = true},
+    {.name = "midm-2.0", .patterns = llama3, .takes_whole_words = true, .adds_bos = true},
+    {.name = "lfm2", .patterns = llama3, .takes_whole_words = true, .adds_bos = true},
     {"dbrx", llama3},
     {"smaug-bpe", llama3},
     {"chatglm-bpe", llama3},
@@ -94,12 +120,16 @@ constexpr PreTokenizerFamily families[] = {
     {"megrez", qwen2},
     {"gpt-4o", gpt4o},
     {"llama4", gpt4o},
-    {"tekken", tekken, true},
-    {"falcon", falcon},
-    {"bloom", bloom},
+    {.name = "tekken", .patterns = tekken, .takes_whole_words = true, .adds_bos = true},
+    {.name = "falcon", .patterns = falcon, .byte_patterns = falcon_bytes},
     {"deepseek-llm", deepseek_llm},
     {"deepseek-coder", deepseek_coder},
     {"deepseek-v3", deepseek_v3},
+    {"hunyuan-dense", deepseek_v3},
+    {"kimi-k2", kimi_k2},
+    {"seed-coder", seed_coder},
+    {"bailingmoe", bailing},
+    {"llada-moe", bailing},
 };
 
 }  // namespace

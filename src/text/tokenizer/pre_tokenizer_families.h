@@ -10,7 +10,9 @@ namespace quern {
 struct PreTokenizerFamily {
     std::string_view name;  ///< `tokenizer.ggml.pre`
     std::span<const std::string_view> patterns;
-    bool takes_whole_words = false;
+    bool takes_whole_words = false;                   ///< a word that is a piece is taken before any merge
+    bool adds_bos = false;                            ///< where the file does not say
+    std::span<const std::string_view> byte_patterns;  ///< run after the others, on bytes instead of characters
 };
 
 /// nullptr for an unknown name.

@@ -1,10 +1,12 @@
 #include "text/tokenizer/sentencepiece.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/utf8.h"
 #include "text/tokenizer/merge_list.h"
+#include "text/tokenizer/word_cache.h"
 
 namespace quern {
 namespace {
@@ -36,17 +38,26 @@ std::string mark_spaces(std::string_view text, bool prefix) {
     return marked;
 }
 
+// Where the next space mark behind another character begins, or the end.
+size_t word_end(std::string_view text, size_t at) {
+    while (text.substr(at).starts_with(space_mark)) at += space_mark.size();
+    return std::min(text.find(space_mark, at), text.size());
+}
+
 }  // namespace
 
 SentencePiece::SentencePiece(Vocabulary vocabulary)
     : Tokenizer(std::move(vocabulary)), adds_space_prefix_(vocabulary_.add_space_prefix.value_or(true)) {
-    byte_tokens_.fill(-1);
+    vocabulary_.unk = named(vocabulary_.unk, "<unk>", TokenKind::unknown);
+    vocabulary_.bos = named(vocabulary_.bos, "<s>", TokenKind::control);
+    vocabulary_.eos = named(vocabulary_.eos, "</s>", TokenKind::control);
+    check_bytes();
     for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
-        longest_piece_ = std::max(longest_piece_, vocabulary_.pieces[id].size());
-        if (kind(static_cast<int32_t>(id)) != TokenKind::byte) continue;
-        const int byte = byte_of_piece(vocabulary_.pieces[id]);
-        if (byte < 0) throw ModelError(concat("token ", id, " is of type byte, but its text is not <0x00> to <0xFF>"));
-        byte_tokens_[static_cast<size_t>(byte)] = static_cast<int32_t>(id);
+        if (!is_text(static_cast<int32_t>(id))) continue;
+        const std::string_view piece = vocabulary_.pieces[id];
+        longest_piece_ = std::max(longest_piece_, piece.size());
+        has_unused_ = has_unused_ || vocabulary_.kinds[id] == TokenKind::unused;
+        words_are_apart_ = words_are_apart_ && word_end(piece, 0) == piece.size();
     }
     if (vocabulary_.scores.empty()) vocabulary_.scores.assign(vocabulary_.pieces.size(), 0.0f);
     if (vocabulary_.scores.size() != vocabulary_.pieces.size())
@@ -55,41 +66,83 @@ SentencePiece::SentencePiece(Vocabulary vocabulary)
     adds_eos_ = vocabulary_.add_eos.value_or(false) && vocabulary_.eos;
 }
 
-void SentencePiece::append_bytes(std::string_view text, std::vector<TokenId>& tokens) const {
-    for (const char c : text) {
-        const int32_t id = byte_tokens_[static_cast<uint8_t>(c)];
-        if (id >= 0)
-            tokens.push_back({id});
-        else if (vocabulary_.unk)
-            tokens.push_back(*vocabulary_.unk);
+void SentencePiece::check_bytes() {
+    byte_tokens_.fill(-1);
+    for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
+        if (vocabulary_.kinds[id] != TokenKind::byte) continue;
+        const int byte = byte_of_piece(vocabulary_.pieces[id]);
+        if (byte < 0) throw ModelError(concat("token ", id, " is of type byte, but its text is not <0x00> to <0xFF>"));
+        byte_tokens_[static_cast<size_t>(byte)] = static_cast<int32_t>(id);
+    }
+    const bool complete = std::find(byte_tokens_.begin(), byte_tokens_.end(), -1) == byte_tokens_.end();
+    if (!complete && !vocabulary_.unk)
+        throw ModelError("the vocabulary has neither a token for each byte nor an unknown token, so some texts have no tokens");
+}
+
+// What is in no piece: a token for each byte, or where one is missing, the unknown token, once for a whole run.
+void SentencePiece::append_unknown(std::string_view text, bool after_unknown, std::vector<TokenId>& tokens) const {
+    const auto id_of = [&](char c) { return byte_tokens_[static_cast<uint8_t>(c)]; };
+    if (std::all_of(text.begin(), text.end(), [&](char c) { return id_of(c) >= 0; })) {
+        for (const char c : text) tokens.push_back({id_of(c)});
+    } else if (!after_unknown) {
+        tokens.push_back(*vocabulary_.unk);
     }
 }
 
-void SentencePiece::append_tokens(std::string_view text, bool after_special, std::vector<TokenId>& tokens) const {
-    const std::string marked = mark_spaces(text, adds_space_prefix_ && after_special);
-    const std::string_view all = marked;
-    std::vector<std::string_view> symbols;
-    symbols.reserve(all.size());
-    for (size_t at = 0; at < all.size();) {
-        const size_t n = std::max<size_t>(1, decode_utf8(all, at).n_bytes);  // a stray byte stands alone
-        symbols.push_back(all.substr(at, n));
+struct SentencePiece::Symbols {
+    size_t first_token;  // of the word
+    /// The parts that an unused piece came from: it may be merged further, but never comes out.
+    std::unordered_map<std::string_view, size_t> first_part_bytes;
+};
+
+// A depth of at most the piece's length: each part is shorter.
+void SentencePiece::append_symbol(std::string_view symbol, const Symbols& symbols, std::vector<TokenId>& tokens) const {
+    const int32_t id = find_text(symbol);
+    if (id < 0) {
+        const bool after_unknown = tokens.size() > symbols.first_token && tokens.back() == vocabulary_.unk;
+        return append_unknown(symbol, after_unknown, tokens);
+    }
+    if (has_unused_ && kind(id) == TokenKind::unused) {
+        const auto parts = symbols.first_part_bytes.find(symbol);
+        if (parts != symbols.first_part_bytes.end()) {
+            append_symbol(symbol.substr(0, parts->second), symbols, tokens);
+            return append_symbol(symbol.substr(parts->second), symbols, tokens);
+        }
+    }
+    tokens.push_back({id});
+}
+
+void SentencePiece::append_word(std::string_view word, std::vector<TokenId>& tokens) const {
+    std::vector<std::string_view> parts;
+    parts.reserve(word.size());
+    for (size_t at = 0; at < word.size();) {
+        const size_t n = std::max<size_t>(1, decode_utf8(word, at).n_bytes);  // a stray byte stands alone
+        parts.push_back(word.substr(at, n));
         at += n;
     }
+    Symbols symbols{.first_token = tokens.size(), .first_part_bytes = {}};
     const auto rank = [&](std::string_view left, std::string_view right, float& priority, std::string_view& merged) {
         if (left.size() + right.size() > longest_piece_) return false;
         merged = {left.data(), left.size() + right.size()};
-        const auto id = find_piece(merged);
-        if (!id) return false;
-        const float score = vocabulary_.scores[static_cast<size_t>(id->value)];
+        const int32_t id = find_text(merged);
+        if (id < 0) return false;
+        const float score = vocabulary_.scores[static_cast<size_t>(id)];
         priority = score == score ? -score : 0.0f;  // a NaN would break the heap's order
+        if (has_unused_ && kind(id) == TokenKind::unused) symbols.first_part_bytes.insert_or_assign(merged, left.size());
         return true;
     };
-    MergeList<std::string_view, float, decltype(rank)>(rank).merge(symbols);
-    for (const std::string_view symbol : symbols) {
-        if (const auto id = find_piece(symbol))
-            tokens.push_back(*id);
-        else
-            append_bytes(symbol, tokens);
+    MergeList<std::string_view, float, decltype(rank)>(rank).merge(parts);
+    for (const std::string_view part : parts) append_symbol(part, symbols, tokens);
+}
+
+void SentencePiece::append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const {
+    const std::string marked = mark_spaces(text, adds_space_prefix_ && at_start);
+    WordCache cache(tokens);
+    for (size_t at = 0; at < marked.size();) {
+        const size_t end = words_are_apart_ ? word_end(marked, at) : marked.size();
+        const std::string_view word = std::string_view(marked).substr(at, end - at);
+        cache.append(word, [&](std::string_view fresh) { append_word(fresh, tokens); });
+        at = end;
     }
 }
 

@@ -18,10 +18,17 @@ class SentencePiece final : public Tokenizer {
     bool adds_space_prefix() const noexcept override { return adds_space_prefix_; }
 
   private:
-    void append_tokens(std::string_view text, bool after_special, std::vector<TokenId>& tokens) const override;
-    void append_bytes(std::string_view text, std::vector<TokenId>& tokens) const;
+    void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const override;
+    struct Symbols;
+
+    void check_bytes();
+    void append_word(std::string_view word, std::vector<TokenId>& tokens) const;
+    void append_symbol(std::string_view symbol, const Symbols& symbols, std::vector<TokenId>& tokens) const;
+    void append_unknown(std::string_view text, bool after_unknown, std::vector<TokenId>& tokens) const;
 
     bool adds_space_prefix_;
+    bool words_are_apart_ = true;  // no piece has a space mark behind another character, so no merge crosses the start of a word
+    bool has_unused_ = false;
     size_t longest_piece_ = 0;
     std::array<int32_t, 256> byte_tokens_;  // -1: none
 };

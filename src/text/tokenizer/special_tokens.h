@@ -1,11 +1,12 @@
 // Tokens that are found in a text as they are spelt, before anything else happens to it: control tokens and user-defined ones.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <vector>
 
+#include "text/tokenizer/pair_table.h"
 #include "text/tokenizer/tokenize_options.h"
 #include "text/tokenizer/vocabulary.h"
 
@@ -20,30 +21,31 @@ struct Fragment {
 /// A trie over the special pieces. Immutable.
 class SpecialTokens {
   public:
+    /// Longer special pieces are not looked for: it bounds the work per byte of a text, and the longest real ones have about 50 bytes.
+    static constexpr size_t longest_piece_bytes = 256;
+
     explicit SpecialTokens(const Vocabulary& vocabulary);
 
     /// Cuts the text at the leftmost, longest special tokens. Control tokens count only where options say so; user-defined ones always.
-    /// Cost: linear in the text, times the length of the longest special piece in the worst case.
+    /// Cost: linear in the text, times the length of the beginnings of special pieces in it (at most longest_piece_bytes).
     std::vector<Fragment> split(std::string_view text, const TokenizeOptions& options) const;
 
   private:
+    /// What ends at a node of the trie; -1: nothing. Of two equal pieces of a kind the first counts.
     struct Node {
-        int32_t first_child = -1, next_sibling = -1;
-        TokenId token;  // of the piece that ends here
-        bool control = false;
-        char byte = 0;
+        int32_t control = -1, user_defined = -1;
     };
     struct Found {
         TokenId token;
         size_t n_bytes = 0;
     };
 
-    void insert(std::string_view piece, TokenId token, bool control);
-    int32_t child(int32_t node, char byte) const;
-    Found longest_at(std::string_view text, size_t at, bool control) const;
+    void insert(std::string_view piece, int32_t token, bool control);
+    Found longest_at(std::string_view text, size_t at, size_t control_bytes) const;
 
     std::vector<Node> nodes_{1};
-    std::vector<int32_t> by_first_byte_;  // root's children, since nearly every place of a text ends there
+    PairTable children_;                      // (node, byte) -> node
+    std::array<int32_t, 256> by_first_byte_;  // root's children, since nearly every place of a text ends there; -1: none
 };
 
 }  // namespace quern

@@ -1,6 +1,6 @@
 #include "text/tokenizer/tokenizer.h"
 
-#include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -42,6 +42,8 @@ bool is_padding_name(std::string_view piece) { return piece.starts_with("[PAD") 
 
 std::unique_ptr<const Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
     if (vocabulary.empty()) throw ModelError("the vocabulary has no tokens");
+    if (vocabulary.pieces.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max()))
+        throw ModelError("the vocabulary has more tokens than ids");
     if (vocabulary.kinds.empty()) vocabulary.kinds.assign(vocabulary.pieces.size(), TokenKind::normal);
     if (vocabulary.kinds.size() != vocabulary.pieces.size())
         throw ModelError("the vocabulary has another number of token types than of tokens");
@@ -56,19 +58,31 @@ std::unique_ptr<const Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
     throw InternalError("a tokenizer model without a tokenizer");
 }
 
-Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), specials_(vocabulary_) {
-    const auto n_vocab = vocabulary_.pieces.size();
-    index_.reserve(n_vocab);
-    for (size_t id = 0; id < n_vocab; ++id) index_.try_emplace(vocabulary_.pieces[id], static_cast<int32_t>(id));
-    for (const auto& id :
-         {vocabulary_.bos, vocabulary_.eos, vocabulary_.eot, vocabulary_.eom, vocabulary_.unk, vocabulary_.sep, vocabulary_.cls})
-        if (id && (id->value < 0 || id->value >= static_cast<int32_t>(n_vocab)))
-            throw ModelError(concat("a special token id is ", id->value, ", but the vocabulary has ", n_vocab, " tokens"));
+Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), specials_(vocabulary_), index_(vocabulary_.pieces) {
+    check_ids();
     mark_ends();
-    for (size_t id = 0; id < n_vocab; ++id) {
-        const bool padding = kind(static_cast<int32_t>(id)) == TokenKind::unused || is_padding_name(vocabulary_.pieces[id]);
+    for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
+        const bool padding = vocabulary_.kinds[id] == TokenKind::unused || is_padding_name(vocabulary_.pieces[id]);
         if (padding && !end_of_generation_[id]) never_sampled_.push_back({static_cast<int32_t>(id)});
     }
+}
+
+void Tokenizer::check_ids() const {
+    const auto check = [&](std::string_view name, const std::optional<TokenId>& id) {
+        if (id && (id->value < 0 || id->value >= n_vocab()))
+            throw ModelError(concat("the ", name, " token is ", id->value, ", but the vocabulary has ", n_vocab(), " tokens"));
+    };
+    const Vocabulary& v = vocabulary_;
+    check("BOS", v.bos);
+    check("EOS", v.eos);
+    check("EOT", v.eot);
+    check("EOM", v.eom);
+    check("unknown", v.unk);
+    check("separator", v.sep);
+    check("padding", v.pad);
+    check("CLS", v.cls);
+    check("mask", v.mask);
+    for (const TokenId id : v.extra_end_of_generation) check("end-of-generation", id);
 }
 
 void Tokenizer::mark_ends() {
@@ -90,8 +104,14 @@ bool Tokenizer::is_end_of_generation(TokenId token) const noexcept {
 }
 
 std::optional<TokenId> Tokenizer::find_piece(std::string_view piece) const {
-    const auto found = index_.find(piece);
-    return found == index_.end() ? std::nullopt : std::optional(TokenId{found->second});
+    const int32_t id = index_.find(piece);
+    return id < 0 ? std::nullopt : std::optional(TokenId{id});
+}
+
+std::optional<TokenId> Tokenizer::named(std::optional<TokenId> id, std::string_view piece, TokenKind piece_kind) const {
+    if (id) return id;
+    const auto found = find_piece(piece);
+    return found && kind(found->value) == piece_kind ? found : std::nullopt;
 }
 
 bool Tokenizer::is_hidden(TokenId token) const noexcept {

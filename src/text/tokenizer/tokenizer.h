@@ -6,10 +6,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "text/token.h"
+#include "text/tokenizer/piece_table.h"
 #include "text/tokenizer/special_tokens.h"
 #include "text/tokenizer/vocabulary.h"
 
@@ -21,6 +21,8 @@ class Tokenizer {
     /// @throws ModelError  when the vocabulary is unusable: names the key or token at fault
     static std::unique_ptr<const Tokenizer> create(Vocabulary vocabulary);
     virtual ~Tokenizer() = default;
+    Tokenizer(const Tokenizer&) = delete;
+    Tokenizer& operator=(const Tokenizer&) = delete;
 
     /// Never fails: bytes that are not UTF-8 become byte tokens or the unknown token, as the original does.
     /// Cost: linear in the text, up to a logarithm.
@@ -51,13 +53,25 @@ class Tokenizer {
   protected:
     explicit Tokenizer(Vocabulary vocabulary);
 
-    /// Appends the tokens of text without special tokens. @param after_special  the text begins, or a special token stands before it
-    virtual void append_tokens(std::string_view text, bool after_special, std::vector<TokenId>& tokens) const = 0;
+    /// Appends the tokens of text without special tokens. @param at_start  the text begins here, or a control token stands before it
+    virtual void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const = 0;
     /// What add_special puts first and last; set wherever adds_bos_ and adds_eos_ are.
     virtual std::optional<TokenId> first_token() const { return vocabulary_.bos; }
     virtual std::optional<TokenId> last_token() const { return vocabulary_.eos; }
 
     TokenKind kind(int32_t id) const { return vocabulary_.kinds[static_cast<size_t>(id)]; }
+    /// What plain text may become: never a control, unknown or byte token, however the text is spelt.
+    bool is_text(int32_t id) const {
+        const TokenKind k = kind(id);
+        return k == TokenKind::normal || k == TokenKind::user_defined || k == TokenKind::unused;
+    }
+    /// The id of a piece that plain text may become, or -1.
+    int32_t find_text(std::string_view piece) const noexcept {
+        const int32_t id = index_.find(piece);
+        return id >= 0 && is_text(id) ? id : -1;
+    }
+    /// The given id, or where the file names none, that of a piece of this spelling and kind.
+    std::optional<TokenId> named(std::optional<TokenId> id, std::string_view piece, TokenKind piece_kind) const;
     /// Control and padding tokens, and ids that do not exist, have no text.
     bool is_hidden(TokenId token) const noexcept;
 
@@ -65,10 +79,11 @@ class Tokenizer {
     bool adds_bos_ = false, adds_eos_ = false;
 
   private:
+    void check_ids() const;
     void mark_ends();
 
     SpecialTokens specials_;
-    std::unordered_map<std::string_view, int32_t> index_;
+    PieceTable index_;
     std::vector<bool> end_of_generation_;  // by id
     std::vector<TokenId> never_sampled_;
 };

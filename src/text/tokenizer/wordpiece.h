@@ -1,5 +1,5 @@
 // BERT's WordPiece: clean, lower-case and split into words, then take the longest pieces from the left.
-// Source: Devlin et al. 2018 (BERT). GGUF files mark the start of a word with U+2581 instead of continuations with "##".
+// Source: Devlin et al. 2018 (BERT). GGUF files mark the start of a word with U+2581, others its continuations with "##".
 #pragma once
 
 #include <string>
@@ -16,11 +16,12 @@ class WordPiece final : public Tokenizer {
     std::string detokenize(std::span<const TokenId> tokens, bool render_special) const override;
 
   private:
-    void append_tokens(std::string_view text, bool after_special, std::vector<TokenId>& tokens) const override;
-    void append_word(std::string_view word, std::vector<TokenId>& tokens) const;
+    void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const override;
+    void append_word(std::string_view word, size_t n_characters, std::vector<TokenId>& tokens) const;
     std::optional<TokenId> first_token() const override { return vocabulary_.cls ? vocabulary_.cls : vocabulary_.bos; }
     std::optional<TokenId> last_token() const override { return vocabulary_.sep ? vocabulary_.sep : vocabulary_.eos; }
 
+    std::string_view start_mark_, inner_mark_;  // one of them is empty
     size_t longest_piece_ = 0;
 };
 

@@ -132,9 +132,9 @@ TEST_CASE("unknown keys do not stop a server") {
 }
 
 TEST_CASE("comments and trailing commas go, strings stay") {
-    CHECK(to_strict_json("[1, 2, // x\n]") == "[1, 2       \n]");
+    CHECK(to_strict_json("[1, 2, // x\n]") == "[1, 2      \n]");
     CHECK(to_strict_json("{\"a\": \"/* , ] \\\" // */\",}") == "{\"a\": \"/* , ] \\\" // */\" }");
-    CHECK(to_strict_json("[1/* x */,/* y */]") == "[1                 ]");
+    CHECK(to_strict_json("[1/* x */,/* y */]") == "[1               ]");
     CHECK(to_strict_json("\"unfinished") == "\"unfinished");
     CHECK(to_strict_json("[1, /* unfinished") == "[1, /* unfinished");
 }

@@ -22,7 +22,7 @@ using namespace quern;
 using Clock = std::chrono::steady_clock;
 
 // As backend/cpu cuts its work.
-constexpr int64_t bytes_per_block = 64 * 1024;
+constexpr int64_t bytes_per_block = 64 * 1024, rows_per_batch_block = 128;
 // More than the last-level cache holds, so that one token's weights come from memory.
 constexpr uint64_t working_set = 400u << 20;
 
@@ -46,7 +46,8 @@ struct Result {
 /// Copies of a matrix, its activations and its output.
 class Bench {
   public:
-    Bench(const Matrix& matrix, int64_t n_tokens, Isa isa) : matrix_(matrix), n_tokens_(n_tokens), kernels_(cpu_kernels(isa)) {
+    Bench(const Matrix& matrix, int64_t n_tokens, Isa isa)
+        : matrix_(matrix), n_tokens_(n_tokens), kernels_(cpu_kernels(isa)), choice_(kernels_.matmul(matrix.dtype, n_tokens)) {
         row_bytes_ = static_cast<int64_t>(row_bytes(matrix.dtype, static_cast<uint64_t>(matrix.n_in)));
         const auto bytes = static_cast<uint64_t>(row_bytes_ * matrix.n_out);
         n_copies_ = static_cast<int64_t>(n_tokens >= 16 ? 1 : std::max<uint64_t>(1, working_set / bytes));
@@ -56,14 +57,13 @@ class Bench {
         const std::vector<std::byte> sample = sample_weights(matrix.dtype, sample_rows * matrix.n_in, random);
         for (uint64_t at = 0; at < weights_.bytes(); at += sample.size())
             std::memcpy(weights_.data() + at, sample.data(), std::min<uint64_t>(sample.size(), weights_.bytes() - at));
-        const ActivationFormat format = activation_format(matrix.dtype);
-        x_bytes_ = activation_row_bytes(format, matrix.n_in);
+        x_bytes_ = activation_row_bytes(choice_.activations, matrix.n_in);
         x_ = Buffer(static_cast<uint64_t>(x_bytes_ * n_tokens), "activations");
         std::vector<float> x(static_cast<size_t>(matrix.n_in));
         std::normal_distribution<float> normal;
         for (int64_t t = 0; t < n_tokens; ++t) {
             for (float& value : x) value = normal(random);
-            kernels_.quantize[static_cast<int>(format)](x.data(), x_.data() + t * x_bytes_, matrix.n_in);
+            kernels_.quantize(choice_.activations)(x.data(), x_.data() + t * x_bytes_, matrix.n_in);
         }
         out_ = Buffer(static_cast<uint64_t>(n_tokens * matrix.n_out) * sizeof(float), "output");
     }
@@ -71,20 +71,19 @@ class Bench {
     int64_t n_copies() const { return n_copies_; }
     /// Multiplies once, with the given copy of the weights.
     void run(ThreadPool& pool, int64_t copy) {
-        const int64_t multiple = row_multiple(matrix_.dtype, n_tokens_);
-        const int64_t rows = (std::max<int64_t>(1, bytes_per_block / row_bytes_) + multiple - 1) / multiple * multiple;
-        const MatmulKernel kernel = kernels_.matmul(matrix_.dtype);
+        const int64_t multiple = choice_.row_multiple;
+        const int64_t rows = multiple > 1 ? rows_per_batch_block : std::max<int64_t>(1, bytes_per_block / row_bytes_);
         pool.for_each((matrix_.n_out + rows - 1) / rows, [&](int64_t block, int) noexcept {
             const int64_t row = block * rows;
-            kernel({.weights = weights_.data() + (copy * matrix_.n_out + row) * row_bytes_,
-                    .weight_row_bytes = row_bytes_,
-                    .n_rows = std::min(rows, matrix_.n_out - row),
-                    .activations = x_.data(),
-                    .activation_row_bytes = x_bytes_,
-                    .n_tokens = n_tokens_,
-                    .n_in = matrix_.n_in,
-                    .out = reinterpret_cast<float*>(out_.data()) + row,
-                    .out_stride = matrix_.n_out});
+            choice_.kernel({.weights = weights_.data() + (copy * matrix_.n_out + row) * row_bytes_,
+                            .weight_row_bytes = row_bytes_,
+                            .n_rows = std::min(rows, matrix_.n_out - row),
+                            .activations = x_.data(),
+                            .activation_row_bytes = x_bytes_,
+                            .n_tokens = n_tokens_,
+                            .n_in = matrix_.n_in,
+                            .out = reinterpret_cast<float*>(out_.data()) + row,
+                            .out_stride = matrix_.n_out});
         });
     }
 
@@ -105,6 +104,7 @@ class Bench {
     Matrix matrix_;
     int64_t n_tokens_;
     const CpuKernels& kernels_;
+    MatmulChoice choice_;
     int64_t row_bytes_ = 0, x_bytes_ = 0, n_copies_ = 1;
     Buffer weights_, x_, out_;
 };
@@ -122,11 +122,16 @@ std::vector<std::string> split(const std::string& list) {
 bool parse(int argc, char** argv, Options& options) {
     for (int i = 1; i < argc; ++i) {
         const std::string flag = argv[i];
-        if (flag == "--model") options.model = true;
-        else if (flag == "--json") options.json = true;
-        else if (i + 1 >= argc) return false;
-        else if (flag == "--threads") options.n_threads = std::max(1, std::atoi(argv[++i]));
-        else if (flag == "--isa") options.isa = isa_from_name(argv[++i]).value_or(best_isa());
+        if (flag == "--model")
+            options.model = true;
+        else if (flag == "--json")
+            options.json = true;
+        else if (i + 1 >= argc)
+            return false;
+        else if (flag == "--threads")
+            options.n_threads = std::max(1, std::atoi(argv[++i]));
+        else if (flag == "--isa")
+            options.isa = isa_from_name(argv[++i]).value_or(best_isa());
         else if (flag == "--tokens") {
             options.tokens.clear();
             for (const std::string& n : split(argv[++i])) options.tokens.push_back(std::max(1, std::atoi(n.c_str())));
@@ -134,7 +139,7 @@ bool parse(int argc, char** argv, Options& options) {
             options.types.clear();
             for (const std::string& name : split(argv[++i])) {
                 const auto dtype = dtype_from_name(name);
-                if (!dtype || !cpu_kernels(Isa::scalar).matmul(*dtype)) return false;
+                if (!dtype || !cpu_kernels(Isa::scalar).matmul(*dtype, 1).kernel) return false;
                 options.types.push_back(*dtype);
             }
         } else {
@@ -145,13 +150,15 @@ bool parse(int argc, char** argv, Options& options) {
 }
 
 void print(const Options& options, const Matrix& matrix, int64_t n_tokens, const Result& result, const MachinePeaks& peaks) {
-    const bool floats = activation_format(matrix.dtype) == ActivationFormat::f32;
-    const double peak_ops = floats ? peaks.float_ops_per_s : peaks.int8_ops_per_s;
+    const ActivationFormat activations = cpu_kernels(options.isa).matmul(matrix.dtype, n_tokens).activations;
+    const double peak_ops = activations == ActivationFormat::f32    ? peaks.float_ops_per_s
+                            : activations == ActivationFormat::bf16 ? peaks.bf16_ops_per_s
+                                                                    : peaks.int8_ops_per_s / 2;  // two planes
     const double bandwidth = result.bytes / result.seconds, ops = result.ops / result.seconds;
-    const char* const format =
-        options.json ? "{\"type\": \"%s\", \"n_out\": %ld, \"n_in\": %ld, \"tokens\": %ld, \"ms\": %.4f, \"GB_s\": %.2f, "
-                       "\"read_share\": %.3f, \"GOP_s\": %.1f, \"compute_share\": %.3f}\n"
-                     : "%-5s %5ld x %5ld  tokens %4ld  %8.3f ms  %6.2f GB/s (%.2f of read)  %7.1f GOP/s (%.2f of peak)\n";
+    const char* const format = options.json
+                                   ? "{\"type\": \"%s\", \"n_out\": %ld, \"n_in\": %ld, \"tokens\": %ld, \"ms\": %.4f, \"GB_s\": %.2f, "
+                                     "\"read_share\": %.3f, \"GOP_s\": %.1f, \"compute_share\": %.3f}\n"
+                                   : "%-5s %5ld x %5ld  tokens %4ld  %8.3f ms  %6.2f GB/s (%.2f of read)  %7.1f GOP/s (%.2f of peak)\n";
     std::printf(format, std::string(dtype_name(matrix.dtype)).c_str(), matrix.n_out, matrix.n_in, n_tokens, result.seconds * 1e3,
                 bandwidth / 1e9, peaks.read_bytes_per_s > 0 ? bandwidth / peaks.read_bytes_per_s : 0.0, ops / 1e9,
                 peak_ops > 0 ? ops / peak_ops : 0.0);
@@ -165,9 +172,8 @@ double model_seconds(const Options& options, ThreadPool& pool, bool q8, int64_t 
         double count;
     };
     const DType base = q8 ? DType::q8_0 : DType::q4_k, more = q8 ? DType::q8_0 : DType::q6_k;
-    const std::vector<Part> parts{
-        {{base, 2048, 2048}, 44}, {{base, 256, 2048}, 33}, {{more, 256, 2048}, 11}, {{base, 5632, 2048}, 44},
-        {{base, 2048, 5632}, 11}, {{more, 2048, 5632}, 11}};
+    const std::vector<Part> parts{{{base, 2048, 2048}, 44}, {{base, 256, 2048}, 33},  {{more, 256, 2048}, 11},
+                                  {{base, 5632, 2048}, 44}, {{base, 2048, 5632}, 11}, {{more, 2048, 5632}, 11}};
     double seconds = 0;
     for (const Part& part : parts) seconds += part.count * Bench(part.matrix, n_tokens, options.isa).measure(pool, 3).seconds;
     return seconds + Bench({more, 32000, 2048}, 1, options.isa).measure(pool, 3).seconds;
@@ -182,10 +188,12 @@ int main(int argc, char** argv) {
         return 2;
     }
     const MachinePeaks peaks = measure_peaks(options.n_threads, options.isa);
-    std::printf(options.json ? "{\"isa\": \"%s\", \"threads\": %d, \"read_GB_s\": %.2f, \"int8_GOP_s\": %.1f, \"float_GOP_s\": %.1f}\n"
-                             : "%s, %d threads: read %.2f GB/s, int8 %.1f GOP/s, float %.1f GOP/s\n",
-                std::string(to_string(options.isa)).c_str(), options.n_threads, peaks.read_bytes_per_s / 1e9, peaks.int8_ops_per_s / 1e9,
-                peaks.float_ops_per_s / 1e9);
+    std::printf(
+        options.json
+            ? "{\"isa\": \"%s\", \"threads\": %d, \"read_GB_s\": %.2f, \"int8_GOP_s\": %.1f, \"float_GOP_s\": %.1f, \"bf16_GOP_s\": %.1f}\n"
+            : "%s, %d threads: read %.2f GB/s, int8 %.1f GOP/s, float %.1f GOP/s, bf16 %.1f GOP/s\n",
+        std::string(to_string(options.isa)).c_str(), options.n_threads, peaks.read_bytes_per_s / 1e9, peaks.int8_ops_per_s / 1e9,
+        peaks.float_ops_per_s / 1e9, peaks.bf16_ops_per_s / 1e9);
     ThreadPool pool(options.n_threads);
     for (const DType dtype : options.types)
         for (const int64_t n_tokens : options.tokens)
@@ -198,7 +206,8 @@ int main(int argc, char** argv) {
     for (const bool q8 : {false, true})
         for (const int64_t n_tokens : {int64_t{1}, int64_t{512}}) {
             const double seconds = model_seconds(options, pool, q8, n_tokens);
-            std::printf(options.json ? "{\"model\": \"1.1B %s\", \"tokens\": %ld, \"tok_s\": %.2f}\n" : "1.1B %s, %ld tokens: %.2f tok/s in matmuls\n",
+            std::printf(options.json ? "{\"model\": \"1.1B %s\", \"tokens\": %ld, \"tok_s\": %.2f}\n"
+                                     : "1.1B %s, %ld tokens: %.2f tok/s in matmuls\n",
                         q8 ? "Q8_0" : "Q4_K_M", n_tokens, static_cast<double>(n_tokens) / seconds);
         }
     return 0;

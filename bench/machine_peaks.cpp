@@ -42,7 +42,8 @@ struct Sink {
 #define QUERN_CHAINS(STEP) STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7) STEP(8) STEP(9) STEP(10) STEP(11)
 
 [[gnu::target("avx512f,avx512vnni")]] int64_t vnni_loop(int64_t n) {
-    __m512i sum[n_chains] = {};
+    __m512i sum[n_chains];
+    for (int k = 0; k < n_chains; ++k) sum[k] = _mm512_set1_epi32(k);  // equal chains would be computed once
     __m512i u = _mm512_set1_epi8(3), s = _mm512_set1_epi8(5);
     for (int64_t i = 0; i < n; ++i) {
 #define QUERN_STEP(k) sum[k] = _mm512_dpbusd_epi32(sum[k], u, s);
@@ -54,8 +55,24 @@ struct Sink {
     return _mm512_cvtsi512_si32(u);
 }
 
+[[gnu::target("avx512f,avx512bf16")]] int64_t bf16_loop(int64_t n) {
+    __m512 sum[n_chains];
+    for (int k = 0; k < n_chains; ++k) sum[k] = _mm512_set1_ps(static_cast<float>(k));
+    __m512i a = _mm512_set1_epi16(0x3f00), b = _mm512_set1_epi16(0x3e80);  // 0.5 and 0.25
+    for (int64_t i = 0; i < n; ++i) {
+#define QUERN_STEP(k) sum[k] = _mm512_dpbf16_ps(sum[k], reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+        QUERN_CHAINS(QUERN_STEP)
+#undef QUERN_STEP
+        __asm__ volatile("" : "+v"(a), "+v"(b));
+    }
+    __m512 total = sum[0];
+    for (int k = 1; k < n_chains; ++k) total = _mm512_add_ps(total, sum[k]);
+    return static_cast<int64_t>(_mm512_cvtss_f32(total));
+}
+
 [[gnu::target("avx2")]] int64_t maddubs_loop(int64_t n) {
-    __m256i sum[n_chains] = {};
+    __m256i sum[n_chains];
+    for (int k = 0; k < n_chains; ++k) sum[k] = _mm256_set1_epi32(k);
     __m256i u = _mm256_set1_epi8(3), s = _mm256_set1_epi8(5);
     const __m256i ones = _mm256_set1_epi16(1);
     for (int64_t i = 0; i < n; ++i) {
@@ -69,7 +86,8 @@ struct Sink {
 }
 
 [[gnu::target("avx512f")]] int64_t fma512_loop(int64_t n) {
-    __m512 sum[n_chains] = {};
+    __m512 sum[n_chains];
+    for (int k = 0; k < n_chains; ++k) sum[k] = _mm512_set1_ps(static_cast<float>(k));
     __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
     for (int64_t i = 0; i < n; ++i) {
 #define QUERN_STEP(k) sum[k] = _mm512_fmadd_ps(a, b, sum[k]);
@@ -82,7 +100,8 @@ struct Sink {
 }
 
 [[gnu::target("avx2,fma")]] int64_t fma256_loop(int64_t n) {
-    __m256 sum[n_chains] = {};
+    __m256 sum[n_chains];
+    for (int k = 0; k < n_chains; ++k) sum[k] = _mm256_set1_ps(static_cast<float>(k));
     __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
     for (int64_t i = 0; i < n; ++i) {
 #define QUERN_STEP(k) sum[k] = _mm256_fmadd_ps(a, b, sum[k]);
@@ -118,17 +137,22 @@ MachinePeaks measure_peaks(int n_threads, Isa isa) {
     std::memset(memory.data(), 1, memory.bytes());
     const double all_bytes = static_cast<double>(memory.bytes());
     peaks.read_bytes_per_s = all_bytes / best_seconds(pool, [&](int thread) noexcept {
-        sinks[static_cast<size_t>(thread)].value += read_all(memory.data() + static_cast<uint64_t>(thread) * bytes_each, bytes_each);
-    });
+                                 sinks[static_cast<size_t>(thread)].value +=
+                                     read_all(memory.data() + static_cast<uint64_t>(thread) * bytes_each, bytes_each);
+                             });
     constexpr int64_t n = 10'000'000;
     const bool wide = isa == Isa::avx512;
     const double steps = static_cast<double>(n) * n_chains * n_threads;
     peaks.int8_ops_per_s = steps * (wide ? 128 : 64) / best_seconds(pool, [&](int thread) noexcept {
-        sinks[static_cast<size_t>(thread)].value += wide ? vnni_loop(n) : maddubs_loop(n);
-    });
+                               sinks[static_cast<size_t>(thread)].value += wide ? vnni_loop(n) : maddubs_loop(n);
+                           });
     peaks.float_ops_per_s = steps * (wide ? 32 : 16) / best_seconds(pool, [&](int thread) noexcept {
-        sinks[static_cast<size_t>(thread)].value += wide ? fma512_loop(n) : fma256_loop(n);
-    });
+                                sinks[static_cast<size_t>(thread)].value += wide ? fma512_loop(n) : fma256_loop(n);
+                            });
+    peaks.bf16_ops_per_s = peaks.float_ops_per_s;
+    if (wide && has_avx512_bf16())
+        peaks.bf16_ops_per_s =
+            steps * 64 / best_seconds(pool, [&](int thread) noexcept { sinks[static_cast<size_t>(thread)].value += bf16_loop(n); });
     return peaks;
 }
 

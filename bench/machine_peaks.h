@@ -6,9 +6,10 @@
 namespace quern {
 
 struct MachinePeaks {
-    double read_bytes_per_s = 0;    ///< all threads, sequential reads of more than the caches hold
-    double int8_ops_per_s = 0;      ///< all threads, multiply and add of bytes counted as two
-    double float_ops_per_s = 0;     ///< all threads, f32 FMA counted as two
+    double read_bytes_per_s = 0;  ///< all threads, sequential reads of more than the caches hold
+    double int8_ops_per_s = 0;    ///< all threads, multiply and add of bytes counted as two
+    double float_ops_per_s = 0;   ///< all threads, f32 FMA counted as two
+    double bf16_ops_per_s = 0;    ///< all threads, products of bf16 pairs, or f32 where there are none
 };
 
 /// Best of a few tries, some 0.2 s each.

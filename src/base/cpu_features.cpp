@@ -30,9 +30,9 @@ struct CpuidLeaf {
     uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-CpuidLeaf cpuid(uint32_t leaf) {
+CpuidLeaf cpuid(uint32_t leaf, uint32_t part = 0) {
     CpuidLeaf out;
-    if (!__get_cpuid_count(leaf, 0, &out.eax, &out.ebx, &out.ecx, &out.edx)) return {};
+    if (!__get_cpuid_count(leaf, part, &out.eax, &out.ebx, &out.ecx, &out.edx)) return {};
     return out;
 }
 
@@ -57,8 +57,14 @@ Isa detect_isa() {
     const bool wide = (state & avx512_state) == avx512_state && has_all(seven.ebx, f | dq | bw | vl) && has_all(seven.ecx, vbmi | vnni);
     return wide ? Isa::avx512 : Isa::avx2;
 }
+
+bool detect_avx512_bf16() {
+    constexpr uint32_t bf16 = 1u << 5;
+    return best_isa() == Isa::avx512 && cpuid(7).eax >= 1 && has_all(cpuid(7, 1).eax, bf16);
+}
 #else
 Isa detect_isa() { return Isa::scalar; }
+bool detect_avx512_bf16() { return false; }
 #endif
 
 // One line of a file that the kernel makes up; empty when there is none.
@@ -152,6 +158,11 @@ std::optional<Isa> isa_from_name(std::string_view name) {
 Isa best_isa() {
     static const Isa isa = detect_isa();
     return isa;
+}
+
+bool has_avx512_bf16() {
+    static const bool has = detect_avx512_bf16();
+    return has;
 }
 
 int usable_cores() {

@@ -15,6 +15,8 @@ std::optional<Isa> isa_from_name(std::string_view name);
 
 /// The widest family that this machine can run.
 Isa best_isa();
+/// Beside Isa::avx512: products of bf16 pairs.
+bool has_avx512_bf16();
 
 /// Physical cores this process may use: the least of cores, affinity mask and cgroup quota; at least 1.
 int usable_cores();

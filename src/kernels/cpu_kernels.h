@@ -14,11 +14,11 @@ namespace quern {
 struct CpuKernels {
     Isa isa;
 
-    /// nullptr for formats that quern cannot multiply with.
-    MatmulKernel (*matmul)(DType weights) noexcept;
+    MatmulChoice (*matmul)(DType weights, int64_t n_tokens) noexcept;
     /// nullptr for formats that quern cannot decode.
     DecodeKernel (*decode)(DType weights) noexcept;
-    QuantizeKernel quantize[n_activation_formats];
+    /// Never nullptr.
+    QuantizeKernel (*quantize)(ActivationFormat format) noexcept;
 
     AttentionKernel attention;
     CombineKernel combine;

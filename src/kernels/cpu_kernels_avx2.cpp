@@ -14,7 +14,7 @@ const CpuKernels& kernels() {
         .isa = Isa::avx2,
         .matmul = matmul_for,
         .decode = decode_for,
-        .quantize = {quantize_for(ActivationFormat::f32), quantize_for(ActivationFormat::q8_32), quantize_for(ActivationFormat::q8_256)},
+        .quantize = quantize_for,
         .attention = attention,
         .combine = combine,
         .rope = rope,

@@ -1,22 +1,30 @@
 // The linear phase on the CPU: norm and quantize the input once, multiply row blocks, finish each block while it is in cache.
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "backend/cpu/cpu_device.h"
 
 namespace quern {
 namespace {
 
-// Weight bytes in one unit of work: large enough to stream, small enough that threads finish together and that the rows stay in L2
-// while a batch passes over them.
+// Weight bytes in one unit of work that reads them once: large enough to stream, small enough that threads finish together.
 constexpr int64_t bytes_per_block = 64 * 1024;
+// Rows in one unit of work that computes: what a batch's activations are read for from the outer caches.
+constexpr int64_t rows_per_batch_block = 128;
+// Units that each thread should get at least, so that all finish together.
+constexpr int64_t blocks_per_thread = 4;
 // Tokens that one thread norms and quantizes at a time.
 constexpr int64_t tokens_per_block = 4;
 
-// Rows of one unit of work: near bytes_per_block, a multiple of `granularity` (a head, where heads must stay whole).
-int64_t rows_per_block(const TensorView& weight, int64_t granularity) {
+// Rows of one unit of work: a multiple of what the kernel multiplies at once and of a head, where those must stay whole; of the head alone
+// if both together are too many.
+int64_t rows_per_block(const TensorView& weight, int64_t row_multiple, int64_t head_rows, int64_t n_threads) {
     const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(weight.shape.n_cols())));
-    const int64_t rows = std::max<int64_t>(1, bytes_per_block / bytes);
+    const int64_t even_share = weight.shape.n_rows() / (blocks_per_thread * n_threads);
+    const int64_t rows = row_multiple == 1 ? bytes_per_block / bytes : std::min(rows_per_batch_block, even_share);
+    const int64_t both = std::lcm(row_multiple, head_rows);
+    const int64_t granularity = both > std::max(rows, 2 * head_rows) ? head_rows : both;
     return std::max(granularity, rows / granularity * granularity);
 }
 
@@ -30,7 +38,8 @@ struct BlockRange {
 void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {
     const int64_t n_in = operation.outputs.front().weight.shape.n_cols();
     bool wanted[n_activation_formats] = {};
-    for (const LinearOutput& output : operation.outputs) wanted[static_cast<int>(activation_format(output.weight.dtype))] = true;
+    for (const LinearOutput& output : operation.outputs)
+        wanted[static_cast<int>(kernels_.matmul(output.weight.dtype, operation.n_tokens).activations)] = true;
     auto* const f32 = reinterpret_cast<float*>(activations_[static_cast<int>(ActivationFormat::f32)]);
     const int64_t n_blocks = (operation.n_tokens + tokens_per_block - 1) / tokens_per_block;
     pool_.for_each(n_blocks, [&](int64_t block, int) noexcept {
@@ -43,9 +52,9 @@ void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {
             } else if (wanted[static_cast<int>(ActivationFormat::f32)]) {
                 std::memcpy(f32 + t * n_in, x, static_cast<size_t>(n_in) * sizeof(float));
             }
-            for (const ActivationFormat format : {ActivationFormat::q8_32, ActivationFormat::q8_256}) {
+            for (const ActivationFormat format : {ActivationFormat::bf16, ActivationFormat::i16_32, ActivationFormat::i16_256}) {
                 const auto at = static_cast<int>(format);
-                if (wanted[at]) kernels_.quantize[at](x, activations_[at] + t * activation_row_bytes(format, n_in), n_in);
+                if (wanted[at]) kernels_.quantize(format)(x, activations_[at] + t * activation_row_bytes(format, n_in), n_in);
             }
         }
     });
@@ -73,24 +82,25 @@ void CpuDevice::linear(const LinearOperation& operation) noexcept {
     int64_t n_blocks = 0;
     for (size_t m = 0; m < n_matrices; ++m) {
         const LinearOutput& output = operation.outputs[m];
-        const int64_t rows = rows_per_block(output.weight, output.rope || output.store ? operation.head_dim : 1);
+        const int64_t rows = rows_per_block(output.weight, kernels_.matmul(output.weight.dtype, operation.n_tokens).row_multiple,
+                                            output.rope || output.store ? operation.head_dim : 1, pool_.n_threads());
         const int64_t n = (output.weight.shape.n_rows() + rows - 1) / rows;
         ranges[m] = {n_blocks, n, rows};
         n_blocks += n;
     }
     const auto multiply = [&](const LinearOutput& output, int64_t row, int64_t n_rows) noexcept {
         const TensorView& weight = output.weight;
-        const ActivationFormat format = activation_format(weight.dtype);
+        const MatmulChoice choice = kernels_.matmul(weight.dtype, operation.n_tokens);
         const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(n_in)));
-        kernels_.matmul(weight.dtype)({.weights = weight.data + row * bytes,
-                                       .weight_row_bytes = bytes,
-                                       .n_rows = n_rows,
-                                       .activations = activations_[static_cast<int>(format)],
-                                       .activation_row_bytes = activation_row_bytes(format, n_in),
-                                       .n_tokens = operation.n_tokens,
-                                       .n_in = n_in,
-                                       .out = output.out.data + row,
-                                       .out_stride = output.out.stride});
+        choice.kernel({.weights = weight.data + row * bytes,
+                       .weight_row_bytes = bytes,
+                       .n_rows = n_rows,
+                       .activations = activations_[static_cast<int>(choice.activations)],
+                       .activation_row_bytes = activation_row_bytes(choice.activations, n_in),
+                       .n_tokens = operation.n_tokens,
+                       .n_in = n_in,
+                       .out = output.out.data + row,
+                       .out_stride = output.out.stride});
     };
     pool_.for_each(n_blocks, [&](int64_t block, int) noexcept {
         size_t m = 0;

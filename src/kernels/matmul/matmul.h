@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/matmul/activations.h"
 #include "tensor/dtype.h"
 
 namespace quern {
@@ -13,7 +14,7 @@ struct MatmulTask {
     const std::byte* weights = nullptr;  ///< n_rows rows of weight_row_bytes each, in the weight's native blocks
     int64_t weight_row_bytes = 0;
     int64_t n_rows = 0;
-    const std::byte* activations = nullptr;  ///< n_tokens rows in activation_format(weights' dtype)
+    const std::byte* activations = nullptr;  ///< n_tokens rows in the format that the kernel reads
     int64_t activation_row_bytes = 0;
     int64_t n_tokens = 0;
     int64_t n_in = 0;  ///< a multiple of the weight format's block
@@ -21,19 +22,15 @@ struct MatmulTask {
     int64_t out_stride = 0;
 };
 
-constexpr bool dtype_is_float(DType weights) { return weights == DType::f32 || weights == DType::f16 || weights == DType::bf16; }
-
-/// From this many tokens on, wide kernels unpack weights into a panel first; below, that costs more than it saves (measured on Zen 4).
-constexpr int64_t min_panel_tokens(DType weights) { return dtype_is_float(weights) ? 24 : 8; }
-
-/// Kernels with panels multiply this many rows at once: a task with a few more of them takes as long as one with twice as many.
-constexpr int64_t row_multiple(DType weights, int64_t n_tokens) {
-    if (n_tokens < min_panel_tokens(weights)) return 1;
-    return dtype_is_float(weights) ? 32 : 16;
-}
-
 /// Checks nothing; the caller has checked shapes. Thread-safe: touches only what the task names.
 using MatmulKernel = void (*)(const MatmulTask& task) noexcept;
+
+/// How to multiply a batch of some size with weights of some format.
+struct MatmulChoice {
+    MatmulKernel kernel = nullptr;  ///< nullptr for formats that quern cannot multiply with
+    ActivationFormat activations = ActivationFormat::f32;
+    int64_t row_multiple = 1;  ///< the kernel multiplies so many rows at once: some more of them take as long as one more such group
+};
 
 /// x[0..n) into one row of an ActivationFormat.
 using QuantizeKernel = void (*)(const float* x, std::byte* out, int64_t n) noexcept;
@@ -42,6 +39,9 @@ using QuantizeKernel = void (*)(const float* x, std::byte* out, int64_t n) noexc
 using DecodeKernel = void (*)(const std::byte* row, float* out, int64_t n) noexcept;
 
 /// The oracle: decodes both operands and sums in double. Any supported dtype.
-void matmul_reference(DType weights, const MatmulTask& task) noexcept;
+void matmul_reference(DType weights, ActivationFormat activations, const MatmulTask& task) noexcept;
+
+/// One row of activations as the values that kernels see.
+void decode_activations(ActivationFormat format, const std::byte* row, int64_t n, double* out) noexcept;
 
 }  // namespace quern

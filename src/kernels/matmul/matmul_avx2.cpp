@@ -1,13 +1,13 @@
 // The matmul algorithms on AVX2.
 #if defined(__x86_64__)
+#include "kernels/matmul/choose_kernel.h"
 #include "kernels/matmul/matmul_cpu.h"
 #include "kernels/matmul/quantize_activations.h"
-#include "kernels/matmul/row_dot.h"
 #include "kernels/simd/avx2.h"
 
 namespace quern::avx2 {
 
-MatmulKernel matmul_for(DType weights) noexcept { return find_rows_kernel<Simd>(weights, AllFormats{}); }
+MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept { return choose_kernel<Wide>(weights, n_tokens); }
 QuantizeKernel quantize_for(ActivationFormat format) noexcept { return find_quantize_kernel<Simd>(format); }
 
 }  // namespace quern::avx2

@@ -1,21 +1,25 @@
 // Matmul kernels, one set for each instruction set. Call those of a set only where the processor has it.
 #pragma once
 
-#include "kernels/matmul/activations.h"
 #include "kernels/matmul/matmul.h"
 
 namespace quern::scalar {
-/// nullptr for formats that quern cannot multiply with.
-MatmulKernel matmul_for(DType weights) noexcept;
+MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept;
 QuantizeKernel quantize_for(ActivationFormat format) noexcept;
 }  // namespace quern::scalar
 
 namespace quern::avx2 {
-MatmulKernel matmul_for(DType weights) noexcept;
+MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept;
 QuantizeKernel quantize_for(ActivationFormat format) noexcept;
 }  // namespace quern::avx2
 
 namespace quern::avx512 {
-MatmulKernel matmul_for(DType weights) noexcept;
+/// Takes the panels of avx512bf16 where the processor has them.
+MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept;
 QuantizeKernel quantize_for(ActivationFormat format) noexcept;
 }  // namespace quern::avx512
+
+namespace quern::avx512bf16 {
+/// nullptr for float formats, which are as exact as their weights elsewhere.
+MatmulKernel panels_for(DType weights) noexcept;
+}  // namespace quern::avx512bf16

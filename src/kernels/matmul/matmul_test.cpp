@@ -34,18 +34,17 @@ struct Operands {
     MatmulTask task;
 };
 
-Operands make_operands(DType dtype, const Case& c, std::mt19937& random) {
+Operands make_operands(DType dtype, ActivationFormat format, const Case& c, std::mt19937& random) {
     Operands out;
     const auto weight_bytes = static_cast<int64_t>(row_bytes(dtype, static_cast<uint64_t>(c.n_in)));
     out.weights = sample_weights(dtype, c.n_rows * c.n_in, random);
-    const ActivationFormat format = activation_format(dtype);
     const int64_t x_bytes = activation_row_bytes(format, c.n_in) + 64;
     out.activations.resize(static_cast<size_t>(c.n_tokens * x_bytes));
     std::normal_distribution<float> normal(0.3f, 2.0f);
     std::vector<float> x(static_cast<size_t>(c.n_in));
     for (int64_t t = 0; t < c.n_tokens; ++t) {
         for (float& value : x) value = normal(random);
-        cpu_kernels(Isa::scalar).quantize[static_cast<int>(format)](x.data(), out.activations.data() + t * x_bytes, c.n_in);
+        cpu_kernels(Isa::scalar).quantize(format)(x.data(), out.activations.data() + t * x_bytes, c.n_in);
     }
     out.task = {.weights = out.weights.data(),
                 .weight_row_bytes = weight_bytes,
@@ -58,28 +57,16 @@ Operands make_operands(DType dtype, const Case& c, std::mt19937& random) {
 }
 
 /// sum over i of |x[t, i] * w[r, i]|: what rounding errors are relative to.
-std::vector<double> magnitudes(DType dtype, const MatmulTask& task) {
+std::vector<double> magnitudes(DType dtype, ActivationFormat format, const MatmulTask& task) {
     std::vector<double> out(static_cast<size_t>(task.n_tokens * task.n_rows));
     std::vector<float> w(static_cast<size_t>(task.n_in));
-    const ActivationFormat format = activation_format(dtype);
+    std::vector<double> x(w.size());
     for (int64_t r = 0; r < task.n_rows; ++r) {
         cpu_kernels(Isa::scalar).decode(dtype)(task.weights + r * task.weight_row_bytes, w.data(), task.n_in);
         for (int64_t t = 0; t < task.n_tokens; ++t) {
-            const std::byte* row = task.activations + t * task.activation_row_bytes;
+            decode_activations(format, task.activations + t * task.activation_row_bytes, task.n_in, x.data());
             double sum = 0;
-            for (int64_t i = 0; i < task.n_in; ++i) {
-                double x = 0;
-                if (format == ActivationFormat::f32) {
-                    x = static_cast<double>(reinterpret_cast<const float*>(row)[i]);
-                } else if (format == ActivationFormat::q8_32) {
-                    const auto& block = reinterpret_cast<const ActivationBlock32*>(row)[i / 32];
-                    x = static_cast<double>(block.scale) * block.q[i % 32];
-                } else {
-                    const auto& block = reinterpret_cast<const ActivationBlock256*>(row)[i / 256];
-                    x = static_cast<double>(block.scale) * block.q[i % 256];
-                }
-                sum += std::abs(x * static_cast<double>(w[static_cast<size_t>(i)]));
-            }
+            for (size_t i = 0; i < w.size(); ++i) sum += std::abs(x[i] * static_cast<double>(w[i]));
             out[static_cast<size_t>(t * task.n_rows + r)] = sum;
         }
     }
@@ -87,17 +74,17 @@ std::vector<double> magnitudes(DType dtype, const MatmulTask& task) {
 }
 
 /// The largest error of one kernel on one case, relative to the sum of the products' magnitudes.
-double largest_error(MatmulKernel kernel, DType dtype, const Case& c, std::mt19937& random) {
-    Operands operands = make_operands(dtype, c, random);
+double largest_error(const MatmulChoice& choice, DType dtype, const Case& c, std::mt19937& random) {
+    Operands operands = make_operands(dtype, choice.activations, c, random);
     const int64_t stride = c.n_rows + 3;
     const float untouched = -12345.0f;
     std::vector<float> expected(static_cast<size_t>(c.n_tokens * stride), untouched), out = expected;
     operands.task.out_stride = stride;
     operands.task.out = expected.data();
-    matmul_reference(dtype, operands.task);
+    matmul_reference(dtype, choice.activations, operands.task);
     operands.task.out = out.data();
-    kernel(operands.task);
-    const std::vector<double> scale = magnitudes(dtype, operands.task);
+    choice.kernel(operands.task);
+    const std::vector<double> scale = magnitudes(dtype, choice.activations, operands.task);
     double worst = 0;
     for (int64_t t = 0; t < c.n_tokens; ++t)
         for (int64_t r = 0; r < stride; ++r) {
@@ -129,6 +116,10 @@ std::vector<int64_t> row_lengths(DType dtype) {
 // Relative to the sum of |x w|. A chain of f32 additions errs by at most half a unit in the last place (6e-8) for each of them, and by far
 // less where the errors are random; the worst seen is 3e-7 (Q4_0, whose 32-value blocks make the longest chains).
 constexpr double error_bound = 1e-6;
+// Weights that a kernel rounds to bf16 err by up to 2^-8 each.
+constexpr double bf16_error_bound = 0x1p-8;
+
+double bound(const MatmulChoice& choice) { return choice.activations == ActivationFormat::bf16 ? bf16_error_bound : error_bound; }
 
 }  // namespace
 
@@ -137,17 +128,19 @@ TEST_CASE("every kernel agrees with the reference on odd shapes") {
         for (const DType dtype : formats) {
             CAPTURE(to_string(isa));
             CAPTURE(dtype_name(dtype));
-            const MatmulKernel kernel = cpu_kernels(isa).matmul(dtype);
-            REQUIRE((kernel != nullptr));
             std::mt19937 random(7);
-            double worst = 0;
-            for (const int64_t n_in : row_lengths(dtype))
-                for (const int64_t n_rows : {1, 2, 3, 5, 7, 33})
-                    for (const int64_t n_tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 33}) {
+            for (const int64_t n_tokens : {1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 17, 29, 33}) {
+                CAPTURE(n_tokens);
+                const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, n_tokens);
+                REQUIRE((choice.kernel != nullptr));
+                double worst = 0;
+                for (const int64_t n_in : row_lengths(dtype))
+                    for (const int64_t n_rows : {1, 2, 3, 5, 7, 33}) {
                         if (n_rows * n_tokens * n_in > 300000 && n_rows != 33) continue;  // the large ones once
-                        worst = std::max(worst, largest_error(kernel, dtype, {n_rows, n_tokens, n_in}, random));
+                        worst = std::max(worst, largest_error(choice, dtype, {n_rows, n_tokens, n_in}, random));
                     }
-            CHECK(worst < error_bound);
+                CHECK(worst < bound(choice));
+            }
         }
     }
 }
@@ -155,26 +148,27 @@ TEST_CASE("every kernel agrees with the reference on odd shapes") {
 TEST_CASE("weights and activations of the largest size do not overflow the integers") {
     for (const Isa isa : runnable()) {
         for (const DType dtype : formats) {
-            if (activation_format(dtype) == ActivationFormat::f32) continue;
+            if (row_activations(dtype) == ActivationFormat::f32) continue;
             for (const int64_t n_tokens : {1, 4, 40}) {
                 CAPTURE(to_string(isa));
                 CAPTURE(dtype_name(dtype));
                 std::mt19937 random(3);
                 const Case c{17, n_tokens, 512};
-                Operands operands = make_operands(dtype, c, random);
+                const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, n_tokens);
+                Operands operands = make_operands(dtype, choice.activations, c, random);
                 fill_extreme(dtype, operands.weights);
                 std::vector<float> x(512, -3.0f), expected(static_cast<size_t>(n_tokens * 17)), out(expected.size());
-                const auto format = static_cast<int>(activation_format(dtype));
                 for (int64_t t = 0; t < n_tokens; ++t)
-                    cpu_kernels(isa).quantize[format](x.data(), operands.activations.data() + t * operands.task.activation_row_bytes, 512);
+                    cpu_kernels(isa).quantize(choice.activations)(
+                        x.data(), operands.activations.data() + t * operands.task.activation_row_bytes, 512);
                 operands.task.out_stride = 17;
                 operands.task.out = expected.data();
-                matmul_reference(dtype, operands.task);
+                matmul_reference(dtype, choice.activations, operands.task);
                 operands.task.out = out.data();
-                cpu_kernels(isa).matmul(dtype)(operands.task);
-                const std::vector<double> scale = magnitudes(dtype, operands.task);
+                choice.kernel(operands.task);
+                const std::vector<double> scale = magnitudes(dtype, choice.activations, operands.task);
                 for (size_t i = 0; i < out.size(); ++i)
-                    CHECK(std::abs(static_cast<double>(out[i]) - static_cast<double>(expected[i])) <= error_bound * scale[i]);
+                    CHECK(std::abs(static_cast<double>(out[i]) - static_cast<double>(expected[i])) <= bound(choice) * scale[i]);
             }
         }
     }
@@ -183,7 +177,10 @@ TEST_CASE("weights and activations of the largest size do not overflow the integ
 TEST_CASE("formats without a kernel are known by a null pointer") {
     for (const Isa isa : runnable()) {
         CHECK(cpu_kernels(isa).isa == isa);
-        for (const DType dtype : {DType::i32, DType::q8_1, DType::iq2_xxs}) CHECK((cpu_kernels(isa).matmul(dtype) == nullptr));
+        for (const DType dtype : {DType::i32, DType::q8_1, DType::iq2_xxs}) {
+            CHECK((cpu_kernels(isa).matmul(dtype, 1).kernel == nullptr));
+            CHECK((cpu_kernels(isa).matmul(dtype, 512).kernel == nullptr));
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-// Activations to int8 with a scale per block: scale = max |x| / 127, q = x / scale to the nearest, ties to even.
+// Activations to bf16, or to 16-bit integers with a scale per block: scale = max |x| / 32512, q = x / scale to the nearest, ties to even,
+// then high = q / 256 to the nearest and low = q - 256 high, but -127 for -128: that byte's magnitude is no int8, which kernels rely on.
 // Every instruction set computes the same bits.
 #pragma once
 
@@ -10,8 +11,10 @@
 
 namespace quern {
 
-/// 127 / max, or 0 for blocks so small that this would overflow: their values count as 0.
-QUERN_INLINE float inverse_scale(float max) { return max >= 1e-35f ? 127.0f / max : 0.0f; }
+inline constexpr float largest_q = 127 * 256;
+
+/// largest_q / max, or 0 for blocks so small that this would overflow: their values count as 0.
+QUERN_INLINE float inverse_scale(float max) { return max >= 1e-33f ? largest_q / max : 0.0f; }
 
 template <typename V>
 QUERN_INLINE float largest_of(const float* x, int n) {
@@ -20,16 +23,23 @@ QUERN_INLINE float largest_of(const float* x, int n) {
     return V::largest(most);
 }
 
-/// Writes n quantized values and returns their sum. n is a multiple of 8.
+struct PlaneSums {
+    int high, low;
+};
+
+/// Writes n quantized values, a multiple of 8, as two planes and returns the sums of both.
 template <typename V>
-QUERN_INLINE int quantize_values(const float* x, int n, float inverse, int8_t* out) {
-    auto sum = V::zero_ints();
+QUERN_INLINE PlaneSums quantize_values(const float* x, int n, float inverse, int8_t* high, int8_t* low) {
+    auto high_sum = V::zero_ints(), low_sum = V::zero_ints();
     for (int i = 0; i < n; i += 8) {
         const auto q = V::round(V::times(V::load_floats(x + i), V::splat(inverse)));
-        V::store_as_bytes(q, out + i);
-        sum = V::add(sum, q);
+        const auto h = V::high_plane(q), l = V::low_plane(q, h);
+        V::store_as_bytes(h, high + i);
+        V::store_as_bytes(l, low + i);
+        high_sum = V::add(high_sum, h);
+        low_sum = V::add(low_sum, l);
     }
-    return V::total(sum);
+    return {V::total(high_sum), V::total(low_sum)};
 }
 
 template <typename V>
@@ -37,8 +47,9 @@ void quantize_32(const float* x, std::byte* out, int64_t n) noexcept {
     auto* block = reinterpret_cast<ActivationBlock32*>(out);
     for (int64_t i = 0; i < n; i += 32, ++block) {
         const float max = largest_of<V>(x + i, 32);
-        block->scale = max / 127.0f;
-        block->sum = block->scale * static_cast<float>(quantize_values<V>(x + i, 32, inverse_scale(max), block->q));
+        block->scale = max / largest_q;
+        const PlaneSums sums = quantize_values<V>(x + i, 32, inverse_scale(max), block->high, block->low);
+        block->sum = block->scale * static_cast<float>(256 * sums.high + sums.low);
     }
 }
 
@@ -48,9 +59,12 @@ void quantize_256(const float* x, std::byte* out, int64_t n) noexcept {
     for (int64_t i = 0; i < n; i += 256, ++block) {
         const float max = largest_of<V>(x + i, 256);
         const float inverse = inverse_scale(max);
-        block->scale = max / 127.0f;
-        for (int g = 0; g < 16; ++g)
-            block->sums[g] = static_cast<int16_t>(quantize_values<V>(x + i + 16 * g, 16, inverse, block->q + 16 * g));
+        block->scale = max / largest_q;
+        for (int g = 0; g < 16; ++g) {
+            const PlaneSums sums = quantize_values<V>(x + i + 16 * g, 16, inverse, block->high + 16 * g, block->low + 16 * g);
+            block->high_sums[g] = static_cast<int16_t>(sums.high);
+            block->low_sums[g] = static_cast<int16_t>(sums.low);
+        }
     }
 }
 
@@ -60,13 +74,27 @@ void copy_f32(const float* x, std::byte* out, int64_t n) noexcept {
     std::memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
 }
 
-/// nullptr never: there is a kernel for each of the three.
+/// To the nearest bf16, ties to even; what is not a number stays so. V is a parameter so that each instruction set has its own copy.
+template <typename V>
+void round_to_bf16(const float* x, std::byte* out, int64_t n) noexcept {
+    auto* to = reinterpret_cast<uint16_t*>(out);
+    for (int64_t i = 0; i < n; ++i) {
+        uint32_t bits;
+        std::memcpy(&bits, x + i, sizeof bits);
+        const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+        to[i] = static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
+    }
+}
+
+/// nullptr never: there is a kernel for each format.
 template <typename V>
 QuantizeKernel find_quantize_kernel(ActivationFormat format) noexcept {
     switch (format) {
-        case ActivationFormat::q8_32:
+        case ActivationFormat::bf16:
+            return round_to_bf16<V>;
+        case ActivationFormat::i16_32:
             return quantize_32<V>;
-        case ActivationFormat::q8_256:
+        case ActivationFormat::i16_256:
             return quantize_256<V>;
         default:
             return copy_f32<V>;

@@ -2,9 +2,8 @@
 // Weights are read once, in their native blocks, and each block is unpacked once for all tokens of the tile.
 #pragma once
 
-#include "kernels/matmul/activations.h"
+#include "kernels/matmul/decode_row.h"
 #include "kernels/matmul/matmul.h"
-#include "kernels/quant/formats_cpu.h"
 
 namespace quern {
 
@@ -14,17 +13,6 @@ inline constexpr int prefetch_bytes = 4096;
 template <typename V, int bytes>
 QUERN_INLINE void prefetch_after(const void* p) {
     for (int at = 0; at < bytes; at += 64) V::prefetch(static_cast<const char*>(p) + prefetch_bytes + at);
-}
-
-/// 8 weights of a float format as f32.
-template <typename V, typename Format>
-QUERN_INLINE typename V::Floats load_float_weights(const typename Format::Block* w) {
-    if constexpr (Format::dtype == DType::f32)
-        return V::load_floats(w);
-    else if constexpr (Format::dtype == DType::f16)
-        return V::load_f16(w);
-    else
-        return V::load_bf16(w);
 }
 
 /// One row times n_tokens tokens. @param x  token t at x + t * x_stride  @param out  n_tokens sums
@@ -70,11 +58,13 @@ struct RowDot {
         const Bytes values = weights.values();
         for (int t = 0; t < n_tokens; ++t) {
             const auto& a = *reinterpret_cast<const ActivationBlock32*>(x + t * x_stride);
-            Ints dot;
-            if constexpr (Weights::is_signed)
-                dot = V::dot_signed_bytes(values, V::load(a.q));
-            else
-                dot = V::dot_bytes(values, V::load(a.q));
+            const auto add_plane = [&](const Ints& to, const int8_t* plane) {
+                if constexpr (Weights::is_signed)
+                    return V::add_dot_signed_bytes(to, values, V::load(plane));
+                else
+                    return V::add_dot_bytes(to, values, V::load(plane));
+            };
+            const Ints dot = add_plane(V::times_256(add_plane(V::zero_ints(), a.high)), a.low);
             sum[t] = V::multiply_add(V::to_floats(dot), V::splat(weights.d * a.scale), sum[t]);
             if constexpr (!Weights::is_signed) offsets[t] += weights.offset * a.sum;
         }
@@ -94,42 +84,40 @@ struct RowDot {
     template <int n_tokens>
     QUERN_INLINE static void k_block(const Weights& weights, const std::byte* x, int64_t x_stride, Floats* sum) {
         const auto at = [&](int t) -> const ActivationBlock256& { return *reinterpret_cast<const ActivationBlock256*>(x + t * x_stride); };
-        Ints dot[n_tokens];
+        Ints high[n_tokens], low[n_tokens];
         for (int t = 0; t < n_tokens; ++t) {
             if constexpr (Weights::bias == 0) {
-                dot[t] = V::zero_ints();
+                high[t] = low[t] = V::zero_ints();
             } else {
                 const auto biased = V::times(weights.scales_by_16(), V::splat_word(-Weights::bias));
-                dot[t] = V::add_dot_words(V::zero_ints(), biased, V::load_words(at(t).sums));
+                high[t] = V::add_dot_words(V::zero_ints(), biased, V::load_words(at(t).high_sums));
+                low[t] = V::add_dot_words(V::zero_ints(), biased, V::load_words(at(t).low_sums));
             }
         }
-        if constexpr (n_tokens == 1) {  // two chains of sums, for with one token there is nothing else to do meanwhile
-            Ints odd = V::zero_ints();
-            add_values<1, 0, 2>(weights, x, x_stride, dot);
-            add_values<1, 1, 2>(weights, x, x_stride, &odd);
-            dot[0] = V::add(dot[0], odd);
-        } else {
-            add_values<n_tokens, 0, 1>(weights, x, x_stride, dot);
-        }
+        add_values<n_tokens, 0>(weights, x, x_stride, high, low);
         for (int t = 0; t < n_tokens; ++t) {
             const float scale = at(t).scale;
-            sum[t] = V::multiply_add(V::to_floats(dot[t]), V::splat(weights.d * scale), sum[t]);
+            // 256 * high may be more than an int holds.
+            const Floats dot = V::multiply_add(V::to_floats(high[t]), V::splat(256.0f), V::to_floats(low[t]));
+            sum[t] = V::multiply_add(dot, V::splat(weights.d * scale), sum[t]);
             if constexpr (Weights::has_mins) {
-                const Ints mins = V::add_dot_words(V::zero_ints(), weights.mins_by_16(), V::load_words(at(t).sums));
+                const Ints high_mins = V::add_dot_words(V::zero_ints(), weights.mins_by_16(), V::load_words(at(t).high_sums));
+                const Ints mins = V::add_dot_words(V::times_256(high_mins), weights.mins_by_16(), V::load_words(at(t).low_sums));
                 sum[t] = V::subtract_product(sum[t], V::to_floats(mins), V::splat(weights.dmin * scale));
             }
         }
     }
 
-    template <int n_tokens, int v, int step>
-    QUERN_INLINE static void add_values(const Weights& weights, const std::byte* x, int64_t x_stride, Ints* dot) {
+    template <int n_tokens, int v>
+    QUERN_INLINE static void add_values(const Weights& weights, const std::byte* x, int64_t x_stride, Ints* high, Ints* low) {
         const Bytes values = weights.template values<v>();
         const auto scales = weights.template scales<v>();
         for (int t = 0; t < n_tokens; ++t) {
             const auto& a = *reinterpret_cast<const ActivationBlock256*>(x + t * x_stride);
-            dot[t] = V::add_dot_words(dot[t], V::dot_pairs(values, V::load(a.q + 32 * v)), scales);
+            high[t] = V::add_dot_words(high[t], V::dot_pairs(values, V::load(a.high + 32 * v)), scales);
+            low[t] = V::add_dot_words(low[t], V::dot_pairs(values, V::load(a.low + 32 * v)), scales);
         }
-        if constexpr (v + step < 8) add_values<n_tokens, v + step, step>(weights, x, x_stride, dot);
+        if constexpr (v + 1 < 8) add_values<n_tokens, v + 1>(weights, x, x_stride, high, low);
     }
 
     template <int n_tokens>
@@ -191,14 +179,6 @@ void multiply_rows(const MatmulTask& task) noexcept {
         default:
             break;
     }
-}
-
-/// nullptr for formats without a kernel.
-template <typename V, typename... Formats>
-MatmulKernel find_rows_kernel(DType dtype, FormatList<Formats...>) noexcept {
-    MatmulKernel found = nullptr;
-    ((Formats::dtype == dtype ? void(found = multiply_rows<V, Formats>) : void()), ...);
-    return found;
 }
 
 }  // namespace quern

@@ -86,8 +86,17 @@ struct Simd {
     QUERN_INLINE static Ints zero_ints() { return _mm256_setzero_si256(); }
     QUERN_INLINE static Words dot_pairs(Bytes u, Bytes s) { return _mm256_maddubs_epi16(u, s); }
     QUERN_INLINE static Ints add_dot_words(Ints sum, Words a, Words b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
-    QUERN_INLINE static Ints dot_bytes(Bytes u, Bytes s) { return _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1)); }
-    QUERN_INLINE static Ints dot_signed_bytes(Bytes a, Bytes b) { return dot_bytes(_mm256_sign_epi8(a, a), _mm256_sign_epi8(b, a)); }
+    QUERN_INLINE static Ints add_dot_bytes(Ints sum, Bytes u, Bytes s) {
+        return add_dot_words(sum, _mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1));
+    }
+    QUERN_INLINE static Ints add_dot_signed_bytes(Ints sum, Bytes a, Bytes b) {
+        return add_dot_bytes(sum, _mm256_sign_epi8(a, a), _mm256_sign_epi8(b, a));
+    }
+    QUERN_INLINE static Ints times_256(Ints v) { return _mm256_slli_epi32(v, 8); }
+    QUERN_INLINE static Ints high_plane(Ints v) { return _mm256_srai_epi32(_mm256_add_epi32(v, _mm256_set1_epi32(128)), 8); }
+    QUERN_INLINE static Ints low_plane(Ints v, Ints high) {
+        return _mm256_max_epi32(_mm256_sub_epi32(v, times_256(high)), _mm256_set1_epi32(-127));
+    }
 
     QUERN_INLINE static Floats zero() { return _mm256_setzero_ps(); }
     QUERN_INLINE static Floats splat(float x) { return _mm256_set1_ps(x); }
@@ -142,6 +151,69 @@ struct Simd {
     }
 
     QUERN_INLINE static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+};
+
+/// The words of panels (matmul/panel.h): 8 lanes of a float, or of a unit of 4 bytes.
+struct Wide {
+    static constexpr int lanes = 8;
+    static constexpr int unit_columns = 1;  // of weights in a unit
+    static constexpr int tile_tokens = 6;   // 12 sums, two vectors of weights and a token's value fill the registers
+    using Narrow = Simd;
+    using Floats = __m256;
+
+    QUERN_INLINE static Floats zero() { return _mm256_setzero_ps(); }
+    QUERN_INLINE static Floats splat(float x) { return _mm256_set1_ps(x); }
+    /// As many bytes as there are lanes.
+    QUERN_INLINE static Floats bytes(const uint8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(load_8(p))); }
+    QUERN_INLINE static Floats signed_bytes(const uint8_t* p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_8(p))); }
+    QUERN_INLINE static Floats times(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+    QUERN_INLINE static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+    QUERN_INLINE static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+    QUERN_INLINE static void store(float* p, Floats v) { _mm256_storeu_ps(p, v); }
+    /// The first n lanes only.
+    QUERN_INLINE static void store_first(float* p, Floats v, int n) { _mm256_maskstore_ps(p, first(n), v); }
+    QUERN_INLINE static Floats load_first(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
+
+    /// lanes * unit_columns values as lanes units.
+    QUERN_INLINE static void to_units(const float* x, uint32_t* units) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(units), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+    }
+    QUERN_INLINE static Floats load_units(const uint32_t* p) {
+        return _mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
+    QUERN_INLINE static Floats splat_unit(const uint32_t* p) {
+        float x;
+        std::memcpy(&x, p, sizeof x);
+        return _mm256_set1_ps(x);
+    }
+    /// Lane i: sum[i] + the products of the columns in unit i.
+    QUERN_INLINE static Floats add_product(Floats sum, Floats weights, Floats x) { return _mm256_fmadd_ps(weights, x, sum); }
+
+    /// As many rows as there are lanes, of as many units, `row_units` apart, into columns one after the other.
+    QUERN_INLINE static void transpose(const uint32_t* rows, int row_units, uint32_t* columns) {
+        __m256 a[8], b[8];
+        for (int i = 0; i < 8; ++i) a[i] = load_units(rows + i * row_units);
+        for (int i = 0; i < 8; i += 2) {
+            b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+            b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+        }
+        for (int i = 0; i < 8; i += 4)
+            for (int j = 0; j < 2; ++j) {  // a[i + c]: rows i..i+3 of columns c and 4 + c, one in each half
+                a[i + 2 * j] = _mm256_shuffle_ps(b[i + j], b[i + 2 + j], 0x44);
+                a[i + 2 * j + 1] = _mm256_shuffle_ps(b[i + j], b[i + 2 + j], 0xee);
+            }
+        for (int c = 0; c < 4; ++c) {
+            store_units(columns + 8 * c, _mm256_permute2f128_ps(a[c], a[4 + c], 0x20));
+            store_units(columns + 8 * (4 + c), _mm256_permute2f128_ps(a[c], a[4 + c], 0x31));
+        }
+    }
+
+  private:
+    QUERN_INLINE static __m128i load_8(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
+    QUERN_INLINE static __m256i first(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+    QUERN_INLINE static void store_units(uint32_t* p, __m256 v) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_castps_si256(v));
+    }
 };
 
 }  // namespace quern::avx2

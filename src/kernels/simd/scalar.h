@@ -133,14 +133,26 @@ struct Simd {
     QUERN_INLINE static Ints add_dot_words(const Ints& sum, const Words& a, const Words& b) {
         return {add_dot_words(sum.at[0], a.at[0], b.at[0]), add_dot_words(sum.at[1], a.at[1], b.at[1])};
     }
-    /// Sums of four products each, u unsigned, s signed. REQUIRES: two products fit in a word.
-    QUERN_INLINE static Ints dot_bytes(const Bytes& u, const Bytes& s) {
-        return add_dot_words(zero_ints(), dot_pairs(u, s), splat_word(1));
+    /// Int i = sum[i] + four products, u unsigned, s signed. REQUIRES: two products fit in a word.
+    QUERN_INLINE static Ints add_dot_bytes(const Ints& sum, const Bytes& u, const Bytes& s) {
+        return add_dot_words(sum, dot_pairs(u, s), splat_word(1));
     }
-    /// Sums of four products each, both signed, b not -128.
-    QUERN_INLINE static Ints dot_signed_bytes(const Bytes& a, const Bytes& b) {
+    /// Int i = sum[i] + four products, both signed, b not -128.
+    QUERN_INLINE static Ints add_dot_signed_bytes(const Ints& sum, const Bytes& a, const Bytes& b) {
         const auto pairs = [](U8 x, U8 y) { return (I16(U16(x) << 8) >> 8) * (I16(U16(y) << 8) >> 8) + (I16(x) >> 8) * (I16(y) >> 8); };
-        return add_dot_words(zero_ints(), {pairs(a.at[0], b.at[0]), pairs(a.at[1], b.at[1])}, splat_word(1));
+        return add_dot_words(sum, {pairs(a.at[0], b.at[0]), pairs(a.at[1], b.at[1])}, splat_word(1));
+    }
+    QUERN_INLINE static Ints times_256(const Ints& v) { return {v.at[0] << 8, v.at[1] << 8}; }
+    /// v / 256 to the nearest, halves up.
+    QUERN_INLINE static Ints high_plane(const Ints& v) { return {(v.at[0] + 128) >> 8, (v.at[1] + 128) >> 8}; }
+    /// v - 256 * high, at least -127.
+    QUERN_INLINE static Ints low_plane(const Ints& v, const Ints& high) {
+        Ints out;
+        for (int half = 0; half < 2; ++half) {
+            const I32 low = v.at[half] - (high.at[half] << 8);
+            out.at[half] = low > -127 ? low : I32{} - 127;
+        }
+        return out;
     }
 
     QUERN_INLINE static Floats zero() { return {}; }

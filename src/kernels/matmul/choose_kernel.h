@@ -1,0 +1,46 @@
+// Which matmul kernel serves a weight format: rows for a few tokens, panels for many.
+#pragma once
+
+#include "kernels/matmul/panel.h"
+#include "kernels/matmul/row_dot.h"
+
+namespace quern {
+
+/// From this many tokens on, decoding weights into a panel costs less than it saves (measured on Zen 4).
+constexpr int64_t min_panel_tokens(DType weights) { return row_activations(weights) == ActivationFormat::f32 ? 12 : 10; }
+
+template <template <typename> typename KernelOf, typename... Formats>
+MatmulKernel find_kernel(DType dtype, FormatList<Formats...>) noexcept {
+    MatmulKernel found = nullptr;
+    ((Formats::dtype == dtype ? void(found = KernelOf<Formats>::run) : void()), ...);
+    return found;
+}
+
+template <typename V>
+struct RowKernels {
+    template <typename Format>
+    struct Of {
+        static void run(const MatmulTask& task) noexcept { multiply_rows<V, Format>(task); }
+    };
+};
+
+template <typename W>
+struct PanelKernels {
+    template <typename Format>
+    struct Of {
+        static void run(const MatmulTask& task) noexcept { multiply_panels<W, Format>(task); }
+    };
+};
+
+template <typename V>
+MatmulChoice choose_rows(DType weights) noexcept {
+    return {.kernel = find_kernel<RowKernels<V>::template Of>(weights, AllFormats{}), .activations = row_activations(weights)};
+}
+
+template <typename W>
+MatmulChoice choose_kernel(DType weights, int64_t n_tokens) noexcept {
+    if (n_tokens < min_panel_tokens(weights)) return choose_rows<typename W::Narrow>(weights);
+    return {.kernel = find_kernel<PanelKernels<W>::template Of>(weights, AllFormats{}), .row_multiple = 2 * W::lanes};
+}
+
+}  // namespace quern

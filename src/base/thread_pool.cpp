@@ -1,5 +1,7 @@
 #include "base/thread_pool.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace quern {
@@ -28,7 +30,7 @@ void await_change(const std::atomic<uint32_t>& value, uint32_t old) noexcept {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int n_threads) {
+ThreadPool::ThreadPool(int n_threads) : shares_(static_cast<size_t>(std::max(1, n_threads))) {
     QUERN_CHECK(n_threads >= 1);
     workers_.reserve(static_cast<size_t>(n_threads - 1));
     for (int thread = 1; thread < n_threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });

@@ -25,15 +25,17 @@ struct ActivationBlock32 {
 };
 static_assert(sizeof(ActivationBlock32) == 72);
 
-/// 256 values, as above. high_sums[j] = high[16 j] + ... + high[16 j + 15], low_sums likewise.
+/// 256 values, as above. high_sums[j] = high[16 j] + ... + high[16 j + 15], low_sums likewise. In order of size and as long as whole cache
+/// lines, so that no vector lies across two of them.
 struct ActivationBlock256 {
-    float scale;
-    int16_t high_sums[16], low_sums[16];
     int8_t high[256], low[256];
+    int16_t high_sums[16], low_sums[16];
+    float scale;
+    std::byte unused[60];
 
     int q(int64_t i) const { return 256 * high[i] + low[i]; }
 };
-static_assert(sizeof(ActivationBlock256) == 580);
+static_assert(sizeof(ActivationBlock256) == 640);
 
 /// The form that the row kernels of this weight format read.
 constexpr ActivationFormat row_activations(DType weights) {

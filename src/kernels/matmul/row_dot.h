@@ -94,7 +94,15 @@ struct RowDot {
                 low[t] = V::add_dot_words(V::zero_ints(), biased, V::load_words(at(t).low_sums));
             }
         }
-        add_values<n_tokens, 0>(weights, x, x_stride, high, low);
+        if constexpr (n_tokens == 1) {  // two chains of sums for each plane: with one token nothing else hides an addition's latency
+            Ints odd_high = V::zero_ints(), odd_low = V::zero_ints();
+            add_values<1, 0, 2>(weights, x, x_stride, high, low);
+            add_values<1, 1, 2>(weights, x, x_stride, &odd_high, &odd_low);
+            high[0] = V::add(high[0], odd_high);
+            low[0] = V::add(low[0], odd_low);
+        } else {
+            add_values<n_tokens, 0, 1>(weights, x, x_stride, high, low);
+        }
         for (int t = 0; t < n_tokens; ++t) {
             const float scale = at(t).scale;
             // 256 * high may be more than an int holds.
@@ -108,7 +116,7 @@ struct RowDot {
         }
     }
 
-    template <int n_tokens, int v>
+    template <int n_tokens, int v, int step>
     QUERN_INLINE static void add_values(const Weights& weights, const std::byte* x, int64_t x_stride, Ints* high, Ints* low) {
         const Bytes values = weights.template values<v>();
         const auto scales = weights.template scales<v>();
@@ -117,7 +125,7 @@ struct RowDot {
             high[t] = V::add_dot_words(high[t], V::dot_pairs(values, V::load(a.high + 32 * v)), scales);
             low[t] = V::add_dot_words(low[t], V::dot_pairs(values, V::load(a.low + 32 * v)), scales);
         }
-        if constexpr (v + 1 < 8) add_values<n_tokens, v + 1>(weights, x, x_stride, high, low);
+        if constexpr (v + step < 8) add_values<n_tokens, v + step, step>(weights, x, x_stride, high, low);
     }
 
     template <int n_tokens>

@@ -94,3 +94,28 @@ def tokens_of(model, text):
 
     out = subprocess.run([str(QUERN), "tokenize", "-m", str(model), "--ids", "--no-escape", "--stdin"], input=text.encode(), check=True, capture_output=True)
     return json.loads(out.stdout)
+
+
+PROMPTS = ["Once upon a time", "The capital of France is", "def fibonacci(n):", "Water boils at", "In 1969, the first", "The three primary colours are",
+           "Dear Sir or Madam,", "To make a cup of tea, you", "The largest planet in the solar system", "1, 2, 3, 4,"]
+
+
+def greedy_gaps(model, prompt, text):
+    """For each token of the text after the prompt: by how much the model's best logit is above that token's."""
+    ids, n_prompt = tokens_of(SMOLLM2, prompt + text), len(tokens_of(SMOLLM2, prompt))
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0]
+    chosen = torch.tensor(ids[n_prompt:])
+    before = logits[n_prompt - 1:-1]
+    return (before.max(dim=1).values - before.gather(1, chosen[:, None])[:, 0]).numpy()
+
+
+@needs_smollm2
+def test_smollm2_chooses_the_tokens_of_its_dequantized_weights():
+    model = dequantized(SMOLLM2)
+    for prompt in PROMPTS:
+        command = [str(QUERN), "run", "-m", str(SMOLLM2), "-p", prompt, "-n", "64", "--temp", "0", "--no-display-prompt", "-t", "2", "-c", "8192"]
+        text = subprocess.run(command, check=True, capture_output=True, timeout=300).stdout.decode("utf-8").removesuffix("\n")
+        gaps = greedy_gaps(model, prompt, text)
+        print(f"{prompt!r}: {(gaps > 0).sum()} of {len(gaps)} tokens are not the best, by at most {gaps.max():.4f}")
+        assert gaps.max() < 0.05, (prompt, text)

@@ -25,7 +25,7 @@ size_t incomplete_utf8_tail(std::string_view text) noexcept;
 
 void append_utf8(std::string& out, char32_t code_point);
 
-/// Valid UTF-8: each maximal run of bytes that begins no character becomes one U+FFFD.
+/// Valid UTF-8: each beginning of a character that is not completed, and each byte that begins none, becomes one U+FFFD.
 std::string repair_utf8(std::string_view text);
 
 }  // namespace quern

@@ -15,6 +15,8 @@ from gguf import dequantize
 
 EDGE_SCALES = [0x0000, 0x8000, 0x3C00, 0xBC00, 0x0001, 0x83FF, 0x7BFF, 0xFBFF, 0x0400, 0x2E66]
 N_RANDOM = 6
+# MXFP4's exponents: the two that are subnormal, the least normal, one, and the largest that keeps 12 times it finite.
+EDGE_EXPONENTS = [0, 1, 2, 127, 128, 252]
 
 # Bytes of a block, and where its f16 scales (and minimums) start.
 FORMATS = {
@@ -31,6 +33,18 @@ FORMATS = {
     Type.Q4_K: (144, [0, 2]),
     Type.Q5_K: (176, [0, 2]),
     Type.Q6_K: (210, [208]),
+    Type.IQ4_NL: (18, [0]),
+    Type.IQ4_XS: (136, [0]),
+    Type.IQ3_XXS: (98, [0]),
+    Type.IQ3_S: (110, [0]),
+    Type.IQ2_XXS: (66, [0]),
+    Type.IQ2_XS: (74, [0]),
+    Type.IQ2_S: (82, [0]),
+    Type.IQ1_S: (50, [0]),
+    Type.IQ1_M: (56, []),
+    Type.TQ1_0: (54, [52]),
+    Type.TQ2_0: (66, [64]),
+    Type.MXFP4: (17, []),
 }
 
 
@@ -49,6 +63,12 @@ def blocks_of(kind: Type, rng: np.random.Generator) -> np.ndarray:
             else:
                 half = int(np.float16(rng.standard_normal() * 0.02).view(np.uint16))
             block[place : place + 2] = np.frombuffer(struct.pack("<H", half), dtype=np.uint8)
+        if kind == Type.MXFP4:
+            block[0] = EDGE_EXPONENTS[row % len(EDGE_EXPONENTS)]
+        if kind == Type.IQ1_M:  # a quarter of the f16 on top of each of four numbers
+            half = EDGE_SCALES[row % len(EDGE_SCALES)]
+            for quarter in range(4):
+                block[49 + 2 * quarter] = (int(block[49 + 2 * quarter]) & 15) | (half >> 4 * quarter & 15) << 4
     return blocks.reshape(-1)
 
 

@@ -63,6 +63,16 @@ class EngineBusy : public Error {
     using Error::Error;
 };
 
+/// What a model takes beside its file, in bytes, from the plans that loading it would follow.
+struct MemoryNeed {
+    int64_t n_ctx = 0;             ///< the window it is for: that of the options, or the model's own
+    uint64_t weight_bytes = 0;     ///< the mapped file
+    uint64_t kv_bytes = 0;         ///< keys and values of one sequence that fills the window
+    uint64_t workspace_bytes = 0;  ///< of the forward pass, for batches as in the options
+};
+/// Reads no weights and takes none of that memory. @throws ModelError, InvalidInput
+MemoryNeed memory_need(const EngineOptions& options);
+
 /// One model on one device with one engine thread. All methods are safe from any thread.
 class Engine {
   public:

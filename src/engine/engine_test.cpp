@@ -232,6 +232,20 @@ TEST_CASE("a file without a vocabulary still runs by token id") {
     CHECK(generate(*engine, greedy("x", 3)).tokens.size() == 3);
 }
 
+TEST_CASE("the memory that a model needs is known without taking it, and is what loading takes") {
+    const TemporaryModel model({});
+    EngineOptions options = options_for(model);
+    options.n_ctx = 128;
+    const MemoryNeed need = memory_need(options);
+    const auto engine = Engine::load(options);
+    CHECK(need.n_ctx == 128);
+    CHECK(need.weight_bytes == engine->info().file_bytes);
+    CHECK(need.workspace_bytes == engine->info().workspace_bytes);
+    CHECK(need.kv_bytes == 128 * engine->info().kv_bytes_per_token);
+    options.n_ctx = 0;
+    CHECK(memory_need(options).n_ctx == 256);
+}
+
 TEST_CASE("options that cannot be are refused") {
     const TemporaryModel model({});
     const auto refuse = [&](auto change) {

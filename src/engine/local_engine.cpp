@@ -24,7 +24,30 @@ void check_options(const EngineOptions& options) {
     if (options.n_threads < 0 || options.n_threads > 1024) throw InvalidInput("n_threads must be 0 to 1024", "n_threads");
 }
 
+BatchLimits batch_limits(const EngineOptions& options) {
+    return {.n_tokens = std::max<int64_t>(options.n_batch, options.n_sequences),
+            .n_outputs = std::max<int64_t>(least_outputs, options.n_sequences)};
+}
+
+KvShape kv_shape_of(const Model& model, const EngineOptions& options) {
+    KvShape shape = model.kv_shape();
+    shape.type = options.f32_cache ? KvType::f32 : KvType::f16;
+    return shape;
+}
+
 }  // namespace
+
+MemoryNeed memory_need(const EngineOptions& options) {
+    check_options(options);
+    const auto file = GgufFile::open(options.model_path);
+    const auto model = load_model(*file);
+    const auto device = make_cpu_device(options.n_threads, options.isa);
+    MemoryNeed need{.n_ctx = options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), .weight_bytes = file->file_bytes()};
+    const auto n_pages = static_cast<uint64_t>((need.n_ctx + kv_page_tokens - 1) / kv_page_tokens);
+    need.kv_bytes = n_pages * KvCache::page_bytes(kv_shape_of(*model, options));
+    need.workspace_bytes = Executor::memory_bytes(model->build(), *device, batch_limits(options));
+    return need;
+}
 
 std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
     check_options(options);
@@ -40,8 +63,7 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     load_text(options);
     const Graph graph = model_->build();
     check_weights(graph);
-    const BatchLimits limits{.n_tokens = std::max<int64_t>(options.n_batch, options.n_sequences),
-                             .n_outputs = std::max<int64_t>(least_outputs, options.n_sequences)};
+    const BatchLimits limits = batch_limits(options);
     const uint64_t workspace = Executor::memory_bytes(graph, *device_, limits);
     const uint64_t available = available_memory_bytes();
     const KvBudget budget = plan_kv(options, kv_shape(), model_->n_ctx_train(), available - std::min(available, workspace));
@@ -95,11 +117,7 @@ void LocalEngine::check_weights(const Graph& graph) const {
     }
 }
 
-KvShape LocalEngine::kv_shape() const {
-    KvShape shape = model_->kv_shape();
-    shape.type = options_.f32_cache ? KvType::f32 : KvType::f16;
-    return shape;
-}
+KvShape LocalEngine::kv_shape() const { return kv_shape_of(*model_, options_); }
 
 void LocalEngine::fill_info() {
     const Metadata& metadata = file_->metadata();

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "gguf/printable.h"
+#include "tools/quantities.h"
 
 namespace quern {
 namespace {
@@ -70,18 +71,6 @@ std::string shortest(T value) {
 }
 
 // ---- for people
-
-std::string scaled(uint64_t n, double base, const std::array<const char*, 5>& units) {
-    double value = static_cast<double>(n);
-    size_t unit = 0;
-    for (; value >= base && unit + 1 < units.size(); ++unit) value /= base;
-    std::array<char, 64> text;
-    std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f%s" : "%.2f%s", value, units[unit]);
-    return text.data();
-}
-
-std::string human_bytes(uint64_t n) { return scaled(n, 1024, {" B", " KiB", " MiB", " GiB", " TiB"}); }
-std::string human_count(uint64_t n) { return scaled(n, 1000, {"", " K", " M", " G", " T"}); }
 
 std::string value_text(const MetadataValue& value);
 
@@ -218,7 +207,7 @@ void append_json_tensors(std::string& out, const GgufFile& file) {
 
 }  // namespace
 
-std::string inspect_text(const GgufFile& file, bool list_tensors) {
+std::string inspect_text(const GgufFile& file, const std::optional<MemoryNeed>& memory, bool list_tensors) {
     const Totals totals = totals_of(file);
     std::string out = concat("file          ", printable(file.path()), '\n');
     out += concat("format        GGUF v", file.version(), ", ", human_bytes(file.file_bytes()), " (", file.file_bytes(), " bytes)");
@@ -235,6 +224,12 @@ std::string inspect_text(const GgufFile& file, bool list_tensors) {
         out += concat(share.n_tensors, share.n_tensors == 1 ? " tensor, " : " tensors, ", human_count(share.n_values), " values, ");
         out += concat(human_bytes(share.bytes), '\n');
     }
+    if (memory) {
+        out += concat("memory        for a window of ", memory->n_ctx, " tokens: ", human_bytes(memory->weight_bytes),
+                      " weights (the mapped file), ");
+        out += concat(human_bytes(memory->kv_bytes), " keys and values, ", human_bytes(memory->workspace_bytes), " workspace; together ");
+        out += concat(human_bytes(memory->weight_bytes + memory->kv_bytes + memory->workspace_bytes), '\n');
+    }
     out += concat("\nkeys          ", file.metadata().entries().size(), '\n');
     for (const Metadata::Entry& entry : file.metadata().entries()) {
         out += "  ";
@@ -246,11 +241,15 @@ std::string inspect_text(const GgufFile& file, bool list_tensors) {
     return out;
 }
 
-std::string inspect_json(const GgufFile& file) {
+std::string inspect_json(const GgufFile& file, const std::optional<MemoryNeed>& memory) {
     const Totals totals = totals_of(file);
     std::string out = "{\n  \"path\": ";
     append_json_string(out, file.path());
     out += concat(",\n  \"version\": ", file.version(), ",\n  \"parts\": ", file.n_parts(), ",\n  \"file_bytes\": ", file.file_bytes());
+    if (memory) {
+        out += concat(",\n  \"memory\": {\"n_ctx\": ", memory->n_ctx, ", \"weight_bytes\": ", memory->weight_bytes);
+        out += concat(", \"kv_bytes\": ", memory->kv_bytes, ", \"workspace_bytes\": ", memory->workspace_bytes, '}');
+    }
     out += ",\n  \"architecture\": ";
     append_json_string(out, string_or_empty(file.metadata(), "general.architecture"));
     out += ",\n  \"name\": ";

@@ -10,7 +10,8 @@
 
 namespace quern {
 
-/// i16_32 and i16_256: two planes of int8 with one scale per 32 (Q4_0..Q8_0) or 256 values (K types).
+/// i16_32 and i16_256: two planes of int8 with one scale per 32 (Q4_0..Q8_0, IQ4_NL, MXFP4) or 256 values (the other
+/// quantized types).
 enum class ActivationFormat : uint8_t { f32, bf16, i16_32, i16_256 };
 inline constexpr int n_activation_formats = 4;
 
@@ -45,12 +46,24 @@ constexpr ActivationFormat row_activations(DType weights) {
         case DType::q5_0:
         case DType::q5_1:
         case DType::q8_0:
+        case DType::iq4_nl:
+        case DType::mxfp4:
             return ActivationFormat::i16_32;
         case DType::q2_k:
         case DType::q3_k:
         case DType::q4_k:
         case DType::q5_k:
         case DType::q6_k:
+        case DType::iq1_s:
+        case DType::iq1_m:
+        case DType::iq2_xxs:
+        case DType::iq2_xs:
+        case DType::iq2_s:
+        case DType::iq3_xxs:
+        case DType::iq3_s:
+        case DType::iq4_xs:
+        case DType::tq1_0:
+        case DType::tq2_0:
             return ActivationFormat::i16_256;
         default:
             return ActivationFormat::f32;

@@ -32,7 +32,7 @@ class RowDecoder {
         if constexpr (Format::block_values == 32) {
             for (int i = 0; i < n; i += 32) legacy(Unpacked<V, Format>(w[i / 32]), out + i);
         } else if constexpr (Format::block_values == 256) {
-            for (int i = 0; i < n; i += 256) k(Unpacked<V, Format>(w[i / 256]), out + i);
+            for (int i = 0; i < n; i += 256) k_block(w[i / 256], out + i);
         } else {
             int i = 0;
             for (; i + 8 <= n; i += 8) V::store_floats(out + i, load_float_weights<V, Format>(w + i));
@@ -59,10 +59,13 @@ class RowDecoder {
         store_scaled(weights.scales_by_16(), weights.d, factors);
         if constexpr (Weights::has_mins)
             store_scaled(weights.mins_by_16(), -weights.dmin, offsets);
-        else
+        else if constexpr (!SignedValues<Weights>)
             store_scaled(weights.scales_by_16(), -static_cast<float>(Weights::bias) * weights.d, offsets);
         k_values<0>(weights, factors, offsets, out);
     }
+
+    /// Not inlined: the compiler would keep this code's constants in registers that the panel's sums need.
+    [[gnu::noinline]] static void k_block(const Block& w, float* out) noexcept { k(Unpacked<V, Format>(w), out); }
 
     QUERN_INLINE static void store_scaled(typename V::Words words, float scale, float* out) {
         V::store_floats(out, V::times(V::low_words_to_floats(words), V::splat(scale)));
@@ -75,7 +78,10 @@ class RowDecoder {
         V::store(bytes, weights.template values<v>());
         for (int i = 0; i < 32; i += W::lanes) {
             const int g = 2 * v + i / 16;
-            W::store(out + 32 * v + i, W::multiply_add(W::bytes(bytes + i), W::splat(factors[g]), W::splat(offsets[g])));
+            if constexpr (SignedValues<Weights>)
+                W::store(out + 32 * v + i, W::times(W::signed_bytes(bytes + i), W::splat(factors[g])));
+            else
+                W::store(out + 32 * v + i, W::multiply_add(W::bytes(bytes + i), W::splat(factors[g]), W::splat(offsets[g])));
         }
         if constexpr (v + 1 < 8) k_values<v + 1>(weights, factors, offsets, out);
     }

@@ -6,9 +6,7 @@
 
 namespace quern::avx512bf16 {
 
-MatmulKernel panels_for(DType weights) noexcept {
-    return find_kernel<PanelKernels<Wide>::Of>(weights, FormatList<Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K>{});
-}
+MatmulKernel panels_for(DType weights) noexcept { return find_kernel<PanelKernels<Wide>::Of>(weights, QuantizedFormats{}); }
 
 }  // namespace quern::avx512bf16
 #endif

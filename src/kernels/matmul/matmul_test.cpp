@@ -99,8 +99,10 @@ double largest_error(const MatmulChoice& choice, DType dtype, const Case& c, std
     return worst;
 }
 
-const std::vector<DType> formats{DType::f32,  DType::f16,  DType::bf16, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
-                                 DType::q8_0, DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k};
+const std::vector<DType> formats{DType::f32,     DType::f16,   DType::bf16,  DType::q4_0,  DType::q4_1,    DType::q5_0,   DType::q5_1,
+                                 DType::q8_0,    DType::q2_k,  DType::q3_k,  DType::q4_k,  DType::q5_k,    DType::q6_k,   DType::iq4_nl,
+                                 DType::iq4_xs,  DType::iq3_s, DType::iq2_s, DType::iq1_s, DType::iq3_xxs, DType::iq2_xs, DType::iq1_m,
+                                 DType::iq2_xxs, DType::tq1_0, DType::tq2_0, DType::mxfp4};
 
 std::vector<int64_t> row_lengths(DType dtype) {
     switch (dtype_info(dtype).block_size) {
@@ -177,7 +179,7 @@ TEST_CASE("weights and activations of the largest size do not overflow the integ
 TEST_CASE("formats without a kernel are known by a null pointer") {
     for (const Isa isa : runnable()) {
         CHECK(cpu_kernels(isa).isa == isa);
-        for (const DType dtype : {DType::i32, DType::q8_1, DType::iq2_xxs}) {
+        for (const DType dtype : {DType::i32, DType::q8_1, DType::f64}) {
             CHECK((cpu_kernels(isa).matmul(dtype, 1).kernel == nullptr));
             CHECK((cpu_kernels(isa).matmul(dtype, 512).kernel == nullptr));
         }

@@ -120,10 +120,16 @@ struct RowDot {
     QUERN_INLINE static void add_values(const Weights& weights, const std::byte* x, int64_t x_stride, Ints* high, Ints* low) {
         const Bytes values = weights.template values<v>();
         const auto scales = weights.template scales<v>();
+        const auto dot = [&](const int8_t* plane) {
+            if constexpr (SignedValues<Weights>)
+                return V::dot_signed_pairs(values, V::load(plane));
+            else
+                return V::dot_pairs(values, V::load(plane));
+        };
         for (int t = 0; t < n_tokens; ++t) {
             const auto& a = *reinterpret_cast<const ActivationBlock256*>(x + t * x_stride);
-            high[t] = V::add_dot_words(high[t], V::dot_pairs(values, V::load(a.high + 32 * v)), scales);
-            low[t] = V::add_dot_words(low[t], V::dot_pairs(values, V::load(a.low + 32 * v)), scales);
+            high[t] = V::add_dot_words(high[t], dot(a.high + 32 * v), scales);
+            low[t] = V::add_dot_words(low[t], dot(a.low + 32 * v), scales);
         }
         if constexpr (v + step < 8) add_values<n_tokens, v + step, step>(weights, x, x_stride, high, low);
     }

@@ -1,6 +1,7 @@
 // Weight blocks for tests: random quants with scales of a sensible size, or all at the end of their range.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -25,8 +26,25 @@ inline std::vector<size_t> scale_places(DType dtype) {
             return {108};
         case DType::q6_k:
             return {208};
+        case DType::tq1_0:
+            return {52};
+        case DType::tq2_0:
+            return {64};
+        case DType::iq1_m:
+        case DType::mxfp4:
+            return {};
         default:
             return {0};
+    }
+}
+
+/// Puts an f16 scale into a block: at its places, spread over four of IQ1_M's numbers, or as the nearest power of two.
+inline void put_scale(DType dtype, std::byte* block, uint16_t f16) {
+    for (const size_t place : scale_places(dtype)) std::memcpy(block + place, &f16, sizeof f16);
+    if (dtype == DType::mxfp4) block[0] = static_cast<std::byte>(127 - 15 + (f16 >> 10 & 31));
+    for (size_t i = 0; dtype == DType::iq1_m && i < 4; ++i) {
+        std::byte& high = block[49 + 2 * i];
+        high = (high & std::byte{15}) | static_cast<std::byte>(f16 >> 4 * i << 4 & 0xf0);
     }
 }
 
@@ -52,21 +70,26 @@ inline std::vector<std::byte> sample_weights(DType dtype, int64_t n, std::mt1993
     }
     for (std::byte& byte : out) byte = static_cast<std::byte>(random());
     for (size_t at = 0; at < out.size(); at += info.block_bytes)
-        for (const size_t place : scale_places(dtype)) {
+        for (size_t i = 0; i < std::max<size_t>(scale_places(dtype).size(), 1); ++i) {
             const auto f16 = static_cast<uint16_t>((random() & 0x83ffu) | (6u + random() % 6u) << 10);  // 2^-9 .. 2^-4, either sign
-            std::memcpy(&out[at + place], &f16, sizeof f16);
+            if (scale_places(dtype).empty())
+                put_scale(dtype, &out[at], f16);
+            else
+                std::memcpy(&out[at + scale_places(dtype)[i]], &f16, sizeof f16);
         }
     return out;
 }
 
-/// All bits of quants and scales set (Q8_0 and Q6_K scales: -128), all f16 scales 1.
+/// All bits of quants and scales set (Q8_0 and Q6_K scales: -128; IQ4: all the level of largest magnitude), all f16 scales 1.
 inline void fill_extreme(DType dtype, std::vector<std::byte>& blocks) {
     const DTypeInfo& info = dtype_info(dtype);
     const uint16_t one = 0x3c00;
     for (size_t at = 0; at < blocks.size(); at += info.block_bytes) {
         std::memset(&blocks[at], dtype == DType::q8_0 ? 0x80 : 0xff, info.block_bytes);
         if (dtype == DType::q6_k) std::memset(&blocks[at + 192], 0x80, 16);
-        for (const size_t place : scale_places(dtype)) std::memcpy(&blocks[at + place], &one, sizeof one);
+        if (dtype == DType::iq4_nl) std::memset(&blocks[at + 2], 0, 16);
+        if (dtype == DType::iq4_xs) std::memset(&blocks[at + 2], 0, 134);
+        put_scale(dtype, &blocks[at], one);
     }
 }
 

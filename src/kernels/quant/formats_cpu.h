@@ -2,6 +2,16 @@
 #pragma once
 
 #include "kernels/quant/formats.h"
+#include "kernels/quant/fp4/mxfp4_cpu.h"
+#include "kernels/quant/i/iq1_m_cpu.h"
+#include "kernels/quant/i/iq1_s_cpu.h"
+#include "kernels/quant/i/iq2_s_cpu.h"
+#include "kernels/quant/i/iq2_xs_cpu.h"
+#include "kernels/quant/i/iq2_xxs_cpu.h"
+#include "kernels/quant/i/iq3_s_cpu.h"
+#include "kernels/quant/i/iq3_xxs_cpu.h"
+#include "kernels/quant/i/iq4_nl_cpu.h"
+#include "kernels/quant/i/iq4_xs_cpu.h"
 #include "kernels/quant/k/q2_k_cpu.h"
 #include "kernels/quant/k/q3_k_cpu.h"
 #include "kernels/quant/k/q4_k_cpu.h"
@@ -12,3 +22,5 @@
 #include "kernels/quant/legacy/q5_0_cpu.h"
 #include "kernels/quant/legacy/q5_1_cpu.h"
 #include "kernels/quant/legacy/q8_0_cpu.h"
+#include "kernels/quant/ternary/tq1_0_cpu.h"
+#include "kernels/quant/ternary/tq2_0_cpu.h"

@@ -19,7 +19,13 @@ namespace quern {
 ///     Words scales<v>()                  the scale that belongs to each pair of those values
 ///     Words scales_by_16()               the 16 scales in order (of groups of 32, each twice)
 ///     Words mins_by_16()                 the 16 minimums in order (of groups of 32, each twice)
+/// Those with `static constexpr bool is_signed = true` have neither bias nor minimums, and q is signed, at most 127 in magnitude.
 template <typename V, typename Format>
 struct Unpacked;
+
+template <typename Weights>
+concept SignedValues = requires {
+    requires Weights::is_signed;
+};
 
 }  // namespace quern

@@ -49,6 +49,15 @@ struct Simd {
         return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit_of), bit_of), value);
     }
 
+    QUERN_INLINE static Bytes look_up(Sixteen table, Bytes index) { return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), index); }
+    QUERN_INLINE static Bytes longs(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
+        return _mm256_setr_epi64x(static_cast<int64_t>(a), static_cast<int64_t>(b), static_cast<int64_t>(c), static_cast<int64_t>(d));
+    }
+    QUERN_INLINE static Bytes negate(Bytes v, uint32_t bits) {
+        const Bytes set = bits_to_bytes(bits, splat_byte(255));
+        return _mm256_sub_epi8(flip(v, set), set);
+    }
+
     QUERN_INLINE static Sixteen load_16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
     QUERN_INLINE static Sixteen make_16(const uint32_t v[4]) {
         return _mm_setr_epi32(static_cast<int>(v[0]), static_cast<int>(v[1]), static_cast<int>(v[2]), static_cast<int>(v[3]));
@@ -85,6 +94,9 @@ struct Simd {
 
     QUERN_INLINE static Ints zero_ints() { return _mm256_setzero_si256(); }
     QUERN_INLINE static Words dot_pairs(Bytes u, Bytes s) { return _mm256_maddubs_epi16(u, s); }
+    QUERN_INLINE static Words dot_signed_pairs(Bytes a, Bytes b) {
+        return _mm256_maddubs_epi16(_mm256_sign_epi8(a, a), _mm256_sign_epi8(b, a));
+    }
     QUERN_INLINE static Ints add_dot_words(Ints sum, Words a, Words b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
     QUERN_INLINE static Ints add_dot_bytes(Ints sum, Bytes u, Bytes s) {
         return add_dot_words(sum, _mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1));

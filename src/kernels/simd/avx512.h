@@ -8,6 +8,7 @@ namespace quern::avx512 {
 
 struct Simd : avx2::Simd {
     QUERN_INLINE static Bytes bits_to_bytes(uint32_t bits, Bytes value) { return _mm256_maskz_mov_epi8(bits, value); }
+    QUERN_INLINE static Bytes negate(Bytes v, uint32_t bits) { return _mm256_mask_sub_epi8(v, bits, _mm256_setzero_si256(), v); }
     QUERN_INLINE static Ints add_dot_words(Ints sum, Words a, Words b) { return _mm256_dpwssd_epi32(sum, a, b); }
     QUERN_INLINE static Ints add_dot_bytes(Ints sum, Bytes u, Bytes s) { return _mm256_dpbusd_epi32(sum, u, s); }
     QUERN_INLINE static Ints add_dot_signed_bytes(Ints sum, Bytes a, Bytes b) {

@@ -69,6 +69,20 @@ struct Simd {
         return out;
     }
 
+    /// Byte i is table[index[i]]. REQUIRES: every index is below 16.
+    QUERN_INLINE static Bytes look_up(Sixteen table, const Bytes& index) {
+        Bytes out;
+        for (int i = 0; i < 32; ++i) out.at[i / 16][i % 16] = table[index.at[i / 16][i % 16]];
+        return out;
+    }
+    /// 8 bytes of each, the first lowest.
+    QUERN_INLINE static Bytes longs(uint64_t a, uint64_t b, uint64_t c, uint64_t d) { return {U8(U64{a, b}), U8(U64{c, d})}; }
+    /// Byte i is -v where bit i is set, else v.
+    QUERN_INLINE static Bytes negate(const Bytes& v, uint32_t bits) {
+        const Bytes set = bits_to_bytes(bits, splat_byte(255));
+        return {(v.at[0] ^ set.at[0]) - set.at[0], (v.at[1] ^ set.at[1]) - set.at[1]};
+    }
+
     QUERN_INLINE static Sixteen load_16(const void* p) { return read<Sixteen>(p); }
     QUERN_INLINE static Sixteen make_16(const uint32_t v[4]) { return read<Sixteen>(v); }
     template <int shift>
@@ -129,6 +143,10 @@ struct Simd {
     QUERN_INLINE static Words dot_pairs(const Bytes& u, const Bytes& s) {
         return {dot_pairs(u.at[0], s.at[0]), dot_pairs(u.at[1], s.at[1])};
     }
+    /// The same with both signed, neither -128.
+    QUERN_INLINE static Words dot_signed_pairs(const Bytes& a, const Bytes& b) {
+        return {dot_signed_pairs(a.at[0], b.at[0]), dot_signed_pairs(a.at[1], b.at[1])};
+    }
     /// Int i = sum[i] + a[2 i] b[2 i] + a[2 i + 1] b[2 i + 1].
     QUERN_INLINE static Ints add_dot_words(const Ints& sum, const Words& a, const Words& b) {
         return {add_dot_words(sum.at[0], a.at[0], b.at[0]), add_dot_words(sum.at[1], a.at[1], b.at[1])};
@@ -139,8 +157,7 @@ struct Simd {
     }
     /// Int i = sum[i] + four products, both signed, b not -128.
     QUERN_INLINE static Ints add_dot_signed_bytes(const Ints& sum, const Bytes& a, const Bytes& b) {
-        const auto pairs = [](U8 x, U8 y) { return (I16(U16(x) << 8) >> 8) * (I16(U16(y) << 8) >> 8) + (I16(x) >> 8) * (I16(y) >> 8); };
-        return add_dot_words(sum, {pairs(a.at[0], b.at[0]), pairs(a.at[1], b.at[1])}, splat_word(1));
+        return add_dot_words(sum, dot_signed_pairs(a, b), splat_word(1));
     }
     QUERN_INLINE static Ints times_256(const Ints& v) { return {v.at[0] << 8, v.at[1] << 8}; }
     /// v / 256 to the nearest, halves up.
@@ -249,6 +266,9 @@ struct Simd {
     QUERN_INLINE static I16 dot_pairs(U8 u, U8 s) {
         const I16 low = I16(U16(u) & 0xff) * (I16(U16(s) << 8) >> 8);
         return low + I16(U16(u) >> 8) * (I16(s) >> 8);
+    }
+    QUERN_INLINE static I16 dot_signed_pairs(U8 a, U8 b) {
+        return (I16(U16(a) << 8) >> 8) * (I16(U16(b) << 8) >> 8) + (I16(a) >> 8) * (I16(b) >> 8);
     }
     /// The low and the upper words of each int, times each other.
     QUERN_INLINE static I32 add_dot_words(I32 sum, I16 a, I16 b) {

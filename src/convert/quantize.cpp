@@ -1,0 +1,115 @@
+#include "convert/quantize.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+#include "kernels/quant/decode.h"
+#include "kernels/quant/encode.h"
+
+namespace quern {
+namespace {
+
+constexpr int64_t values_per_block = 1 << 16;  // of one unit of work: fits in L2 as f32
+constexpr int64_t nowhere = std::numeric_limits<int64_t>::max();
+
+int64_t first_not_finite(const float* x, int64_t n) {
+    bool all_finite = true;
+    for (int64_t i = 0; i < n; ++i) all_finite &= x[i] - x[i] == 0.0f;
+    if (all_finite) return nowhere;
+    return std::find_if(x, x + n, [](float v) { return !(v - v == 0.0f); }) - x;
+}
+
+void keep_least(std::atomic<int64_t>& least, int64_t value) {
+    int64_t seen = least.load(std::memory_order_relaxed);
+    while (value < seen && !least.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+    }
+}
+
+/// Decodes and encodes ranges of a tensor's rows.
+class RowEncoder {
+  public:
+    RowEncoder(const PlannedTensor& planned, std::byte* out)
+        : planned_(planned),
+          out_(out),
+          decode_(decode_for(planned.source->view.dtype)),
+          encode_(encode_for(planned.dtype)),
+          n_cols_(planned.source->view.shape.n_cols()),
+          in_row_(static_cast<int64_t>(row_bytes(planned.source->view.dtype, static_cast<uint64_t>(n_cols_)))),
+          out_row_(static_cast<int64_t>(row_bytes(planned.dtype, static_cast<uint64_t>(n_cols_)))) {
+        const Shape& shape = planned.source->view.shape;
+        rows_per_matrix_ = shape.rank() >= 2 ? std::max<int64_t>(1, shape[shape.rank() - 2]) : 1;
+    }
+
+    /// Row by row, through `scratch` of n_cols values. Gives the place of the first value that is not finite, or nowhere.
+    int64_t encode(int64_t row, float* scratch) const noexcept {
+        const std::byte* const from = planned_.source->view.data + row * in_row_;
+        const float* x = reinterpret_cast<const float*>(from);
+        if (planned_.source->view.dtype != DType::f32 || reinterpret_cast<uintptr_t>(from) % alignof(float) != 0) {
+            decode_(from, scratch, n_cols_);
+            x = scratch;
+        }
+        if (const int64_t bad = first_not_finite(x, n_cols_); bad != nowhere) return row * n_cols_ + bad;
+        if (encode_)
+            encode_(x, importance(row), n_cols_, out_ + row * out_row_);
+        else
+            std::memcpy(out_ + row * out_row_, x, static_cast<size_t>(out_row_));  // f32
+        return nowhere;
+    }
+    int64_t n_cols() const { return n_cols_; }
+
+  private:
+    const float* importance(int64_t row) const noexcept {
+        if (planned_.importance.empty()) return nullptr;
+        const bool one_for_all = static_cast<int64_t>(planned_.importance.size()) == n_cols_;
+        return planned_.importance.data() + (one_for_all ? 0 : row / rows_per_matrix_ * n_cols_);
+    }
+
+    const PlannedTensor& planned_;
+    std::byte* out_;
+    DecodeKernel decode_;
+    EncodeKernel encode_;
+    int64_t n_cols_, in_row_, out_row_, rows_per_matrix_ = 1;
+};
+
+}  // namespace
+
+std::vector<std::byte> encode_tensor(const PlannedTensor& planned, ThreadPool& pool) {
+    std::vector<std::byte> out(static_cast<size_t>(planned.bytes()));
+    const RowEncoder encoder(planned, out.data());
+    const int64_t n_rows = planned.source->view.shape.n_rows();
+    const int64_t rows_per_block = std::max<int64_t>(1, values_per_block / std::max<int64_t>(1, encoder.n_cols()));
+    std::vector<std::vector<float>> scratch(static_cast<size_t>(pool.n_threads()));
+    for (std::vector<float>& each : scratch) each.resize(static_cast<size_t>(encoder.n_cols()));
+    std::atomic<int64_t> bad{nowhere};
+    pool.for_each((n_rows + rows_per_block - 1) / rows_per_block, [&](int64_t block, int thread) noexcept {
+        const int64_t end = std::min(n_rows, (block + 1) * rows_per_block);
+        for (int64_t row = block * rows_per_block; row < end; ++row) {
+            const int64_t place = encoder.encode(row, scratch[static_cast<size_t>(thread)].data());
+            if (place != nowhere) return keep_least(bad, place);
+        }
+    });
+    if (bad != nowhere)
+        throw ModelError(concat(planned.source->name, " holds a value that is not finite, in row ", bad / encoder.n_cols(), ", column ",
+                                bad % encoder.n_cols(), ": the model is broken, and would be so in any format"));
+    return out;
+}
+
+void write_quantized(std::span<const PlannedTensor> plan, GgufWriter& writer, const std::string& path, ThreadPool& pool,
+                     const QuantizeProgress& progress) {
+    for (const PlannedTensor& each : plan) writer.add_tensor(each.source->name, each.dtype, each.source->view.shape);
+    writer.open(path);
+    for (const PlannedTensor& each : plan) {
+        const uint64_t n_read = each.source->view.bytes();
+        if (each.is_copied())
+            writer.write({each.source->view.data, static_cast<size_t>(n_read)});
+        else
+            writer.write(encode_tensor(each, pool));
+        if (progress) progress(each, n_read, each.bytes());
+    }
+    writer.finish();
+}
+
+}  // namespace quern

@@ -1,0 +1,51 @@
+// What quantizing will do to each tensor, known and checked before any work begins.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <regex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "convert/recipe.h"
+#include "gguf/gguf_file.h"
+
+namespace quern {
+
+/// For each weight by name: the importance of its input columns, n_cols values, or n_cols for each of its matrices.
+using Importance = std::map<std::string, std::vector<float>, std::less<>>;
+
+struct QuantizeOptions {
+    QuantizeType type;
+    bool pure = false;              ///< every tensor in the type's own format
+    bool leave_output = false;      ///< output.weight stays as it is
+    bool allow_requantize = false;  ///< the source may be quantized already, and loses again
+    std::optional<DType> output_dtype, embedding_dtype;
+    /// The first pattern that is found in a tensor's name decides.
+    struct Override {
+        std::string pattern;
+        std::regex regex;
+        DType dtype;
+    };
+    std::vector<Override> overrides;
+    const Importance* importance = nullptr;  ///< must outlive the plan
+};
+
+struct PlannedTensor {
+    const GgufTensor* source = nullptr;
+    DType dtype = DType::f32;
+    bool fell_back = false;  ///< the wanted format's blocks do not divide its rows
+    DType wanted = DType::f32;
+    std::span<const float> importance;
+
+    uint64_t bytes() const;
+    bool is_copied() const { return dtype == source->view.dtype; }
+};
+
+/// In the order of the file, which must outlive it.
+/// @throws InvalidInput  when a choice cannot be made: names the tensor, and says what to do
+/// @throws ModelError    when the importance matrix does not fit
+std::vector<PlannedTensor> plan_quantize(const GgufFile& file, const QuantizeOptions& options);
+
+}  // namespace quern

@@ -1,0 +1,143 @@
+// quern quantize: a model file made small.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "base/error.h"
+#include "convert/quantize.h"
+#include "convert/split_files.h"
+#include "tools/command_line.h"
+#include "tools/quantities.h"
+#include "tools/quantize/options.h"
+
+namespace quern {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Totals {
+    uint64_t read = 0, written = 0, values = 0;
+    size_t fallbacks = 0;
+    std::map<DType, size_t> formats;
+};
+
+Totals total_of(std::span<const PlannedTensor> plan) {
+    Totals totals;
+    for (const PlannedTensor& each : plan) {
+        totals.read += each.source->view.bytes();
+        totals.written += each.bytes();
+        totals.values += static_cast<uint64_t>(each.source->view.shape.n_values());
+        totals.fallbacks += each.fell_back;
+        ++totals.formats[each.dtype];
+    }
+    return totals;
+}
+
+void print_plan(std::span<const PlannedTensor> plan, const Totals& totals) {
+    size_t width = 0;
+    for (const PlannedTensor& each : plan) width = std::max(width, each.source->name.size());
+    for (size_t i = 0; i < plan.size(); ++i) {
+        const PlannedTensor& each = plan[i];
+        std::printf("[%4zu/%4zu] %-*s %-16s %-5s -> %-7s %10s%s\n", i + 1, plan.size(), static_cast<int>(width),
+                    std::string(each.source->name).c_str(), to_string(each.source->view.shape).c_str(),
+                    std::string(dtype_name(each.source->view.dtype)).c_str(), std::string(dtype_name(each.dtype)).c_str(),
+                    human_bytes(each.bytes()).c_str(),
+                    each.fell_back ? concat("  (", dtype_name(each.wanted), " does not divide its rows)").c_str() : "");
+    }
+    std::string formats;
+    for (const auto& [dtype, n] : totals.formats) formats += concat(formats.empty() ? "" : ", ", n, " ", dtype_name(dtype));
+    std::printf("%s -> %s, %.2f bits per weight; tensors: %s\n", human_bytes(totals.read).c_str(), human_bytes(totals.written).c_str(),
+                totals.values == 0 ? 0.0 : 8.0 * static_cast<double>(totals.written) / static_cast<double>(totals.values), formats.c_str());
+    if (totals.fallbacks > 0)
+        std::printf("%zu of %zu tensors have rows that the wanted format does not divide, and fell back to another\n", totals.fallbacks,
+                    plan.size());
+    std::fflush(stdout);
+}
+
+/// One line on standard error that is written over; nothing where that is no terminal.
+class ProgressLine {
+  public:
+    explicit ProgressLine(uint64_t bytes) : bytes_(bytes) {}
+    ~ProgressLine() {
+        if (shows_) std::fprintf(stderr, "\r\033[K");
+    }
+    void add(const PlannedTensor& done, uint64_t n_read) {
+        done_ += n_read;
+        if (!shows_) return;
+        const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+        const double rate = static_cast<double>(done_) / std::max(seconds, 1e-3);
+        std::fprintf(stderr, "\r\033[K%3.0f%%  %s/s  %s left  %s",
+                     100.0 * static_cast<double>(done_) / static_cast<double>(std::max<uint64_t>(1, bytes_)),
+                     human_bytes(static_cast<uint64_t>(rate)).c_str(), human_duration(static_cast<double>(bytes_ - done_) / rate).c_str(),
+                     std::string(done.source->name).c_str());
+    }
+
+  private:
+    uint64_t bytes_, done_ = 0;
+    bool shows_ = isatty(STDERR_FILENO) == 1;
+    Clock::time_point start_ = Clock::now();
+};
+
+void set_keys(GgufWriter& writer, const GgufFile& file, const QuantizeRequest& request, const QuantizeFlags& flags) {
+    writer.set_all(file.metadata());
+    writer.set("general.quantization_version", uint32_t{2});
+    writer.set("general.file_type", static_cast<uint32_t>(request.options.type.file_type));
+    for (const std::string& text : flags.key_overrides) override_key(writer, text);
+}
+
+void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, const QuantizeRequest& request, const QuantizeFlags& flags) {
+    ThreadPool pool(request.n_threads);
+    ProgressLine line(total_of(plan).read);
+    const auto progress = [&](const PlannedTensor& done, uint64_t n_read, uint64_t) { line.add(done, n_read); };
+    const int n_parts = flags.keep_split ? static_cast<int>(file.n_parts()) : 1;
+    if (n_parts == 1) {
+        GgufWriter writer;
+        set_keys(writer, file, request, flags);
+        return write_quantized(plan, writer, request.out, pool, progress);
+    }
+    const std::string prefix = split_prefix(request.out).value_or(std::filesystem::path(request.out).replace_extension().string());
+    for (int part = 0; part < n_parts; ++part) {
+        const auto in_part = [part](const PlannedTensor& each) { return static_cast<int>(each.source->part) == part; };
+        std::vector<PlannedTensor> share;
+        std::copy_if(plan.begin(), plan.end(), std::back_inserter(share), in_part);
+        GgufWriter writer;
+        if (part == 0) set_keys(writer, file, request, flags);
+        set_split_keys(writer, part + 1, n_parts, plan.size());
+        write_quantized(share, writer, split_part_path(prefix, part + 1, n_parts), pool, progress);
+    }
+}
+
+int quantize(const QuantizeFlags& flags) {
+    const QuantizeRequest request = read_quantize_request(flags);
+    const auto file = GgufFile::open(request.in);
+    std::error_code error;
+    if (!flags.dry_run && std::filesystem::equivalent(request.in, request.out, error))
+        throw InvalidInput(concat(request.out, " is the file to read; give another name to write"));
+    const std::vector<PlannedTensor> plan = plan_quantize(*file, request.options);
+    const Totals totals = total_of(plan);
+    print_plan(plan, totals);
+    if (flags.dry_run) return 0;
+    const auto start = Clock::now();
+    write_parts(*file, plan, request, flags);
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    std::printf("%s written in %.1f s (%s/s read, %d threads)\n", request.out.c_str(), seconds,
+                human_bytes(static_cast<uint64_t>(static_cast<double>(totals.read) / seconds)).c_str(), request.n_threads);
+    return 0;
+}
+
+Command setup(CLI::App& app) {
+    const auto flags = std::make_shared<QuantizeFlags>();
+    add_quantize_flags(app, *flags);
+    return [flags] { return quantize(*flags); };
+}
+
+}  // namespace
+
+const Subcommand quantize_command{"quantize", "Make a model file small", setup};
+
+}  // namespace quern

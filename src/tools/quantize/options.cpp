@@ -1,0 +1,134 @@
+#include "tools/quantize/options.h"
+
+#include <charconv>
+#include <filesystem>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+
+namespace quern {
+namespace {
+
+DType read_dtype(const std::string& flag, const std::string& name) {
+    if (const auto dtype = dtype_from_name(name)) return *dtype;
+    throw InvalidInput(concat(flag, ": '", name, "' is no tensor type; try one such as q4_K, q6_K, q8_0 or f16"));
+}
+
+template <typename Number>
+std::optional<Number> read_number(std::string_view text) {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+QuantizeOptions::Override read_override(const std::string& text) {
+    const size_t equals = text.rfind('=');
+    if (equals == std::string::npos || equals == 0) throw InvalidInput(concat("--tensor-type '", text, "' is not PATTERN=TYPE"));
+    const std::string pattern = text.substr(0, equals);
+    try {
+        return {pattern, std::regex(pattern), read_dtype("--tensor-type", text.substr(equals + 1))};
+    } catch (const std::regex_error&) {
+        throw InvalidInput(concat("--tensor-type: '", pattern, "' is no regular expression"));
+    }
+}
+
+std::string type_names() {
+    std::string names;
+    for (const QuantizeType& type : all_quantize_types()) names += concat(names.empty() ? "" : ", ", type.name);
+    return names;
+}
+
+QuantizeType read_type(const std::string& word) {
+    if (const auto type = find_quantize_type(word)) return *type;
+    throw InvalidInput(concat("'", word, "' is no type to quantize to; there are ", type_names()));
+}
+
+}  // namespace
+
+void add_quantize_flags(CLI::App& app, QuantizeFlags& flags) {
+    app.add_option("words", flags.words, "IN [OUT] TYPE [THREADS]; OUT is ggml-model-TYPE.gguf beside IN by default")
+        ->required()
+        ->expected(2, 4);
+    app.add_option("--imatrix", flags.importance_file, "Importance matrix of `quern imatrix`: which inputs matter")->type_name("FILE");
+    app.add_option("--tensor-type", flags.tensor_types, "Type of the tensors in whose names the pattern is found; may be repeated")
+        ->type_name("REGEX=TYPE")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
+    app.add_option("--output-tensor-type", flags.output_type, "Type of the output tensor")->type_name("TYPE");
+    app.add_option("--token-embedding-type", flags.embedding_type, "Type of the token embeddings")->type_name("TYPE");
+    app.add_flag("--pure", flags.pure, "Every matrix in the type's own format, none in a better one");
+    app.add_flag("--leave-output-tensor", flags.leave_output, "Leave output.weight as it is");
+    app.add_flag("--allow-requantize", flags.allow_requantize, "Accept a file that is quantized already; it loses once more");
+    app.add_flag("--keep-split", flags.keep_split, "Write as many files as there are");
+    app.add_flag("--dry-run", flags.dry_run, "Print the plan and write nothing");
+    app.add_option("--override-kv", flags.key_overrides, "Set a key: KEY=int:5, float:0.5, bool:true or str:text; may be repeated")
+        ->type_name("KEY=TYPE:VALUE")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
+    app.add_option("-t,--threads", flags.n_threads, "Threads (0: the physical cores)")->check(CLI::Range(0, 1024));
+    std::string types = "Types (by name in any case, or number):\n";
+    for (const QuantizeType& type : all_quantize_types()) {
+        char line[160];
+        std::snprintf(line, sizeof line, "  %2d  %-10s %s\n", static_cast<int>(type.file_type), std::string(type.name).c_str(),
+                      std::string(type.about).c_str());
+        types += line;
+    }
+    app.footer(types);
+}
+
+QuantizeRequest read_quantize_request(const QuantizeFlags& flags) {
+    QuantizeRequest request;
+    const std::vector<std::string>& words = flags.words;
+    request.in = words[0];
+    // IN TYPE [THREADS] or IN OUT TYPE [THREADS]: what stands second is a type, or else it is a file.
+    const bool has_out = words.size() > 2 && (!find_quantize_type(words[1]) || find_quantize_type(words[2]));
+    const size_t type_at = has_out ? 2 : 1;
+    request.options.type = read_type(words[type_at]);
+    if (words.size() > type_at + 2) throw InvalidInput(concat("'", words.back(), "' is one word too many"));
+    request.n_threads = flags.n_threads;
+    if (words.size() == type_at + 2) {
+        const auto n = read_number<int>(words.back());
+        if (!n || *n < 0 || *n > 1024) throw InvalidInput(concat("'", words.back(), "' is no number of threads"));
+        request.n_threads = *n;
+    }
+    if (request.n_threads == 0) request.n_threads = usable_cores();
+    const std::filesystem::path folder = std::filesystem::path(request.in).parent_path();
+    request.out = has_out ? words[1] : (folder / concat("ggml-model-", request.options.type.name, ".gguf")).string();
+    request.options.pure = flags.pure;
+    request.options.leave_output = flags.leave_output;
+    request.options.allow_requantize = flags.allow_requantize;
+    if (!flags.output_type.empty()) request.options.output_dtype = read_dtype("--output-tensor-type", flags.output_type);
+    if (!flags.embedding_type.empty()) request.options.embedding_dtype = read_dtype("--token-embedding-type", flags.embedding_type);
+    for (const std::string& text : flags.tensor_types) request.options.overrides.push_back(read_override(text));
+    return request;
+}
+
+void override_key(GgufWriter& writer, const std::string& text) {
+    const size_t equals = text.find('='), colon = text.find(':', equals);
+    if (equals == std::string::npos || equals == 0 || colon == std::string::npos)
+        throw InvalidInput(concat("--override-kv '", text, "' is not KEY=TYPE:VALUE"));
+    const std::string key = text.substr(0, equals), type = text.substr(equals + 1, colon - equals - 1), value = text.substr(colon + 1);
+    const auto fail = [&] { throw InvalidInput(concat("--override-kv ", key, ": '", value, "' is no ", type)); };
+    if (type == "int") {
+        const auto number = read_number<int64_t>(value);
+        if (!number) fail();
+        if (*number >= 0 && *number <= 0xFFFFFFFF)
+            writer.set(key, static_cast<uint32_t>(*number));
+        else
+            writer.set(key, *number);
+    } else if (type == "float") {
+        const auto number = read_number<float>(value);
+        if (!number) fail();
+        writer.set(key, *number);
+    } else if (type == "bool") {
+        if (value != "true" && value != "false") fail();
+        writer.set(key, value == "true");
+    } else if (type == "str") {
+        writer.set(key, std::string_view(value));
+    } else {
+        throw InvalidInput(concat("--override-kv: '", type, "' is no type; there are int, float, bool and str"));
+    }
+}
+
+}  // namespace quern

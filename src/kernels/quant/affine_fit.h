@@ -25,17 +25,26 @@ struct AffineFit {
     float error = 0.0f;  ///< weighted squared error
 };
 
-/// What n values (at most 32) and their weights add up to.
-template <int n>
+/// n values, a multiple of 8, and their weights. V is a vocabulary of kernels/simd/; products are rounded before they are added, so that
+/// all of them give the same bits.
+template <typename V, int n>
 class AffineSearch {
+    using Floats = typename V::Floats;
+    static constexpr int n_vectors = n / 8;
+
   public:
     /// @param non_positive  the offset may not be above 0, as in formats that subtract a minimum
     AffineSearch(const float* x, const float* w, float top, bool non_positive) : x_(x), w_(w), top_(top), non_positive_(non_positive) {
-        for (int i = 0; i < n; ++i) {
-            sum_w_ += w[i];
-            sum_x_ += w[i] * x[i];
-            sum_xx_ += w[i] * x[i] * x[i];
+        Floats ws = V::zero(), xs = V::zero(), xxs = V::zero();
+        for (int i = 0; i < n; i += 8) {
+            const Floats wv = V::load_floats(w + i), xv = V::load_floats(x + i), wx = V::times(wv, xv);
+            ws = V::add(ws, wv);
+            xs = V::add(xs, wx);
+            xxs = V::add(xxs, V::times(wx, xv));
         }
+        sum_w_ = V::total(ws);
+        sum_x_ = V::total(xs);
+        sum_xx_ = V::total(xxs);
     }
 
     /// The best of a row of trial scales, each with the offset and scale that suit its levels best.
@@ -62,16 +71,33 @@ class AffineSearch {
 
     /// The weighted squared error with the best levels for this scale and offset.
     float error_of(float scale, float offset) const {
-        float error = 0.0f;
         const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-        for (int i = 0; i < n; ++i) {
-            const float d = x_[i] - (scale * level_of(x_[i], inverse, offset, top_) + offset);
-            error += w_[i] * d * d;
+        Floats error = V::zero();
+        for (int i = 0; i < n; i += 8) {
+            const Floats xv = V::load_floats(x_ + i);
+            const Floats value = V::add(V::times(V::splat(scale), levels(xv, inverse, offset)), V::splat(offset));
+            const Floats d = V::subtract(xv, value);
+            error = V::add(error, V::times(V::times(V::load_floats(w_ + i), d), d));
         }
-        return error;
+        return V::total(error);
+    }
+
+    /// The best levels themselves.
+    void choose_levels(float scale, float offset, uint8_t* q) const {
+        const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
+        for (int i = 0; i < n; i += 8) {
+            float values[8];
+            V::store_floats(values, levels(V::load_floats(x_ + i), inverse, offset));
+            for (int j = 0; j < 8; ++j) q[i + j] = static_cast<uint8_t>(values[j]);
+        }
     }
 
   private:
+    Floats levels(Floats x, float inverse, float offset) const {
+        const Floats exact = V::times(V::subtract(x, V::splat(offset)), V::splat(inverse));
+        return V::to_floats(V::round(V::within(exact, V::zero(), V::splat(top_))));
+    }
+
     float constant() const {
         const float mean = sum_w_ > 0.0f ? sum_x_ / sum_w_ : 0.0f;
         return non_positive_ ? std::min(mean, 0.0f) : mean;
@@ -80,17 +106,19 @@ class AffineSearch {
     // Levels by the trial, then the scale and offset that minimise the error for these levels.
     bool improve(AffineFit& best, float scale, float offset) const {
         const float inverse = 1.0f / scale;
-        float q_sum = 0.0f, qq_sum = 0.0f, xq_sum = 0.0f;
-        for (int i = 0; i < n; ++i) {
-            const float q = level_of(x_[i], inverse, offset, top_), wq = w_[i] * q;
-            q_sum += wq;
-            qq_sum += wq * q;
-            xq_sum += wq * x_[i];
+        Floats q_sums = V::zero(), qq_sums = V::zero(), xq_sums = V::zero();
+        for (int i = 0; i < n; i += 8) {
+            const Floats xv = V::load_floats(x_ + i), q = levels(xv, inverse, offset), wq = V::times(V::load_floats(w_ + i), q);
+            q_sums = V::add(q_sums, wq);
+            qq_sums = V::add(qq_sums, V::times(wq, q));
+            xq_sums = V::add(xq_sums, V::times(wq, xv));
         }
+        const float q_sum = V::total(q_sums), qq_sum = V::total(qq_sums), xq_sum = V::total(xq_sums);
         const float determinant = sum_w_ * qq_sum - q_sum * q_sum;
-        if (!(determinant > 0.0f)) return false;
-        float fitted = (sum_w_ * xq_sum - sum_x_ * q_sum) / determinant, base = (qq_sum * sum_x_ - q_sum * xq_sum) / determinant;
-        if (non_positive_ && base > 0.0f) {
+        const bool solvable = determinant > 1e-5f * sum_w_ * qq_sum;  // else all levels are one
+        float fitted = solvable ? (sum_w_ * xq_sum - sum_x_ * q_sum) / determinant : 0.0f;
+        float base = solvable ? (qq_sum * sum_x_ - q_sum * xq_sum) / determinant : 0.0f;
+        if (non_positive_ && (!solvable || base > 0.0f)) {
             base = 0.0f;
             fitted = qq_sum > 0.0f ? xq_sum / qq_sum : 0.0f;
         }

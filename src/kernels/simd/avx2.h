@@ -126,6 +126,8 @@ struct Simd {
     }
     QUERN_INLINE static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
     QUERN_INLINE static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+    QUERN_INLINE static Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
+    QUERN_INLINE static Floats within(Floats v, Floats low, Floats high) { return _mm256_min_ps(_mm256_max_ps(v, low), high); }
     QUERN_INLINE static Floats subtract_product(Floats c, Floats a, Floats b) { return _mm256_fnmadd_ps(a, b, c); }
     QUERN_INLINE static float total(Floats v) {
         __m128 sum = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));

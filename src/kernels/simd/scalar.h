@@ -201,6 +201,16 @@ struct Simd {
     QUERN_INLINE static Floats add(const Floats& a, const Floats& b) { return {a.at[0] + b.at[0], a.at[1] + b.at[1]}; }
     QUERN_INLINE static Floats times(const Floats& a, const Floats& b) { return {a.at[0] * b.at[0], a.at[1] * b.at[1]}; }
     QUERN_INLINE static Floats multiply_add(const Floats& a, const Floats& b, const Floats& c) { return add(times(a, b), c); }
+    QUERN_INLINE static Floats subtract(const Floats& a, const Floats& b) { return {a.at[0] - b.at[0], a.at[1] - b.at[1]}; }
+    /// v, or an end of low .. high; low if v is not a number.
+    QUERN_INLINE static Floats within(const Floats& v, const Floats& low, const Floats& high) {
+        Floats out;
+        for (int half = 0; half < 2; ++half) {
+            const F32 raised = v.at[half] > low.at[half] ? v.at[half] : low.at[half];
+            out.at[half] = raised < high.at[half] ? raised : high.at[half];
+        }
+        return out;
+    }
     /// c - a * b
     QUERN_INLINE static Floats subtract_product(const Floats& c, const Floats& a, const Floats& b) {
         return {c.at[0] - a.at[0] * b.at[0], c.at[1] - a.at[1] * b.at[1]};

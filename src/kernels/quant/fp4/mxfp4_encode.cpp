@@ -18,7 +18,7 @@ uint8_t nearest_level(float v) {
 void encode_block(const float* x, const float* importance, MXFP4::Block& out) {
     out = {};
     float w[32];
-    load_weights(importance, 32, w);
+    load_fit_weights(x, importance, 32, w);
     const float most = largest_magnitude(x, 32);
     if (!(most >= 1e-37f)) return;
     int exponent;

@@ -35,7 +35,7 @@ class BlockFit {
   public:
     static Fitted run(const float* x, const float* importance) {
         float w[256];
-        load_weights(importance, 256, w);
+        load_fit_weights(x, importance, 256, w);
         const BlockFit fit(x, w);
         Fitted best;
         if (!(largest_magnitude(x, 256) >= least_magnitude)) return best;

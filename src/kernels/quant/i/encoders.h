@@ -1,5 +1,5 @@
 // The encoders of the IQ, ternary and MXFP4 formats: EncodeKernels (kernels/quant/encode.h). All make the weighted squared error small;
-// without importances every value weighs the same.
+// without importances large values weigh more (fit.h).
 #pragma once
 
 #include <cstddef>

@@ -24,12 +24,12 @@ struct Encoder {
 };
 
 const Encoder encoders[] = {
-    {DType::iq4_nl, encode_iq4_nl, 0.0745, 0.066, 0x169b7a1d1a5e2a46}, {DType::iq4_xs, encode_iq4_xs, 0.075, 0.066, 0x16aa783e37786928},
-    {DType::mxfp4, encode_mxfp4, 0.113, 0.113, 0x1fa841fb4a76e4dd},    {DType::tq1_0, encode_tq1_0, 0.445, 0.445, 0xe5b9dfc0959df0f3},
-    {DType::tq2_0, encode_tq2_0, 0.445, 0.445, 0x0d79e13ce3e30f05},    {DType::iq3_s, encode_iq3_s, 0.132, 0.105, 0xcba1158dcfea484f},
-    {DType::iq3_xxs, encode_iq3_xxs, 0.181, 0.13, 0x978dd5bb88c31a20}, {DType::iq2_s, encode_iq2_s, 0.243, 0.2, 0xfb297eb3068c894b},
-    {DType::iq2_xs, encode_iq2_xs, 0.292, 0.225, 0x17db6a95d74f34f1},  {DType::iq2_xxs, encode_iq2_xxs, 0.335, 0.26, 0x7c4d6d0d2005d28a},
-    {DType::iq1_s, encode_iq1_s, 0.456, 0.4, 0x72fa066bf90e0e66},      {DType::iq1_m, encode_iq1_m, 0.424, 0.34, 0x3ccd5bfc0404ba56},
+    {DType::iq4_nl, encode_iq4_nl, 0.0745, 0.066, 0x2fd4672557e9deaa}, {DType::iq4_xs, encode_iq4_xs, 0.075, 0.066, 0xef54fc4e41ab4b39},
+    {DType::mxfp4, encode_mxfp4, 0.113, 0.113, 0xc9f452677e66ef49},    {DType::tq1_0, encode_tq1_0, 0.445, 0.445, 0x2b0cfb674b01d24f},
+    {DType::tq2_0, encode_tq2_0, 0.445, 0.445, 0x608457d12e0ed6f8},    {DType::iq3_s, encode_iq3_s, 0.132, 0.105, 0x691b45ccf34944e3},
+    {DType::iq3_xxs, encode_iq3_xxs, 0.181, 0.13, 0xbfae01ade9fd854c}, {DType::iq2_s, encode_iq2_s, 0.243, 0.2, 0x1679cab4c9c17aeb},
+    {DType::iq2_xs, encode_iq2_xs, 0.292, 0.225, 0x81a44801ac3e3fca},  {DType::iq2_xxs, encode_iq2_xxs, 0.335, 0.26, 0x1017fa16bc6dae7d},
+    {DType::iq1_s, encode_iq1_s, 0.456, 0.4, 0xc45d0cee1bafbc01},      {DType::iq1_m, encode_iq1_m, 0.424, 0.34, 0x1d25f074778c764e},
 };
 
 constexpr int64_t n_sample = 64 * 256;

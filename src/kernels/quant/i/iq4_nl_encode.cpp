@@ -8,7 +8,7 @@ namespace {
 void encode_block(const float* x, const float* importance, IQ4_NL::Block& out) {
     out = {};
     float w[32];
-    load_weights(importance, 32, w);
+    load_fit_weights(x, importance, 32, w);
     float extreme = 0.0f;
     for (int i = 0; i < 32; ++i) extreme = std::abs(x[i]) > std::abs(extreme) ? x[i] : extreme;
     if (!(std::abs(extreme) >= least_magnitude)) return;

@@ -8,6 +8,7 @@
 #include "kernels/quant/legacy/q5_0.h"
 #include "kernels/quant/legacy/q5_1.h"
 #include "kernels/quant/legacy/q8_0.h"
+#include "kernels/simd/scalar.h"
 
 namespace quern {
 namespace {
@@ -65,10 +66,10 @@ struct Affine {
 };
 
 Affine fit_affine(const float* x, const float* w, float top) {
-    const AffineFit fit = AffineSearch<32>(x, w, top, false).run();
+    const AffineSearch<scalar::Simd, 32> search(x, w, top, false);
+    const AffineFit fit = search.run();
     Affine out{.d = nearest_f16(fit.scale), .m = nearest_f16(fit.offset), .q = {}};
-    const float d = f16_to_f32(out.d), m = f16_to_f32(out.m);
-    for (int i = 0; i < 32; ++i) out.q[i] = static_cast<uint8_t>(level_of(x[i], d > 0.0f ? 1.0f / d : 0.0f, m, top));
+    search.choose_levels(f16_to_f32(out.d), f16_to_f32(out.m), out.q);
     return out;
 }
 
@@ -78,7 +79,7 @@ void for_blocks(const float* x, const float* importance, int64_t n, std::byte* o
     auto* block = reinterpret_cast<Block*>(out);
     for (int64_t i = 0; i < n; i += 32) {
         float w[32];
-        load_weights(importance != nullptr ? importance + i : nullptr, 32, w);
+        load_fit_weights(x + i, importance != nullptr ? importance + i : nullptr, 32, w);
         encode(x + i, w, *block++);
     }
 }

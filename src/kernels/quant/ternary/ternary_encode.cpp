@@ -20,7 +20,7 @@ Ternary fit(const float* x, const float* importance) {
     std::fill(out.q, out.q + 256, uint8_t{1});
     if (!(largest_magnitude(x, 256) >= least_magnitude)) return out;
     float w[256];
-    load_weights(importance, 256, w);
+    load_fit_weights(x, importance, 256, w);
     uint8_t order[256];
     std::iota(order, order + 256, uint8_t{0});
     std::sort(order, order + 256, [&](uint8_t a, uint8_t b) {

@@ -50,7 +50,6 @@ void add_quantize_flags(CLI::App& app, QuantizeFlags& flags) {
     app.add_option("words", flags.words, "IN [OUT] TYPE [THREADS]; OUT is ggml-model-TYPE.gguf beside IN by default")
         ->required()
         ->expected(2, 4);
-    app.add_option("--imatrix", flags.importance_file, "Importance matrix of `quern imatrix`: which inputs matter")->type_name("FILE");
     app.add_option("--tensor-type", flags.tensor_types, "Type of the tensors in whose names the pattern is found; may be repeated")
         ->type_name("REGEX=TYPE")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)

@@ -15,7 +15,7 @@ namespace quern {
 struct QuantizeFlags {
     std::vector<std::string> words;  ///< IN [OUT] TYPE [THREADS]
     std::vector<std::string> tensor_types, key_overrides;
-    std::string output_type, embedding_type, importance_file;
+    std::string output_type, embedding_type;
     bool pure = false, leave_output = false, allow_requantize = false, keep_split = false, dry_run = false;
     int n_threads = 0;
 };

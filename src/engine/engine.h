@@ -24,6 +24,7 @@ struct EngineOptions {
     int n_gpu_layers = 0;     ///< -1: all. Without a GPU the model runs on the CPU and the log says so once
     int64_t n_batch = 512;    ///< most tokens in one step
     int n_sequences = 32;     ///< most requests that run at once
+    int64_t n_outputs = 0;    ///< most rows of logits in one step; 0: enough for the sequences
     int n_queue = 256;        ///< most requests that wait
     bool f32_cache = false;   ///< keep keys and values in f32 instead of f16: twice the memory, exact
     uint64_t kv_bytes = 0;    ///< budget of the KV cache; 0: a share of the free memory
@@ -92,9 +93,11 @@ class Engine {
     /// Queues a request. @throws InvalidInput (field names as in OpenAI's API), ContextOverflow, EngineBusy
     virtual std::shared_ptr<Generation> submit(Request request) = 0;
 
-    /// Runs the tokens through the model and hands over the logits [n_vocab] of each position, or of the last one only. Blocks.
-    using LogitsSink = std::function<void(int64_t position, std::span<const float> logits)>;
-    virtual void evaluate(std::span<const TokenId> tokens, bool every_position, const LogitsSink& sink) = 0;
+    /// Logits [n_positions, n_vocab] of neighbouring positions from `first_position` on; valid during the call only.
+    using LogitsSink = std::function<void(int64_t first_position, std::span<const float> logits)>;
+    /// Runs the tokens through the model and hands over the logits of all positions from `first_wanted` on, in order, a portion at a time,
+    /// on the engine thread. Blocks. @throws InvalidInput, ContextOverflow, DeviceError, and what `sink` throws
+    virtual void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) = 0;
 
     virtual EngineStats stats() const = 0;
 };

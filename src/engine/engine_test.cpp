@@ -67,7 +67,7 @@ TEST_CASE("a greedy answer has the tokens that the logits ask for") {
     std::vector<TokenId> text = prompt_of("hello");
     for (const int32_t token : result.tokens) {
         int32_t best = -1;
-        engine->evaluate(text, false, [&](int64_t position, std::span<const float> logits) {
+        engine->evaluate(text, static_cast<int64_t>(text.size()) - 1, [&](int64_t position, std::span<const float> logits) {
             CHECK(position == static_cast<int64_t>(text.size()) - 1);
             best = static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
         });
@@ -81,13 +81,15 @@ TEST_CASE("logits at every position equal the logits of each beginning") {
     const auto engine = Engine::load(options_for(model));
     const std::vector<TokenId> text = prompt_of("a text that is longer than one batch of tokens, and than one page of the cache too");
     std::vector<std::vector<float>> rows;
-    engine->evaluate(text, true, [&](int64_t position, std::span<const float> logits) {
+    const auto n_vocab = static_cast<size_t>(engine->info().n_vocab);
+    engine->evaluate(text, 0, [&](int64_t position, std::span<const float> logits) {
         CHECK(position == static_cast<int64_t>(rows.size()));
-        rows.emplace_back(logits.begin(), logits.end());
+        for (; !logits.empty(); logits = logits.subspan(n_vocab))
+            rows.emplace_back(logits.begin(), logits.begin() + static_cast<std::ptrdiff_t>(n_vocab));
     });
     REQUIRE(rows.size() == text.size());
     for (const size_t n : {size_t{1}, size_t{33}, size_t{65}, text.size()})
-        engine->evaluate({text.data(), n}, false, [&](int64_t, std::span<const float> logits) {
+        engine->evaluate({text.data(), n}, static_cast<int64_t>(n) - 1, [&](int64_t, std::span<const float> logits) {
             for (size_t i = 0; i < logits.size(); ++i) CHECK(std::abs(logits[i] - rows[n - 1][i]) < 2e-3);
         });
 }

@@ -106,7 +106,7 @@ void LocalEngine::finish(Sequence* sequence, FinishReason reason, std::string er
 }
 
 // Runs tokens through the model on pages of its own; running sequences make room if they must and are computed anew later.
-void LocalEngine::evaluate_now(std::span<const TokenId> tokens, bool every_position, const LogitsSink& sink) {
+void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
     std::vector<int32_t> pages;
     const auto give_back = [&] {
         for (const int32_t page : pages) pool_->drop({page});
@@ -121,20 +121,19 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, bool every_posit
         }
     }
     try {
-        const int64_t portion =
-            every_position ? std::min(executor_->limits().n_outputs, executor_->limits().n_tokens) : executor_->limits().n_tokens;
-        for (int64_t at = 0; at < n_tokens; at += portion) {
-            const int64_t n = std::min(portion, n_tokens - at);
+        const BatchLimits& limits = executor_->limits();
+        for (int64_t at = 0; at < n_tokens;) {
+            const int64_t n_before = std::clamp<int64_t>(first_wanted - at, 0, limits.n_tokens);
+            const int64_t n_wanted = std::min({limits.n_tokens - n_before, limits.n_outputs, n_tokens - at - n_before});
+            const int64_t n = n_before + n_wanted;
             batch_tokens_.clear();
             batch_outputs_.clear();
-            for (int64_t i = 0; i < n; ++i) {
-                batch_tokens_.push_back(tokens[static_cast<size_t>(at + i)].value);
-                if (every_position || at + i == n_tokens - 1) batch_outputs_.push_back(static_cast<int32_t>(i));
-            }
+            for (int64_t i = 0; i < n; ++i) batch_tokens_.push_back(tokens[static_cast<size_t>(at + i)].value);
+            for (int64_t i = n_before; i < n; ++i) batch_outputs_.push_back(static_cast<int32_t>(i));
             const SequenceSpan sequence{.n_tokens = n, .first_position = at, .page_table = pages.data()};
             const auto logits = executor_->run({.tokens = batch_tokens_, .sequences = {&sequence, 1}, .outputs = batch_outputs_}, *cache_);
-            const auto n_vocab = static_cast<size_t>(info_.n_vocab);
-            for (size_t row = 0; row < batch_outputs_.size(); ++row) sink(at + batch_outputs_[row], logits.subspan(row * n_vocab, n_vocab));
+            if (n_wanted > 0) sink(at + n_before, logits);
+            at += n;
         }
     } catch (...) {
         give_back();

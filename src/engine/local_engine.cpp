@@ -13,20 +13,21 @@
 namespace quern {
 namespace {
 
-// Rows of logits in one step; evaluate() at every position takes its tokens in such portions.
-constexpr int64_t least_outputs = 64;
+// Rows of logits in one step when nobody asks for a number.
+constexpr int64_t usual_outputs = 64;
 
 void check_options(const EngineOptions& options) {
     if (options.n_ctx < 0) throw InvalidInput("n_ctx must not be negative", "n_ctx");
     if (options.n_batch < 1 || options.n_batch > 1 << 16) throw InvalidInput("n_batch must be 1 to 65536", "n_batch");
     if (options.n_sequences < 1 || options.n_sequences > 4096)
         throw InvalidInput("the number of parallel sequences must be 1 to 4096", "parallel");
+    if (options.n_outputs < 0 || options.n_outputs > options.n_batch) throw InvalidInput("n_outputs must be 0 to n_batch", "n_outputs");
     if (options.n_threads < 0 || options.n_threads > 1024) throw InvalidInput("n_threads must be 0 to 1024", "n_threads");
 }
 
 BatchLimits batch_limits(const EngineOptions& options) {
     return {.n_tokens = std::max<int64_t>(options.n_batch, options.n_sequences),
-            .n_outputs = std::max<int64_t>(least_outputs, options.n_sequences)};
+            .n_outputs = std::max<int64_t>(options.n_outputs > 0 ? options.n_outputs : usual_outputs, options.n_sequences)};
 }
 
 KvShape kv_shape_of(const Model& model, const EngineOptions& options) {
@@ -202,12 +203,14 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     return generation;
 }
 
-void LocalEngine::evaluate(std::span<const TokenId> tokens, bool every_position, const LogitsSink& sink) {
+void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
     if (tokens.empty()) throw InvalidInput("there are no tokens to evaluate", "prompt");
     check_tokens(tokens);
+    if (first_wanted < 0 || first_wanted >= static_cast<int64_t>(tokens.size()))
+        throw InvalidInput(concat("there is no position ", first_wanted, " in a text of ", tokens.size(), " tokens"));
     if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
         throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
-    std::packaged_task<void()> task([&] { evaluate_now(tokens, every_position, sink); });
+    std::packaged_task<void()> task([&] { evaluate_now(tokens, first_wanted, sink); });
     std::future<void> done = task.get_future();
     {
         const std::lock_guard lock(mutex_);

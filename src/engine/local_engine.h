@@ -26,7 +26,7 @@ class LocalEngine final : public Engine {
     const ChatTemplate* chat_template() const override { return template_.get(); }
     std::vector<TokenId> tokenize_chat(const TemplateInput& input) const override;
     std::shared_ptr<Generation> submit(Request request) override;
-    void evaluate(std::span<const TokenId> tokens, bool every_position, const LogitsSink& sink) override;
+    void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) override;
     EngineStats stats() const override;
 
   private:
@@ -44,7 +44,7 @@ class LocalEngine final : public Engine {
     void run_step(std::span<const Work> step);
     void sample(Sequence& sequence, std::span<const float> logits);
     void finish(Sequence* sequence, FinishReason reason, std::string error = {});
-    void evaluate_now(std::span<const TokenId> tokens, bool every_position, const LogitsSink& sink);
+    void evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink);
     void publish_stats();
 
     const EngineOptions options_;

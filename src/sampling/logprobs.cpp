@@ -13,8 +13,9 @@ namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float least_logprob = -9999.0f;  // what OpenAI's API gives for "very unlikely"
 
-// log(sum of e^logit), with the weights summed in double. NaN counts as no chance at all.
-double log_sum(std::span<const float> logits) {
+}  // namespace
+
+double log_sum_exp(std::span<const float> logits) {
     float best = -infinity;
     for (const float logit : logits) best = logit > best ? logit : best;
     double sums[4] = {0, 0, 0, 0};
@@ -22,10 +23,8 @@ double log_sum(std::span<const float> logits) {
     return static_cast<double>(best) + std::log((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
-}  // namespace
-
 TokenLogprobs token_logprobs(std::span<const float> logits, TokenId chosen, int n_top) {
-    const double log_of_all = log_sum(logits);
+    const double log_of_all = log_sum_exp(logits);
     const auto logprob = [&](float logit) {
         const auto value = static_cast<float>(static_cast<double>(logit) - log_of_all);
         return std::isnan(value) ? least_logprob : std::clamp(value, least_logprob, 0.0f);

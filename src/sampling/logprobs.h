@@ -18,6 +18,9 @@ struct TokenLogprobs {
     std::vector<TokenLogprob> top;  ///< the likeliest, best first
 };
 
+/// ln(sum of e^logit); NaN counts as -infinity. @param logits  at least one
+double log_sum_exp(std::span<const float> logits);
+
 /// @param logits  [n_vocab], raw  @param n_top  how many of the likeliest to list
 TokenLogprobs token_logprobs(std::span<const float> logits, TokenId chosen, int n_top);
 

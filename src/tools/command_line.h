@@ -26,6 +26,6 @@ struct Subcommand {
 };
 
 extern const Subcommand run_command, serve_command, bench_command, inspect_command, tokenize_command;
-extern const Subcommand quantize_command, split_command, merge_command, verify_command;
+extern const Subcommand quantize_command, split_command, merge_command, verify_command, perplexity_command;
 
 }  // namespace quern

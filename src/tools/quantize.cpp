@@ -1,6 +1,4 @@
 // quern quantize: a model file made small.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +10,7 @@
 #include "convert/quantize.h"
 #include "convert/split_files.h"
 #include "tools/command_line.h"
+#include "tools/progress_line.h"
 #include "tools/quantities.h"
 #include "tools/quantize/options.h"
 
@@ -59,30 +58,6 @@ void print_plan(std::span<const PlannedTensor> plan, const Totals& totals) {
     std::fflush(stdout);
 }
 
-/// One line on standard error that is written over; nothing where that is no terminal.
-class ProgressLine {
-  public:
-    explicit ProgressLine(uint64_t bytes) : bytes_(bytes) {}
-    ~ProgressLine() {
-        if (shows_) std::fprintf(stderr, "\r\033[K");
-    }
-    void add(const PlannedTensor& done, uint64_t n_read) {
-        done_ += n_read;
-        if (!shows_) return;
-        const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-        const double rate = static_cast<double>(done_) / std::max(seconds, 1e-3);
-        std::fprintf(stderr, "\r\033[K%3.0f%%  %s/s  %s left  %s",
-                     100.0 * static_cast<double>(done_) / static_cast<double>(std::max<uint64_t>(1, bytes_)),
-                     human_bytes(static_cast<uint64_t>(rate)).c_str(), human_duration(static_cast<double>(bytes_ - done_) / rate).c_str(),
-                     std::string(done.source->name).c_str());
-    }
-
-  private:
-    uint64_t bytes_, done_ = 0;
-    bool shows_ = isatty(STDERR_FILENO) == 1;
-    Clock::time_point start_ = Clock::now();
-};
-
 void set_keys(GgufWriter& writer, const GgufFile& file, const QuantizeRequest& request, const QuantizeFlags& flags) {
     writer.set_all(file.metadata());
     writer.set("general.quantization_version", uint32_t{2});
@@ -92,8 +67,14 @@ void set_keys(GgufWriter& writer, const GgufFile& file, const QuantizeRequest& r
 
 void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, const QuantizeRequest& request, const QuantizeFlags& flags) {
     ThreadPool pool(request.n_threads);
-    ProgressLine line(total_of(plan).read);
-    const auto progress = [&](const PlannedTensor& done, uint64_t n_read, uint64_t) { line.add(done, n_read); };
+    ProgressLine line;
+    uint64_t n_done = 0;
+    const auto n_all = static_cast<double>(std::max<uint64_t>(1, total_of(plan).read));
+    const auto progress = [&](const PlannedTensor& done, uint64_t n_read, uint64_t) {
+        n_done += n_read;
+        const auto rate = static_cast<uint64_t>(static_cast<double>(n_done) / std::max(line.seconds(), 1e-3));
+        line.show(static_cast<double>(n_done) / n_all, concat(human_bytes(rate), "/s  ", done.source->name));
+    };
     const int n_parts = flags.keep_split ? static_cast<int>(file.n_parts()) : 1;
     if (n_parts == 1) {
         GgufWriter writer;

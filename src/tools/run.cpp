@@ -21,7 +21,8 @@ void write_logits(Engine& engine, const RunOptions& options) {
     if (tokens.empty()) throw InvalidInput("--logits-out: the prompt has no tokens", "prompt");
     std::ofstream file(options.logits_file, std::ios::binary | std::ios::trunc);
     if (!file) throw InvalidInput(concat("cannot write ", options.logits_file), "logits-out");
-    engine.evaluate(tokens, options.all_logits, [&](int64_t, std::span<const float> logits) {
+    const int64_t first = options.all_logits ? 0 : static_cast<int64_t>(tokens.size()) - 1;
+    engine.evaluate(tokens, first, [&](int64_t, std::span<const float> logits) {
         file.write(reinterpret_cast<const char*>(logits.data()), static_cast<std::streamsize>(logits.size_bytes()));
     });
     file.close();

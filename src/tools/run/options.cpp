@@ -1,7 +1,5 @@
 #include "tools/run/options.h"
 
-#include <fstream>
-#include <iterator>
 #include <limits>
 
 #include "base/error.h"
@@ -9,6 +7,7 @@
 #include "tools/engine_flags.h"
 #include "tools/environment.h"
 #include "tools/run/escapes.h"
+#include "tools/text_file.h"
 
 namespace quern {
 namespace {
@@ -68,15 +67,6 @@ void declare_sampling_flags(CLI::App& app, RunOptions& options) {
     app.add_flag("--ignore-eos", options.ignore_eos, "go on past the model's end token");
 }
 
-std::string read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) throw InvalidInput(concat("cannot read ", path), "file");
-    std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (file.bad()) throw InvalidInput(concat("cannot read ", path), "file");
-    if (text.ends_with('\n')) text.pop_back();  // the one that editors add
-    return text;
-}
-
 void replace_escapes(RunOptions& options) {
     if (options.prompt) options.prompt = unescape(*options.prompt);
     options.system_prompt = unescape(options.system_prompt);
@@ -119,7 +109,7 @@ void declare_run_options(CLI::App& app, RunOptions& options) {
 void complete_run_options(RunOptions& options) {
     if (!options.prompt_file.empty()) {
         if (options.prompt) throw InvalidInput("-p and -f both give a prompt: leave one out", "file");
-        options.prompt = read_file(options.prompt_file);
+        options.prompt = read_text_file(options.prompt_file);
     }
     if (options.escapes) replace_escapes(options);
     check_together(options);

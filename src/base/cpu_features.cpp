@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 
 #if defined(__x86_64__)
@@ -93,42 +94,24 @@ int cores_of_quota(const std::string& quota, const std::string& period) {
     return std::max(1, static_cast<int>(q / p));
 }
 
-// The folder of this process below the cgroup mount; the quota of each of its parents binds too.
-std::string own_cgroup(std::string_view controller) {
-    std::ifstream file("/proc/self/cgroup");
-    const std::string wanted_entry = concat(',', controller, ',');
-    for (std::string line; std::getline(file, line);) {
-        const size_t first = line.find(':'), second = line.find(':', first + 1);
-        if (first == std::string::npos || second == std::string::npos) continue;
-        std::string controllers(1, ',');
-        controllers.append(line, first + 1, second - first - 1).push_back(',');
-        // Version 2 has an entry without controllers, which is the wanted entry of no controller.
-        if (controller.empty() ? controllers == wanted_entry : controllers.find(wanted_entry) != std::string::npos)
-            return line.substr(second + 1);
-    }
-    return "/";
-}
-
-// The least limit on the way from this process's group up to the mount.
+// The least limit on the way from this process's group up to the mount; 0 when there is none.
 template <typename Limit>
-int least_limit(const std::string& mount, std::string group, Limit&& limit_at) {
+int least_limit(std::string_view controller, Limit&& limit_at) {
     int least = 0;
-    while (true) {
-        const int limit = limit_at(mount + (group == "/" ? "" : group));
+    for (const std::string& folder : cgroup_folders(controller)) {
+        const int limit = limit_at(folder);
         if (limit > 0) least = least == 0 ? limit : std::min(least, limit);
-        const size_t slash = group.rfind('/');
-        if (group == "/" || slash == std::string::npos) return least;
-        group = slash == 0 ? "/" : group.substr(0, slash);
     }
+    return least;
 }
 
 int cgroup_cores() {
-    const int v2 = least_limit("/sys/fs/cgroup", own_cgroup(""), [](const std::string& folder) {
+    const int v2 = least_limit("", [](const std::string& folder) {
         const std::string line = first_line(folder + "/cpu.max");  // "max 100000" or "200000 100000"
         const size_t space = line.find(' ');
         return space == std::string::npos ? 0 : cores_of_quota(line.substr(0, space), line.substr(space + 1));
     });
-    const int v1 = least_limit("/sys/fs/cgroup/cpu", own_cgroup("cpu"), [](const std::string& folder) {
+    const int v1 = least_limit("cpu", [](const std::string& folder) {
         return cores_of_quota(first_line(folder + "/cpu.cfs_quota_us"), first_line(folder + "/cpu.cfs_period_us"));
     });
     if (v1 == 0 || v2 == 0) return std::max(v1, v2);

@@ -7,6 +7,8 @@
 #include <limits>
 #include <string>
 
+#include "base/cgroup.h"
+
 namespace quern {
 namespace {
 
@@ -23,23 +25,36 @@ uint64_t system_available() {
     return static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-uint64_t read_number(const char* path) {
+uint64_t read_number(const std::string& path) {
     std::ifstream file(path);
     uint64_t value = 0;
     return file >> value ? value : unknown;  // "max" is no number
 }
 
+/// The files of a cgroup version that say what a group may take and takes.
+struct MemoryFiles {
+    const char *controller, *limit, *used;
+};
+
 // Limit less use, where use leaves out the file pages that the kernel can drop.
-uint64_t cgroup_available() {
-    const uint64_t limit = read_number("/sys/fs/cgroup/memory.max"), used = read_number("/sys/fs/cgroup/memory.current");
+uint64_t available_in(const std::string& folder, const MemoryFiles& files) {
+    const uint64_t limit = read_number(folder + files.limit), used = read_number(folder + files.used);
     if (limit == unknown || used == unknown) return unknown;
     uint64_t droppable = 0;
-    std::ifstream stat("/sys/fs/cgroup/memory.stat");
+    std::ifstream stat(folder + "/memory.stat");
     std::string name;
     for (uint64_t bytes; stat >> name >> bytes;)
         if (name == "inactive_file" || name == "active_file") droppable += bytes;
     const uint64_t busy = used - std::min(used, droppable);
     return limit - std::min(limit, busy);
+}
+
+uint64_t cgroup_available() {
+    uint64_t least = unknown;
+    for (const MemoryFiles& files :
+         {MemoryFiles{"", "/memory.max", "/memory.current"}, MemoryFiles{"memory", "/memory.limit_in_bytes", "/memory.usage_in_bytes"}})
+        for (const std::string& folder : cgroup_folders(files.controller)) least = std::min(least, available_in(folder, files));
+    return least;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "base/error.h"
 
@@ -33,10 +34,18 @@ void await_change(const std::atomic<uint32_t>& value, uint32_t old) noexcept {
 ThreadPool::ThreadPool(int n_threads) : shares_(static_cast<size_t>(std::max(1, n_threads))) {
     QUERN_CHECK(n_threads >= 1);
     workers_.reserve(static_cast<size_t>(n_threads - 1));
-    for (int thread = 1; thread < n_threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
+    try {
+        for (int thread = 1; thread < n_threads; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
+    } catch (const std::system_error& error) {
+        const size_t n_started = workers_.size() + 1;
+        stop();
+        throw DeviceError(concat("the system starts only ", n_started, " of ", n_threads, " threads (", error.what(), "): ask for fewer"));
+    }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() noexcept {
     stopping_.store(true, std::memory_order_relaxed);
     round_.fetch_add(1, std::memory_order_release);
     round_.notify_all();

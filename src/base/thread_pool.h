@@ -12,7 +12,7 @@ namespace quern {
 /// The caller of run() is thread 0 of the team. One run() at a time, always from the same thread.
 class ThreadPool {
   public:
-    /// Starts n_threads - 1 workers. REQUIRES: n_threads >= 1.
+    /// Starts n_threads - 1 workers. REQUIRES: n_threads >= 1. @throws DeviceError  when the system refuses a thread
     explicit ThreadPool(int n_threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -42,6 +42,7 @@ class ThreadPool {
             for (int64_t turn = 0; turn < n_shares; ++turn) {
                 const int64_t i = (thread + turn) % n_shares, end = n_items * (i + 1) / n_shares;
                 std::atomic<int64_t>& next = shares_[static_cast<size_t>(i)].next;
+                if (next.load(std::memory_order_relaxed) >= end) continue;  // leave the line to those who still write it
                 for (int64_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < end;) work(item, thread);
             }
         });
@@ -57,6 +58,7 @@ class ThreadPool {
 
     void run_on_all(Trampoline work, void* context);
     void serve(int thread);
+    void stop() noexcept;
 
     std::vector<Share> shares_;  // one for each thread
     std::vector<std::thread> workers_;

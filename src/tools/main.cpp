@@ -1,6 +1,7 @@
 // quern's entry point: picks the subcommand, turns exceptions into one line and an exit code.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <string>
 
@@ -11,7 +12,7 @@
 namespace quern {
 namespace {
 
-constexpr int exit_user_error = 1;
+constexpr int exit_user_error = 1;       // or the file's, or the machine's: all that a message can help with
 constexpr int exit_internal_error = 70;  // EX_SOFTWARE of sysexits.h
 
 constexpr const Subcommand* subcommands[] = {
@@ -81,11 +82,17 @@ int main(int argc, char** argv) {
         return quern::main_checked(argc, argv, program);
     } catch (const quern::InternalError& error) {
         quern::complain(program, error.what());
-        return quern::exit_internal_error;
+    } catch (const quern::Error& error) {
+        quern::complain(program, error.what());
+        return quern::exit_user_error;
+    } catch (const std::filesystem::filesystem_error& error) {
+        quern::complain(program, error.what());
+        return quern::exit_user_error;
     } catch (const std::bad_alloc&) {
         quern::complain(program, "out of memory");
+        return quern::exit_user_error;
     } catch (const std::exception& error) {
-        quern::complain(program, error.what());
+        quern::complain(program, quern::concat("internal error: ", error.what()).c_str());
     }
-    return quern::exit_user_error;
+    return quern::exit_internal_error;
 }

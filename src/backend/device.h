@@ -39,7 +39,7 @@ class Device {
     virtual void embed(const EmbedOperation& operation) noexcept = 0;
     virtual void linear(const LinearOperation& operation) noexcept = 0;
     virtual void attend(const AttentionOperation& operation) noexcept = 0;
-    virtual void rms_norm(const RmsNormOperation& operation) noexcept = 0;
+    virtual void norm(const NormOperation& operation) noexcept = 0;
     virtual void rope(const RopeOperation& operation) noexcept = 0;
     virtual void store(const StoreOperation& operation) noexcept = 0;
     virtual void elementwise(const ElementwiseOperation& operation) noexcept = 0;

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
+#include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
+#include "kernels/norm/norm.h"
 #include "kernels/rope/rope.h"
 #include "tensor/tensor_view.h"
 
@@ -17,21 +20,21 @@ struct Rows {
     int64_t stride = 0;  ///< in values
 };
 
-/// out[t] = table[tokens[t]], decoded.
+/// out[t] = table[tokens[t]], decoded. Position embeddings give positions for tokens.
 struct EmbedOperation {
     TensorView table;  ///< [n_vocab, n_embd]
     std::span<const int32_t> tokens;
     Rows out;
 };
 
-/// out[t] = x[t] / rms(x[t]) * weight, over groups of weight's size: a row may hold several heads.
-struct RmsNormOperation {
-    const float* weight = nullptr;
+/// out[t] = norm(x[t]), over groups of the weight's size: a row may hold several heads.
+struct NormOperation {
+    Norm norm;
     int64_t n = 0;         ///< size of the weight
     int64_t n_groups = 1;  ///< per row
-    float eps = 0;
     int64_t n_rows = 0;
     Rows x, out;
+    float* add_to = nullptr;  ///< add_to[t * out.stride + i] += result
 };
 
 /// The pages of one layer and where each token of the batch goes.
@@ -40,11 +43,14 @@ struct KvTarget {
     std::span<const int64_t> slots;  ///< per token: page * kv_page_tokens + place in the page
 };
 
-/// One matrix of a linear phase and what happens to its rows while they are in cache, in this order: bias, rope, store, add.
+/// One matrix of a linear phase and what happens to its rows while they are in cache, in this order: bias, head norm,
+/// activation, rope, store, add.
 struct LinearOutput {
-    TensorView weight;                ///< [n_out, n_in]
-    const float* bias = nullptr;      ///< [n_out]
-    Rows out;                         ///< [n_tokens, n_out]; scratch where the result goes elsewhere
+    TensorView weight;            ///< [n_out, n_in]
+    const float* bias = nullptr;  ///< [n_out]
+    Rows out;                     ///< [n_tokens, n_out]; scratch where the result goes elsewhere
+    Norm head_norm;               ///< of each head
+    Activation activation;
     bool rope = false;                ///< turn heads by LinearOperation::angles
     const KvTarget* store = nullptr;  ///< write into the cache, as its type asks
     float* add_to = nullptr;          ///< add_to[t * out.stride + r] += result
@@ -53,12 +59,11 @@ struct LinearOutput {
 /// Up to four matrices that read the same input: out = epilogue(norm(x) * weight^T).
 struct LinearOperation {
     int64_t n_tokens = 0;
-    Rows x;                              ///< [n_tokens, n_in]
-    const float* norm_weight = nullptr;  ///< RMS norm of x first; [n_in]
-    float norm_eps = 0;
+    Rows x;     ///< [n_tokens, n_in]
+    Norm norm;  ///< of x first
     std::span<const LinearOutput> outputs;
-    bool swiglu = false;            ///< two outputs: outputs[0].out = silu(first) * second
-    int head_dim = 0;               ///< for rope and store
+    std::optional<Gating> gating;   ///< two outputs, the gate first: outputs[0].out = both joined
+    int head_dim = 0;               ///< for head norm, rope and store
     const float* angles = nullptr;  ///< [n_tokens, rope_dims], see rope_angles()
     int rope_dims = 0;
     RopeStyle rope_style = RopeStyle::adjacent;
@@ -72,7 +77,7 @@ struct SequenceSpan {
     const int32_t* page_table = nullptr;
 };
 
-/// Causal attention of every sequence of the batch over its own pages. Keys and values of the batch are already stored.
+/// Attention of every sequence of the batch over its own pages. Keys and values of the batch are already stored.
 struct AttentionOperation {
     Rows q;    ///< [n_tokens, n_heads * head_dim]
     Rows out;  ///< likewise
@@ -81,6 +86,10 @@ struct AttentionOperation {
     int64_t n_tokens = 0;
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;
     float scale = 1;
+    int64_t window = 0;            ///< 0: none
+    float softcap = 0;             ///< 0: none
+    const float* sinks = nullptr;  ///< [n_heads], or nullptr
+    bool causal = true;
 };
 
 /// Turns heads in place.
@@ -102,17 +111,21 @@ struct StoreOperation {
 };
 
 enum class Elementwise : uint8_t {
-    add,       ///< out = a + b
-    add_bias,  ///< out = a + b, b one row for all
-    multiply,  ///< out = a * b
-    silu,      ///< out = a / (1 + exp(-a))
-    copy,      ///< out = a
+    add,            ///< out = a + b
+    add_bias,       ///< out = a + b, b one row for all
+    multiply,       ///< out = a * b
+    multiply_rows,  ///< out = a * b, b one value for each row
+    scale,          ///< out = a * factor
+    activate,       ///< out = activation(a)
+    copy,           ///< out = a
 };
 
 struct ElementwiseOperation {
     Elementwise kind = Elementwise::copy;
     int64_t n_rows = 0, n_cols = 0;
     Rows a, b, out;  ///< out may be a or b
+    Activation activation;
+    float factor = 1;
 };
 
 /// out[i] = x[rows[i]].

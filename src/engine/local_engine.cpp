@@ -46,7 +46,7 @@ MemoryNeed memory_need(const EngineOptions& options) {
     MemoryNeed need{.n_ctx = options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), .weight_bytes = file->file_bytes()};
     const auto n_pages = static_cast<uint64_t>((need.n_ctx + kv_page_tokens - 1) / kv_page_tokens);
     need.kv_bytes = n_pages * KvCache::page_bytes(kv_shape_of(*model, options));
-    need.workspace_bytes = Executor::memory_bytes(model->build(), *device, batch_limits(options));
+    need.workspace_bytes = Executor::memory_bytes(model->build(need.n_ctx), *device, batch_limits(options));
     return need;
 }
 
@@ -62,7 +62,9 @@ LocalEngine::LocalEngine(const EngineOptions& options)
       device_(make_cpu_device(options.n_threads, options.isa)) {
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
-    const Graph graph = model_->build();
+    if (options.n_ctx > model_->n_ctx_most())
+        throw InvalidInput(concat("this model has no positions beyond ", model_->n_ctx_most(), "; ask for a smaller window"), "n_ctx");
+    const Graph graph = model_->build(options.n_ctx > 0 ? options.n_ctx : model_->n_ctx_train());
     check_weights(graph);
     const BatchLimits limits = batch_limits(options);
     const uint64_t workspace = Executor::memory_bytes(graph, *device_, limits);

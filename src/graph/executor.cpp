@@ -38,6 +38,10 @@ Executor::Executor(const Graph& graph, Device& device, BatchLimits limits, Fusio
     device_.reserve(scratch_needs(plan_, limits));
     for (const Rope& rope : ropes_) angles_.emplace_back(static_cast<size_t>(limits.n_tokens) * rope.frequencies.inverse.size() * 2);
     slots_.resize(static_cast<size_t>(limits.n_tokens));
+    positions_.resize(static_cast<size_t>(limits.n_tokens));
+    for (const Step& step : plan_.steps)
+        if (const auto* embed = std::get_if<EmbedStep>(&step); embed && embed->by_position)
+            last_position_ = std::min(last_position_, embed->table.shape[0] - 1);
 }
 
 uint64_t Executor::memory_bytes(const Graph& graph, const Device& device, BatchLimits limits) {
@@ -50,17 +54,20 @@ class Executor::Run {
   public:
     Run(Executor& owner, const Batch& batch, const KvCache& cache) : owner_(owner), device_(owner.device_), batch_(batch), cache_(cache) {}
 
-    void operator()(const EmbedStep& step) { device_.embed({.table = step.table, .tokens = batch_.tokens, .out = rows(step.out)}); }
+    void operator()(const EmbedStep& step) {
+        const std::span<const int32_t> positions(owner_.positions_.data(), batch_.tokens.size());
+        device_.embed({.table = step.table, .tokens = step.by_position ? positions : batch_.tokens, .out = rows(step.out)});
+    }
 
     void operator()(const NormStep& step) {
-        const int64_t n = step.weight.shape.n_cols();
-        device_.rms_norm({.weight = step.weight.f32(),
-                          .n = n,
-                          .n_groups = value(step.x).n_cols / n,
-                          .eps = step.eps,
-                          .n_rows = n_rows(step.x),
-                          .x = rows(step.x),
-                          .out = rows(step.out)});
+        const int64_t n = step.norm.weight.shape.n_cols();
+        device_.norm({.norm = step.norm.pointers(),
+                      .n = n,
+                      .n_groups = value(step.x).n_cols / n,
+                      .n_rows = n_rows(step.x),
+                      .x = rows(step.x),
+                      .out = rows(step.out),
+                      .add_to = step.add_to >= 0 ? rows(step.add_to).data : nullptr});
     }
 
     void operator()(const LinearStep& step) {
@@ -68,14 +75,18 @@ class Executor::Run {
         KvTarget targets[4];
         LinearOperation operation{.n_tokens = n_rows(step.x),
                                   .x = rows(step.x),
-                                  .norm_weight = step.norm.f32(),
-                                  .norm_eps = step.norm_eps,
+                                  .norm = step.norm.pointers(),
                                   .outputs = {outputs, step.outputs.size()},
-                                  .swiglu = step.swiglu,
+                                  .gating = step.gating,
                                   .head_dim = step.head_dim};
         for (size_t i = 0; i < step.outputs.size(); ++i) {
             const LinearStepOutput& from = step.outputs[i];
-            outputs[i] = {.weight = from.weight, .bias = from.bias.f32(), .out = rows(from.out), .rope = from.rope >= 0};
+            outputs[i] = {.weight = from.weight,
+                          .bias = from.bias.f32(),
+                          .out = rows(from.out),
+                          .head_norm = from.head_norm.pointers(),
+                          .activation = from.activation,
+                          .rope = from.rope >= 0};
             if (from.add_to >= 0) outputs[i].add_to = rows(from.add_to).data;
             if (from.rope >= 0) set_rope(from.rope, operation.angles, operation.rope_dims, operation.rope_style);
             if (from.store == CacheSide::none) continue;
@@ -109,12 +120,21 @@ class Executor::Run {
                         .n_heads = step.n_heads,
                         .n_kv_heads = step.n_kv_heads,
                         .head_dim = step.head_dim,
-                        .scale = step.scale});
+                        .scale = step.attention.scale,
+                        .window = step.attention.window,
+                        .softcap = step.attention.softcap,
+                        .sinks = step.attention.sinks.f32(),
+                        .causal = step.attention.causal});
     }
 
     void operator()(const ElementwiseStep& step) {
-        ElementwiseOperation operation{
-            .kind = step.kind, .n_rows = n_rows(step.a), .n_cols = value(step.a).n_cols, .a = rows(step.a), .out = rows(step.out)};
+        ElementwiseOperation operation{.kind = step.kind,
+                                       .n_rows = n_rows(step.a),
+                                       .n_cols = value(step.a).n_cols,
+                                       .a = rows(step.a),
+                                       .out = rows(step.out),
+                                       .activation = step.activation,
+                                       .factor = step.factor};
         if (step.kind == Elementwise::add_bias)
             operation.b = {const_cast<float*>(step.bias.f32()), 0};  // Rows is writable for out's sake; b is only read
         else if (step.b >= 0)
@@ -172,6 +192,7 @@ std::span<const float> Executor::run(const Batch& batch, const KvCache& cache) {
     for (const SequenceSpan& sequence : batch.sequences)
         for (int64_t i = 0; i < sequence.n_tokens; ++i) {
             const int64_t position = sequence.first_position + i, row = sequence.first_token + i;
+            positions_[static_cast<size_t>(row)] = static_cast<int32_t>(std::min(position, last_position_));
             slots_[static_cast<size_t>(row)] = sequence.page_table[position / kv_page_tokens] * kv_page_tokens + position % kv_page_tokens;
             for (size_t r = 0; r < ropes_.size(); ++r) {
                 const RopeFrequencies& frequencies = ropes_[r].frequencies;

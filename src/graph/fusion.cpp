@@ -54,11 +54,11 @@ class Lowering {
         const Node& node = graph_.node(id);
         switch (node.op) {
             case Op::embed:
-                plan_.steps.push_back(EmbedStep{node.weight, new_value(id)});
+            case Op::embed_positions:
+                plan_.steps.push_back(EmbedStep{node.weight, new_value(id), node.op == Op::embed_positions});
                 return;
-            case Op::rms_norm:
-                if (!norm_joins_matmuls(id))
-                    plan_.steps.push_back(NormStep{node.weight, node.scalar, value(node.inputs[0]), new_value(id)});
+            case Op::norm:
+                if (!norm_joins_matmuls(id)) lower_norm(id);
                 return;
             case Op::matmul:
                 lower_matmuls(id);
@@ -79,10 +79,14 @@ class Lowering {
                 lower_elementwise(id, Elementwise::add);
                 return;
             case Op::multiply:
-                lower_elementwise(id, Elementwise::multiply);
+                lower_elementwise(id,
+                                  graph_.node(node.inputs[1]).n_cols == node.n_cols ? Elementwise::multiply : Elementwise::multiply_rows);
                 return;
-            case Op::silu:
-                lower_elementwise(id, Elementwise::silu);
+            case Op::scale:
+                lower_elementwise(id, Elementwise::scale);
+                return;
+            case Op::activate:
+                lower_elementwise(id, Elementwise::activate);
                 return;
         }
     }
@@ -90,13 +94,22 @@ class Lowering {
     void lower_elementwise(int32_t id, Elementwise kind) {
         const Node& node = graph_.node(id);
         const ValueId b = node.inputs[1] >= 0 ? value(node.inputs[1]) : -1;
-        plan_.steps.push_back(ElementwiseStep{kind, value(node.inputs[0]), b, new_value(id), node.weight});
+        plan_.steps.push_back(ElementwiseStep{kind, value(node.inputs[0]), b, new_value(id), node.weight, node.activation, node.scalar});
+    }
+
+    static PlannedNorm planned(const Node& node) { return {node.norm, node.weight, node.bias, node.scalar}; }
+
+    void lower_norm(int32_t id) {
+        NormStep step{planned(graph_.node(id)), value(graph_.node(id).inputs[0]), new_value(id)};
+        const int32_t next = only_consumer(id);
+        if (fuse_ && next >= 0 && graph_.node(next).op == Op::add) join_residual(next, id, id, step.add_to);
+        plan_.steps.push_back(std::move(step));
     }
 
     void lower_rope(int32_t id) {
         const Node& node = graph_.node(id);
         const ValueId from = value(node.inputs[0]), to = new_value(id);
-        plan_.steps.push_back(ElementwiseStep{Elementwise::copy, from, -1, to, {}});
+        plan_.steps.push_back(ElementwiseStep{Elementwise::copy, from, -1, to, {}, {}});
         plan_.steps.push_back(RopeStep{to, node.n_heads, node.head_dim, node.rope});
     }
 
@@ -107,7 +120,7 @@ class Lowering {
             if (!stored_[at(input)]) plan_.steps.push_back(StoreStep{value(input), side, node.layer, node.n_kv_heads, node.head_dim});
         }
         plan_.steps.push_back(
-            AttendStep{value(node.inputs[0]), new_value(id), node.layer, node.n_heads, node.n_kv_heads, node.head_dim, node.scalar});
+            AttendStep{value(node.inputs[0]), new_value(id), node.layer, node.n_heads, node.n_kv_heads, node.head_dim, node.attention});
     }
 
     // A norm over whole rows that only matmuls read becomes their prologue.
@@ -127,29 +140,37 @@ class Lowering {
             if (graph_.node(reader).op == Op::matmul && !absorbed_[at(reader)] && group.size() < (fuse_ ? most_outputs : 1) &&
                 reader >= first)
                 group.push_back(reader);
-        if (graph_.node(input).op == Op::rms_norm && norm_joins_matmuls(input)) {
-            step.norm = graph_.node(input).weight;
-            step.norm_eps = graph_.node(input).scalar;
+        if (graph_.node(input).op == Op::norm && norm_joins_matmuls(input)) {
+            step.norm = planned(graph_.node(input));
             step.x = value(graph_.node(input).inputs[0]);
         } else {
             step.x = value(input);
         }
         for (const int32_t id : group) absorbed_[at(id)] = true;
-        if (fuse_ && lower_swiglu(group, step)) return;
+        if (fuse_ && lower_gated(group, step)) return;
         for (const int32_t id : group) step.outputs.push_back(follow(id, first, step));
         plan_.steps.push_back(std::move(step));
     }
 
-    // silu(gate) * up, both matmuls of the same input and read by nothing else.
-    bool lower_swiglu(const std::vector<int32_t>& group, LinearStep& step) {
+    static std::optional<Gating> gating_of(ActivationKind kind) {
+        if (kind == ActivationKind::silu) return Gating::silu;
+        if (kind == ActivationKind::gelu_tanh) return Gating::gelu_tanh;
+        if (kind == ActivationKind::gelu) return Gating::gelu;
+        return std::nullopt;
+    }
+
+    // activation(gate) * up, both matmuls of the same input and read by nothing else.
+    bool lower_gated(const std::vector<int32_t>& group, LinearStep& step) {
         if (group.size() != 2) return false;
         for (const bool swapped : {false, true}) {
             const int32_t gate = group[swapped], up = group[!swapped];
-            const int32_t silu = only_consumer(gate), product = only_consumer(up);
-            if (silu < 0 || product < 0 || graph_.node(silu).op != Op::silu || graph_.node(product).op != Op::multiply) continue;
-            if (only_consumer(silu) != product) continue;
-            absorbed_[at(silu)] = absorbed_[at(product)] = true;
-            step.swiglu = true;
+            const int32_t activate = only_consumer(gate), product = only_consumer(up);
+            if (activate < 0 || product < 0 || graph_.node(activate).op != Op::activate || graph_.node(product).op != Op::multiply)
+                continue;
+            const auto gating = gating_of(graph_.node(activate).activation.kind);
+            if (!gating || only_consumer(activate) != product) continue;
+            absorbed_[at(activate)] = absorbed_[at(product)] = true;
+            step.gating = gating;
             step.outputs.push_back({.weight = graph_.node(gate).weight, .out = new_value(gate)});
             step.outputs.push_back({.weight = graph_.node(up).weight, .out = new_value(up)});
             value_of_[at(product)] = value_of_[at(gate)];
@@ -159,18 +180,24 @@ class Lowering {
         return false;
     }
 
-    // Absorbs what follows a matmul for as long as it alone reads the value: bias, rope, cache write, residual add.
+    // Absorbs what follows a matmul for as long as it alone reads the value: bias, head norm, activation, rope, cache write, residual add.
     LinearStepOutput follow(int32_t id, int32_t first, LinearStep& step) {
         LinearStepOutput output{.weight = graph_.node(id).weight, .out = new_value(id)};
         int32_t last = id;
         for (int32_t next = only_consumer(id); fuse_ && next >= 0; next = only_consumer(next)) {
             const Node& node = graph_.node(next);
-            if (node.op == Op::add_bias && !output.bias.data && output.rope < 0) {
+            const bool plain = output.rope < 0 && !output.head_norm.weight.data && output.activation.kind == ActivationKind::none;
+            if (node.op == Op::add_bias && !output.bias.data && plain) {
                 output.bias = node.weight;
-            } else if (node.op == Op::rope && output.rope < 0 && joins_rope(step, node)) {
+            } else if (node.op == Op::activate && plain) {
+                output.activation = node.activation;
+            } else if (node.op == Op::norm && plain && joins_head_norm(step, next)) {
+                output.head_norm = planned(node);
+                step.head_dim = static_cast<int>(node.weight.shape.n_cols());
+            } else if (node.op == Op::rope && output.rope < 0 && output.activation.kind == ActivationKind::none && joins_rope(step, node)) {
                 output.rope = node.rope;
                 step.head_dim = node.head_dim;
-            } else if (node.op == Op::add && join_residual(next, last, first, output)) {
+            } else if (node.op == Op::add && join_residual(next, last, first, output.add_to)) {
                 return output;
             } else {
                 join_cache(next, last, output, step);
@@ -183,6 +210,15 @@ class Lowering {
         return output;
     }
 
+    // A norm of heads: what is turned or attended to next. (Over a whole row it would leave the phase to one thread.)
+    bool joins_head_norm(const LinearStep& step, int32_t id) const {
+        const Node& node = graph_.node(id);
+        const int32_t next = only_consumer(id);
+        if (next < 0 || (graph_.node(next).op != Op::rope && graph_.node(next).op != Op::attend)) return false;
+        const auto head_dim = static_cast<int>(node.weight.shape.n_cols());
+        return head_dim == graph_.node(next).head_dim && (!step.head_dim || step.head_dim == head_dim);
+    }
+
     static bool joins_rope(const LinearStep& step, const Node& node) {
         if (step.head_dim && step.head_dim != node.head_dim) return false;
         return std::all_of(step.outputs.begin(), step.outputs.end(),
@@ -190,18 +226,18 @@ class Lowering {
     }
 
     // `next` adds the chain's end `last` to a value that is older than the phase and that nobody reads later: it is updated in place.
-    bool join_residual(int32_t next, int32_t last, int32_t first, LinearStepOutput& output) {
+    bool join_residual(int32_t next, int32_t last, int32_t first, ValueId& add_to) {
         const Node& node = graph_.node(next);
         const int32_t other = node.inputs[0] == last ? node.inputs[1] : node.inputs[0];
         if (other == last || other >= first || value_of_[at(other)] < 0 || other == graph_.result()) return false;
         const auto& readers = consumers_[at(other)];
         if (*std::max_element(readers.begin(), readers.end()) > next) return false;
         for (const int32_t reader : readers)  // a norm that joined matmuls is read when they run
-            if (reader != next && graph_.node(reader).op == Op::rms_norm && norm_joins_matmuls(reader) &&
+            if (reader != next && graph_.node(reader).op == Op::norm && norm_joins_matmuls(reader) &&
                 consumers_[at(reader)].front() >= first)
                 return false;
         absorbed_[at(next)] = true;
-        output.add_to = value_of_[at(next)] = value(other);
+        add_to = value_of_[at(next)] = value(other);
         return true;
     }
 
@@ -226,6 +262,7 @@ class Lowering {
             std::visit(
                 [&](const auto& step) {
                     if constexpr (requires { step.x; }) touch(step.x, index);
+                    if constexpr (requires { step.add_to; }) touch(step.add_to, index);
                     if constexpr (requires { step.q; }) touch(step.q, index);
                     if constexpr (requires { step.a; }) touch(step.a, index), touch(step.b, index);
                     if constexpr (requires { step.out; }) touch(step.out, index);

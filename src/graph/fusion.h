@@ -1,5 +1,6 @@
-// Lowers a graph to phases. What it fuses around matmuls that share an input: the RMS norm before them, and after each of them
-// bias, rotary embedding, the write into the KV cache, the residual add; and silu(gate) * up. Anything else becomes a step of its own.
+// Lowers a graph to phases. What it fuses around matmuls that share an input: the norm before them, and after each of them
+// bias, norm of each head, activation, rotary embedding, the write into the KV cache, the residual add; and activation(gate) * up. A norm
+// of its own takes the residual add after it along. Anything else becomes a step of its own.
 #pragma once
 
 #include "graph/plan.h"

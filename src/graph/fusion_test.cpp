@@ -45,7 +45,7 @@ Graph small_decoder(Weights& weights, bool biases, bool head_norm) {
         const Tensor v = g.heads(project(h, n_kv_heads * head_dim), n_kv_heads);
         if (head_norm) q = g.rms_norm(q, weights.make({head_dim}, 1.0f), 1e-5f);
         if (head_norm) k = g.rms_norm(k, weights.make({head_dim}, 1.0f), 1e-5f);
-        const Tensor a = g.attend(g.rope(q, rope), g.rope(k, rope), v, layer, 0.25f);
+        const Tensor a = g.attend(g.rope(q, rope), g.rope(k, rope), v, layer, {.scale = 0.25f});
         x = g.add(x, g.matmul(weights.make({n_embd, n_heads * head_dim}), a));
         const Tensor f = g.rms_norm(x, weights.make({n_embd}, 1.0f), 1e-5f);
         const Tensor product = g.multiply(g.silu(g.matmul(weights.make({n_ff, n_embd}), f)), g.matmul(weights.make({n_ff, n_embd}), f));

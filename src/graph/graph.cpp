@@ -11,16 +11,25 @@ Tensor Graph::append(Node node, int n_heads) {
 
 Tensor Graph::embed(const TensorView& table) { return append({.op = Op::embed, .weight = table, .n_cols = table.shape.n_cols()}); }
 
-Tensor Graph::rms_norm(Tensor x, const TensorView& weight, float eps) {
-    const Node& input = node(x.id);
-    QUERN_CHECK(weight.dtype == DType::f32 && input.n_cols % weight.shape.n_cols() == 0);
-    return append({.op = Op::rms_norm,
-                   .inputs = {x.id, -1, -1},
-                   .weight = weight,
-                   .n_cols = input.n_cols,
-                   .output_rows = input.output_rows,
-                   .scalar = eps},
-                  x.n_heads);
+Tensor Graph::embed_positions(const TensorView& table) {
+    return append({.op = Op::embed_positions, .weight = table, .n_cols = table.shape.n_cols()});
+}
+
+Tensor Graph::norm(Tensor x, Node node) {
+    const Node& input = nodes_[static_cast<size_t>(x.id)];
+    QUERN_CHECK(node.weight.dtype == DType::f32 && input.n_cols % node.weight.shape.n_cols() == 0);
+    QUERN_CHECK(!node.bias.data || (node.bias.dtype == DType::f32 && node.bias.shape == node.weight.shape));
+    node.op = Op::norm;
+    node.inputs[0] = x.id;
+    node.n_cols = input.n_cols;
+    node.output_rows = input.output_rows;
+    return append(std::move(node), x.n_heads);
+}
+
+Tensor Graph::rms_norm(Tensor x, const TensorView& weight, float eps) { return norm(x, {.weight = weight, .scalar = eps}); }
+
+Tensor Graph::layer_norm(Tensor x, const TensorView& weight, const TensorView& bias, float eps) {
+    return norm(x, {.weight = weight, .scalar = eps, .norm = NormKind::layer, .bias = bias});
 }
 
 Tensor Graph::matmul(const TensorView& weight, Tensor x) {
@@ -44,14 +53,24 @@ Tensor Graph::add(Tensor a, Tensor b) {
 }
 
 Tensor Graph::multiply(Tensor a, Tensor b) {
-    QUERN_CHECK(node(a.id).n_cols == node(b.id).n_cols && node(a.id).output_rows == node(b.id).output_rows);
+    QUERN_CHECK(node(b.id).n_cols == node(a.id).n_cols || node(b.id).n_cols == 1);
+    QUERN_CHECK(node(a.id).output_rows == node(b.id).output_rows);
     return append({.op = Op::multiply, .inputs = {a.id, b.id, -1}, .n_cols = node(a.id).n_cols, .output_rows = node(a.id).output_rows},
                   a.n_heads);
 }
 
-Tensor Graph::silu(Tensor x) {
-    return append({.op = Op::silu, .inputs = {x.id, -1, -1}, .n_cols = node(x.id).n_cols, .output_rows = node(x.id).output_rows},
+Tensor Graph::scale(Tensor x, float factor) {
+    const Node& input = node(x.id);
+    return append({.op = Op::scale, .inputs = {x.id, -1, -1}, .n_cols = input.n_cols, .output_rows = input.output_rows, .scalar = factor},
                   x.n_heads);
+}
+
+Tensor Graph::activate(Tensor x, Activation activation) {
+    const Node& input = node(x.id);
+    QUERN_CHECK(activation.kind != ActivationKind::softcap || activation.limit > 0.0f);
+    return append(
+        {.op = Op::activate, .inputs = {x.id, -1, -1}, .n_cols = input.n_cols, .output_rows = input.output_rows, .activation = activation},
+        x.n_heads);
 }
 
 Tensor Graph::heads(Tensor x, int n_heads) const {
@@ -77,13 +96,14 @@ Tensor Graph::rope(Tensor x, int rope) {
                   x.n_heads);
 }
 
-Tensor Graph::attend(Tensor q, Tensor k, Tensor v, int layer, float scale) {
+Tensor Graph::attend(Tensor q, Tensor k, Tensor v, int layer, const Attention& attention) {
     const int64_t head_dim = node(q.id).n_cols / q.n_heads;
     QUERN_CHECK(node(k.id).n_cols == head_dim * k.n_heads && node(v.id).n_cols == head_dim * k.n_heads && q.n_heads % k.n_heads == 0);
+    QUERN_CHECK(!attention.sinks.data || (attention.sinks.dtype == DType::f32 && attention.sinks.shape.n_values() == q.n_heads));
     return append({.op = Op::attend,
                    .inputs = {q.id, k.id, v.id},
                    .n_cols = node(q.id).n_cols,
-                   .scalar = scale,
+                   .attention = attention,
                    .n_heads = q.n_heads,
                    .n_kv_heads = k.n_heads,
                    .head_dim = static_cast<int>(head_dim),

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/activation/activation.h"
+#include "kernels/norm/norm.h"
 #include "kernels/rope/rope.h"
 #include "tensor/tensor_view.h"
 
@@ -24,7 +26,16 @@ struct Rope {
     RopeStyle style = RopeStyle::adjacent;
 };
 
-enum class Op : uint8_t { embed, rms_norm, matmul, add_bias, add, multiply, silu, rope, attend, select_outputs };
+enum class Op : uint8_t { embed, embed_positions, norm, matmul, add_bias, add, multiply, scale, activate, rope, attend, select_outputs };
+
+/// How attention scores: see AttentionTask for the formulas.
+struct Attention {
+    float scale = 1;
+    int64_t window = 0;  ///< how many positions a token sees, its own included; 0: all
+    float softcap = 0;   ///< 0: none
+    TensorView sinks;    ///< [n_heads] f32, or no data
+    bool causal = true;
+};
 
 struct Node {
     Op op = Op::embed;
@@ -32,7 +43,11 @@ struct Node {
     TensorView weight;
     int64_t n_cols = 0;        ///< values in a row
     bool output_rows = false;  ///< one row for each row that wants logits, instead of each token
-    float scalar = 0;          ///< rms_norm: eps; attend: scale
+    float scalar = 0;          ///< norm: eps; scale: the factor
+    NormKind norm = NormKind::rms;
+    TensorView bias;  ///< of a layer norm; may have no data
+    Activation activation;
+    Attention attention;
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;
     int layer = -1;  ///< attend: whose cache
     int rope = -1;   ///< index into ropes()
@@ -43,22 +58,29 @@ class Graph {
   public:
     /// Rows of the table for the batch's tokens. @param table [n_vocab, n_embd]
     Tensor embed(const TensorView& table);
+    /// Rows of the table for the tokens' positions; positions past its end take the last row, so the window should not go there.
+    Tensor embed_positions(const TensorView& table);
     /// @param weight  [n] f32; a row that holds several heads of n is normed head by head
     Tensor rms_norm(Tensor x, const TensorView& weight, float eps);
+    /// @param bias  like weight, or without data
+    Tensor layer_norm(Tensor x, const TensorView& weight, const TensorView& bias, float eps);
     /// @param weight  [n_out, n_in], any DType
     Tensor matmul(const TensorView& weight, Tensor x);
     /// @param bias  [n] f32
     Tensor add_bias(Tensor x, const TensorView& bias);
     Tensor add(Tensor a, Tensor b);
+    /// @param b  as wide as a, or one value for each row of a
     Tensor multiply(Tensor a, Tensor b);
-    Tensor silu(Tensor x);
+    Tensor scale(Tensor x, float factor);
+    Tensor activate(Tensor x, Activation activation);
+    Tensor silu(Tensor x) { return activate(x, {ActivationKind::silu}); }
     /// The same rows, seen as n_heads heads.
     Tensor heads(Tensor x, int n_heads) const;
     /// Declares a rotary embedding; give the result to rope().
     int add_rope(Rope rope);
     Tensor rope(Tensor x, int rope);
-    /// Causal attention over the cache of `layer`, to which this batch's k and v are added first.
-    Tensor attend(Tensor q, Tensor k, Tensor v, int layer, float scale);
+    /// Attention over the cache of `layer`, to which this batch's k and v are added first.
+    Tensor attend(Tensor q, Tensor k, Tensor v, int layer, const Attention& attention);
     /// Only the rows that want logits.
     Tensor select_outputs(Tensor x);
     /// Names the result of the graph: the logits.
@@ -71,6 +93,7 @@ class Graph {
 
   private:
     Tensor append(Node node, int n_heads = 1);
+    Tensor norm(Tensor x, Node node);
 
     std::vector<Node> nodes_;
     std::vector<Rope> ropes_;

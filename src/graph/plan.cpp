@@ -9,12 +9,17 @@ namespace {
 struct StepPrinter {
     std::ostream& out;
 
-    void operator()(const EmbedStep& step) const { out << "embed -> %" << step.out; }
-    void operator()(const NormStep& step) const { out << "norm %" << step.x << " -> %" << step.out; }
+    void operator()(const EmbedStep& step) const { out << (step.by_position ? "embed positions -> %" : "embed -> %") << step.out; }
+    void operator()(const NormStep& step) const {
+        out << "norm %" << step.x << " -> %" << step.out;
+        if (step.add_to >= 0) out << "+add(%" << step.add_to << ")";
+    }
     void operator()(const LinearStep& step) const {
-        out << "linear " << (step.norm.data ? "norm(%" : "(%") << step.x << ")" << (step.swiglu ? " swiglu" : "");
+        out << "linear " << (step.norm.weight.data ? "norm(%" : "(%") << step.x << ")" << (step.gating ? " gated" : "");
         for (const LinearStepOutput& output : step.outputs) {
-            out << " -> " << to_string(output.weight.shape) << (output.bias.data ? "+bias" : "") << (output.rope >= 0 ? "+rope" : "");
+            out << " -> " << to_string(output.weight.shape) << (output.bias.data ? "+bias" : "")
+                << (output.head_norm.weight.data ? "+norm" : "") << (output.activation.kind != ActivationKind::none ? "+activation" : "")
+                << (output.rope >= 0 ? "+rope" : "");
             if (output.store != CacheSide::none) out << (output.store == CacheSide::keys ? "+keys" : "+values") << output.layer;
             if (output.add_to >= 0)
                 out << "+add(%" << output.add_to << ")";
@@ -28,7 +33,7 @@ struct StepPrinter {
     }
     void operator()(const AttendStep& step) const { out << "attend %" << step.q << " layer " << step.layer << " -> %" << step.out; }
     void operator()(const ElementwiseStep& step) const {
-        static constexpr const char* names[] = {"add", "add_bias", "multiply", "silu", "copy"};
+        static constexpr const char* names[] = {"add", "add_bias", "multiply", "multiply_rows", "scale", "activate", "copy"};
         out << names[static_cast<size_t>(step.kind)] << " %" << step.a;
         if (step.b >= 0) out << " %" << step.b;
         out << " -> %" << step.out;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,12 +26,22 @@ struct Value {
 struct EmbedStep {
     TensorView table;
     ValueId out;
+    bool by_position = false;  ///< rows of the tokens' positions instead of the tokens
+};
+
+/// A norm with its parameters; without data in `weight` there is none.
+struct PlannedNorm {
+    NormKind kind = NormKind::rms;
+    TensorView weight, bias;
+    float eps = 0;
+
+    Norm pointers() const { return {kind, weight.f32(), bias.f32(), eps}; }
 };
 
 struct NormStep {
-    TensorView weight;
-    float eps;
+    PlannedNorm norm;
     ValueId x, out;
+    ValueId add_to = -1;  ///< the residual, which becomes the result
 };
 
 /// Where a linear output is written besides its value.
@@ -40,6 +51,8 @@ struct LinearStepOutput {
     TensorView weight;
     TensorView bias;  ///< data is null if there is none
     ValueId out = -1;
+    PlannedNorm head_norm;  ///< of each head
+    Activation activation;
     int rope = -1;  ///< index into the graph's ropes
     CacheSide store = CacheSide::none;
     int layer = -1;
@@ -48,10 +61,9 @@ struct LinearStepOutput {
 
 struct LinearStep {
     ValueId x;
-    TensorView norm;  ///< data is null if there is none
-    float norm_eps = 0;
+    PlannedNorm norm;
     std::vector<LinearStepOutput> outputs;
-    bool swiglu = false;
+    std::optional<Gating> gating;
     int head_dim = 0;
 };
 
@@ -69,13 +81,15 @@ struct StoreStep {
 struct AttendStep {
     ValueId q, out;
     int layer, n_heads, n_kv_heads, head_dim;
-    float scale;
+    Attention attention;
 };
 
 struct ElementwiseStep {
     Elementwise kind;
     ValueId a = -1, b = -1, out = -1;
     TensorView bias;
+    Activation activation;
+    float factor = 1;
 };
 
 struct SelectStep {

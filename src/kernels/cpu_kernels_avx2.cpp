@@ -19,8 +19,11 @@ const CpuKernels& kernels() {
         .combine = combine,
         .rope = rope,
         .rms_norm = rms_norm,
-        .swiglu = swiglu,
+        .layer_norm = layer_norm,
+        .activate = activate,
+        .gate = gate,
         .add = add,
+        .add_scaled = add_scaled,
         .to_f16 = to_f16,
     };
     return table;

@@ -1,7 +1,5 @@
 #include "models/llama.h"
 
-#include <cmath>
-
 #include "models/layers/blocks.h"
 
 namespace quern {
@@ -10,12 +8,12 @@ namespace quern {
 std::vector<WeightRow<LlamaLayer>> LlamaLayer::table(const DecoderConfig& c) {
     return {
         {&LlamaLayer::attn_norm, "attn_norm.weight", "input_layernorm.weight", {c.n_embd}},
-        {&LlamaLayer::wq, "attn_q.weight", "self_attn.q_proj.weight", {c.q_width(), c.n_embd}},
-        {&LlamaLayer::wk, "attn_k.weight", "self_attn.k_proj.weight", {c.kv_width(), c.n_embd}},
+        {&LlamaLayer::wq, "attn_q.weight", "self_attn.q_proj.weight", {c.q_width(), c.n_embd}, Presence::required, HfForm::rotary_rows_q},
+        {&LlamaLayer::wk, "attn_k.weight", "self_attn.k_proj.weight", {c.kv_width(), c.n_embd}, Presence::required, HfForm::rotary_rows_k},
         {&LlamaLayer::wv, "attn_v.weight", "self_attn.v_proj.weight", {c.kv_width(), c.n_embd}},
         {&LlamaLayer::wo, "attn_output.weight", "self_attn.o_proj.weight", {c.n_embd, c.q_width()}},
-        {&LlamaLayer::bq, "attn_q.bias", "self_attn.q_proj.bias", {c.q_width()}, Presence::optional},
-        {&LlamaLayer::bk, "attn_k.bias", "self_attn.k_proj.bias", {c.kv_width()}, Presence::optional},
+        {&LlamaLayer::bq, "attn_q.bias", "self_attn.q_proj.bias", {c.q_width()}, Presence::optional, HfForm::rotary_rows_q},
+        {&LlamaLayer::bk, "attn_k.bias", "self_attn.k_proj.bias", {c.kv_width()}, Presence::optional, HfForm::rotary_rows_k},
         {&LlamaLayer::bv, "attn_v.bias", "self_attn.v_proj.bias", {c.kv_width()}, Presence::optional},
         {&LlamaLayer::bo, "attn_output.bias", "self_attn.o_proj.bias", {c.n_embd}, Presence::optional},
         {&LlamaLayer::ffn_norm, "ffn_norm.weight", "post_attention_layernorm.weight", {c.n_embd}},
@@ -34,8 +32,7 @@ Tensor Llama::attention(Graph& g, const LlamaLayer& w, Tensor x, int layer, int 
     const Tensor q = g.rope(g.heads(linear(g, w.wq, w.bq, x), config_.n_heads), rope);     // [n_tokens, n_heads, head_dim]
     const Tensor k = g.rope(g.heads(linear(g, w.wk, w.bk, x), config_.n_kv_heads), rope);  // [n_tokens, n_kv_heads, head_dim]
     const Tensor v = g.heads(linear(g, w.wv, w.bv, x), config_.n_kv_heads);
-    const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_dim));
-    return linear(g, w.wo, w.bo, g.attend(q, k, v, layer, scale));  // [n_tokens, n_embd]
+    return linear(g, w.wo, w.bo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
 
 }  // namespace quern

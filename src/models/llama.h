@@ -8,13 +8,14 @@ namespace quern {
 
 struct LlamaLayer {
     TensorView attn_norm, wq, wk, wv, wo, bq, bk, bv, bo, ffn_norm, gate, up, down;
+    static constexpr std::string_view hf_prefix = "model.layers.";
     static std::vector<WeightRow<LlamaLayer>> table(const DecoderConfig& c);
 };
 
 class Llama final : public Decoder<LlamaLayer> {
   public:
     /// GGUF files of this architecture hold q and k with their rows permuted, so that the values of a rotary pair are neighbours.
-    explicit Llama(const GgufFile& file) : Decoder(file, RopeStyle::adjacent) {}
+    explicit Llama(const GgufFile& file) : Decoder(file, RopeStyle::adjacent) { require_no_experts(file, config_); }
 
   private:
     Tensor forward(Graph& g, const LlamaLayer& w, Tensor x, int layer, int rope) const override;

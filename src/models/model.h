@@ -19,9 +19,12 @@ class Model {
     virtual int64_t n_vocab() const = 0;
     /// The window the model was trained for.
     virtual int64_t n_ctx_train() const = 0;
+    /// The longest window that it can run with at all: learned positions end somewhere.
+    virtual int64_t n_ctx_most() const { return INT32_MAX; }
 
     /// The whole forward pass, from the batch's tokens to logits [n_outputs, n_vocab].
-    virtual Graph build() const = 0;
+    /// @param n_ctx  the window that it will run with: some families turn positions differently in long ones
+    virtual Graph build(int64_t n_ctx) const = 0;
 };
 
 /// Reads hyper-parameters and finds the weights; they stay in the mapped file, which must outlive the model.

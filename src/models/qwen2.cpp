@@ -1,7 +1,5 @@
 #include "models/qwen2.h"
 
-#include <cmath>
-
 #include "models/layers/blocks.h"
 
 namespace quern {
@@ -32,7 +30,7 @@ Tensor Qwen2::attention(Graph& g, const Qwen2Layer& w, Tensor x, int layer, int 
     const Tensor q = g.rope(g.heads(linear(g, w.wq, w.bq, x), config_.n_heads), rope);     // [n_tokens, n_heads, head_dim]
     const Tensor k = g.rope(g.heads(linear(g, w.wk, w.bk, x), config_.n_kv_heads), rope);  // [n_tokens, n_kv_heads, head_dim]
     const Tensor v = g.heads(linear(g, w.wv, w.bv, x), config_.n_kv_heads);
-    return g.matmul(w.wo, g.attend(q, k, v, layer, 1.0f / std::sqrt(static_cast<float>(config_.head_dim))));  // [n_tokens, n_embd]
+    return g.matmul(w.wo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
 
 }  // namespace quern

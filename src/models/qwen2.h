@@ -7,12 +7,13 @@ namespace quern {
 
 struct Qwen2Layer {
     TensorView attn_norm, wq, wk, wv, wo, bq, bk, bv, ffn_norm, gate, up, down;
+    static constexpr std::string_view hf_prefix = "model.layers.";
     static std::vector<WeightRow<Qwen2Layer>> table(const DecoderConfig& c);
 };
 
 class Qwen2 final : public Decoder<Qwen2Layer> {
   public:
-    explicit Qwen2(const GgufFile& file) : Decoder(file, RopeStyle::halves) {}
+    explicit Qwen2(const GgufFile& file) : Decoder(file, RopeStyle::halves) { require_no_experts(file, config_); }
 
   private:
     Tensor forward(Graph& g, const Qwen2Layer& w, Tensor x, int layer, int rope) const override;

@@ -1,8 +1,16 @@
 // The model families that quern knows: one line each.
 #include "base/error.h"
+#include "models/gemma.h"
+#include "models/gemma2.h"
+#include "models/gemma3.h"
+#include "models/gpt2.h"
 #include "models/llama.h"
 #include "models/model.h"
+#include "models/phi3.h"
+#include "models/qwen.h"
 #include "models/qwen2.h"
+#include "models/qwen3.h"
+#include "models/starcoder2.h"
 
 namespace quern {
 namespace {
@@ -18,8 +26,8 @@ struct FamilyEntry {
 };
 
 constexpr FamilyEntry families[] = {
-    {"llama", make<Llama>},
-    {"qwen2", make<Qwen2>},
+    {"llama", make<Llama>},   {"qwen2", make<Qwen2>},   {"qwen3", make<Qwen3>}, {"qwen", make<Qwen>}, {"gemma", make<Gemma>},
+    {"gemma2", make<Gemma2>}, {"gemma3", make<Gemma3>}, {"phi3", make<Phi3>},   {"gpt2", make<Gpt2>}, {"starcoder2", make<StarCoder2>},
 };
 
 }  // namespace

@@ -18,4 +18,13 @@ TensorView find_weight(const GgufFile& file, const std::string& name, const Shap
     return tensor->view;
 }
 
+TensorView rows_of(const TensorView& whole, int64_t first, int64_t n) {
+    if (!whole.data) return {};
+    const bool is_vector = whole.shape.rank() == 1;
+    const int64_t n_cols = is_vector ? 1 : whole.shape.n_cols();
+    QUERN_CHECK(first >= 0 && n > 0 && first + n <= whole.shape[0]);
+    const uint64_t offset = static_cast<uint64_t>(first) * row_bytes(whole.dtype, static_cast<uint64_t>(n_cols));
+    return {whole.dtype, is_vector ? Shape{n} : Shape{n, n_cols}, whole.data + offset};
+}
+
 }  // namespace quern

@@ -12,6 +12,16 @@ namespace quern {
 
 enum class Presence : uint8_t { required, optional };
 
+/// How GGUF holds what a Hugging Face checkpoint has under that name.
+enum class HfForm : uint8_t {
+    same,
+    transposed,     ///< GPT-2 keeps [n_in, n_out]
+    plus_one,       ///< Gemma's norms multiply by 1 + weight
+    rotary_rows_q,  ///< Llama's rows of q, brought into the order of adjacent rotary pairs
+    rotary_rows_k,
+    stacked,  ///< one tensor for each expert, at "{}" in the name
+};
+
 /// `Owner` is the struct that holds the views. Vectors (norms, biases, frequency factors) must be F32 in GGUF, as every writer stores them.
 template <typename Owner>
 struct WeightRow {
@@ -20,11 +30,15 @@ struct WeightRow {
     std::string_view hf;
     Shape shape;
     Presence presence = Presence::required;
+    HfForm form = HfForm::same;
 };
 
 /// The tensor, or a view without data when it is optional and absent.
 /// @throws ModelError  when it is missing, or its shape or type is not as the table says
 TensorView find_weight(const GgufFile& file, const std::string& name, const Shape& shape, Presence presence);
+
+/// Rows [first, first + n) of a matrix or values of a vector: one part of several that a checkpoint keeps in one tensor.
+TensorView rows_of(const TensorView& whole, int64_t first, int64_t n);
 
 /// Fills `owner` from the file. @param prefix  "" or "blk.7."
 template <typename Owner>

@@ -33,6 +33,7 @@ Tile find_tile(const AttentionOperation& operation, int64_t item) {
 AttentionTask make_task(const AttentionOperation& operation, const Tile& tile) {
     const int64_t row = tile.sequence->first_token + tile.token;
     const int64_t first_position = tile.sequence->first_position + tile.token;
+    const int64_t begin = operation.window > 0 ? std::max<int64_t>(0, first_position + 1 - operation.window) : 0;
     return {.q = operation.q.data + row * operation.q.stride,
             .q_stride = operation.q.stride,
             .n_tokens = tile.n_tokens,
@@ -40,13 +41,17 @@ AttentionTask make_task(const AttentionOperation& operation, const Tile& tile) {
             .keys = operation.keys,
             .values = operation.values,
             .page_table = tile.sequence->page_table,
-            .kv_begin = 0,
-            .kv_end = first_position + tile.n_tokens,
+            .kv_begin = begin,
+            .kv_end = operation.causal ? first_position + tile.n_tokens : tile.sequence->first_position + tile.sequence->n_tokens,
             .n_heads = operation.n_heads,
             .n_kv_heads = operation.n_kv_heads,
             .head_dim = operation.head_dim,
             .kv_head = tile.kv_head,
             .scale = operation.scale,
+            .window = operation.window,
+            .softcap = operation.softcap,
+            .sinks = operation.sinks,
+            .causal = operation.causal,
             .out = operation.out.data + row * operation.out.stride,
             .out_stride = operation.out.stride};
 }
@@ -57,7 +62,8 @@ void CpuDevice::attend(const AttentionOperation& operation) noexcept {
     int64_t n_items = 0, longest = 0;
     for (const SequenceSpan& sequence : operation.sequences) {
         n_items += n_tiles(sequence) * operation.n_kv_heads;
-        longest = std::max(longest, sequence.first_position + sequence.n_tokens);
+        const int64_t seen = sequence.first_position + sequence.n_tokens;
+        longest = std::max(longest, operation.window > 0 ? std::min(seen, operation.window + sequence.n_tokens) : seen);
     }
     const int64_t enough = 2 * pool_.n_threads();
     const int64_t splits = std::min<int64_t>({(enough + n_items - 1) / n_items, longest / least_split, max_splits()});
@@ -75,9 +81,11 @@ void CpuDevice::attend_split(const AttentionOperation& operation, int64_t kv_spl
         const int64_t split = item % kv_splits;
         const Tile tile = find_tile(operation, item / kv_splits);
         AttentionTask task = make_task(operation, tile);
-        const int64_t share = (task.kv_end + kv_splits - 1) / kv_splits, row = tile.sequence->first_token + tile.token;
-        task.kv_begin = std::min(task.kv_end, split * share);
+        const int64_t first = task.kv_begin, row = tile.sequence->first_token + tile.token;
+        const int64_t share = (task.kv_end - first + kv_splits - 1) / kv_splits;
+        task.kv_begin = std::min(task.kv_end, first + split * share);
         task.kv_end = std::min(task.kv_end, task.kv_begin + share);
+        if (split > 0) task.sinks = nullptr;  // they count once
         task.out = partial_out_ + split * split_stride + row * width;
         task.out_stride = width;
         task.partial = partial_stats_ + split * stats_stride + row * operation.n_heads * 2;

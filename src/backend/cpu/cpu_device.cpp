@@ -1,6 +1,5 @@
 #include "backend/cpu/cpu_device.h"
 
-#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -59,11 +58,20 @@ void CpuDevice::embed(const EmbedOperation& operation) noexcept {
     });
 }
 
-void CpuDevice::rms_norm(const RmsNormOperation& operation) noexcept {
+void CpuDevice::norm_row(const Norm& norm, const float* x, int64_t n, float* out) const noexcept {
+    if (norm.kind == NormKind::rms)
+        kernels_.rms_norm(x, norm.weight, norm.eps, n, out);
+    else
+        kernels_.layer_norm(x, norm.weight, norm.bias, {n, norm.eps}, out);
+}
+
+void CpuDevice::norm(const NormOperation& operation) noexcept {
     pool_.for_each(operation.n_rows, [&](int64_t row, int) noexcept {
+        float* const out = operation.out.data + row * operation.out.stride;
         for (int64_t group = 0; group < operation.n_groups; ++group)
-            kernels_.rms_norm(operation.x.data + row * operation.x.stride + group * operation.n, operation.weight, operation.eps,
-                              operation.n, operation.out.data + row * operation.out.stride + group * operation.n);
+            norm_row(operation.norm, operation.x.data + row * operation.x.stride + group * operation.n, operation.n,
+                     out + group * operation.n);
+        if (operation.add_to) kernels_.add(out, operation.add_to + row * operation.out.stride, operation.n_groups * operation.n);
     });
 }
 
@@ -109,8 +117,14 @@ void CpuDevice::elementwise(const ElementwiseOperation& operation) noexcept {
             case Elementwise::multiply:
                 for (size_t i = 0; i < n; ++i) out[i] = a[i] * b[i];
                 return;
-            case Elementwise::silu:
-                for (size_t i = 0; i < n; ++i) out[i] = a[i] / (1.0f + std::exp(-a[i]));
+            case Elementwise::multiply_rows:
+                for (size_t i = 0; i < n; ++i) out[i] = a[i] * b[0];
+                return;
+            case Elementwise::scale:
+                for (size_t i = 0; i < n; ++i) out[i] = a[i] * operation.factor;
+                return;
+            case Elementwise::activate:
+                for (size_t i = 0; i < n; ++i) out[i] = activate_reference(operation.activation, a[i]);
                 return;
             case Elementwise::copy:
                 std::memmove(out, a, n * sizeof(float));

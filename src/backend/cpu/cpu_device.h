@@ -20,7 +20,7 @@ class CpuDevice final : public Device {
     void embed(const EmbedOperation& operation) noexcept override;
     void linear(const LinearOperation& operation) noexcept override;
     void attend(const AttentionOperation& operation) noexcept override;
-    void rms_norm(const RmsNormOperation& operation) noexcept override;
+    void norm(const NormOperation& operation) noexcept override;
     void rope(const RopeOperation& operation) noexcept override;
     void store(const StoreOperation& operation) noexcept override;
     void elementwise(const ElementwiseOperation& operation) noexcept override;
@@ -35,6 +35,7 @@ class CpuDevice final : public Device {
     ScratchLayout scratch_layout(const ScratchNeeds& needs) const;
 
     int max_splits() const noexcept { return 4 * pool_.n_threads(); }
+    void norm_row(const Norm& norm, const float* x, int64_t n, float* out) const noexcept;
     void prepare_activations(const LinearOperation& operation) noexcept;
     void finish_rows(const LinearOperation& operation, const LinearOutput& output, int64_t row, int64_t n_rows) const noexcept;
     void store_row(const KvTarget& target, int64_t token, int64_t first_head, const float* x, int64_t n, int64_t head_dim) const noexcept;

@@ -46,8 +46,8 @@ void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {
         const int64_t end = std::min(operation.n_tokens, (block + 1) * tokens_per_block);
         for (int64_t t = block * tokens_per_block; t < end; ++t) {
             const float* x = operation.x.data + t * operation.x.stride;
-            if (operation.norm_weight) {
-                kernels_.rms_norm(x, operation.norm_weight, operation.norm_eps, n_in, f32 + t * n_in);
+            if (operation.norm.weight) {
+                norm_row(operation.norm, x, n_in, f32 + t * n_in);
                 x = f32 + t * n_in;
             } else if (wanted[static_cast<int>(ActivationFormat::f32)]) {
                 std::memcpy(f32 + t * n_in, x, static_cast<size_t>(n_in) * sizeof(float));
@@ -60,12 +60,15 @@ void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {
     });
 }
 
-// Bias, rope, store and add for rows [row, row + n_rows) of one output, all tokens.
+// Bias, head norm, activation, rope, store and add for rows [row, row + n_rows) of one output, all tokens.
 void CpuDevice::finish_rows(const LinearOperation& operation, const LinearOutput& output, int64_t row, int64_t n_rows) const noexcept {
     const int64_t head_dim = operation.head_dim;
     for (int64_t t = 0; t < operation.n_tokens; ++t) {
         float* out = output.out.data + t * output.out.stride + row;
         if (output.bias) kernels_.add(output.bias + row, out, n_rows);
+        if (output.head_norm.weight)
+            for (int64_t head = 0; head < n_rows; head += head_dim) norm_row(output.head_norm, out + head, head_dim, out + head);
+        if (output.activation.kind != ActivationKind::none) kernels_.activate(output.activation, out, n_rows);
         if (output.rope)
             kernels_.rope(out, static_cast<int>(n_rows / head_dim), operation.head_dim, operation.angles + t * operation.rope_dims,
                           operation.rope_dims, operation.rope_style);
@@ -77,13 +80,14 @@ void CpuDevice::finish_rows(const LinearOperation& operation, const LinearOutput
 void CpuDevice::linear(const LinearOperation& operation) noexcept {
     prepare_activations(operation);
     const int64_t n_in = operation.outputs.front().weight.shape.n_cols();
-    const auto n_matrices = operation.swiglu ? 1 : operation.outputs.size();  // a pair shares its blocks
+    const auto n_matrices = operation.gating ? 1 : operation.outputs.size();  // a pair shares its blocks
     BlockRange ranges[4];
     int64_t n_blocks = 0;
     for (size_t m = 0; m < n_matrices; ++m) {
         const LinearOutput& output = operation.outputs[m];
-        const int64_t rows = rows_per_block(output.weight, kernels_.matmul(output.weight.dtype, operation.n_tokens).row_multiple,
-                                            output.rope || output.store ? operation.head_dim : 1, pool_.n_threads());
+        const int64_t rows =
+            rows_per_block(output.weight, kernels_.matmul(output.weight.dtype, operation.n_tokens).row_multiple,
+                           output.rope || output.store || output.head_norm.weight ? operation.head_dim : 1, pool_.n_threads());
         const int64_t n = (output.weight.shape.n_rows() + rows - 1) / rows;
         ranges[m] = {n_blocks, n, rows};
         n_blocks += n;
@@ -110,13 +114,13 @@ void CpuDevice::linear(const LinearOperation& operation) noexcept {
         const int64_t n_rows = std::min(ranges[m].rows, output.weight.shape.n_rows() - row);
         multiply(output, row, n_rows);
         finish_rows(operation, output, row, n_rows);
-        if (!operation.swiglu) return;
+        if (!operation.gating) return;
         const LinearOutput& up = operation.outputs[1];
         multiply(up, row, n_rows);
         finish_rows(operation, up, row, n_rows);
         for (int64_t t = 0; t < operation.n_tokens; ++t) {
             float* out = output.out.data + t * output.out.stride + row;
-            kernels_.swiglu(out, up.out.data + t * up.out.stride + row, out, n_rows);
+            kernels_.gate(*operation.gating, out, up.out.data + t * up.out.stride + row, out, n_rows);
         }
     });
 }

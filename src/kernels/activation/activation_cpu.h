@@ -3,20 +3,28 @@
 
 #include <cstdint>
 
+#include "kernels/activation/activation.h"
+
 namespace quern::scalar {
-void swiglu(const float* gate, const float* up, float* out, int64_t n) noexcept;
+void activate(Activation activation, float* x, int64_t n) noexcept;
+void gate(Gating gating, const float* gate, const float* up, float* out, int64_t n) noexcept;
 void add(const float* x, float* out, int64_t n) noexcept;
+void add_scaled(float factor, const float* x, float* out, int64_t n) noexcept;
 void to_f16(const float* x, uint16_t* out, int64_t n) noexcept;
 }  // namespace quern::scalar
 
 namespace quern::avx2 {
-void swiglu(const float* gate, const float* up, float* out, int64_t n) noexcept;
+void activate(Activation activation, float* x, int64_t n) noexcept;
+void gate(Gating gating, const float* gate, const float* up, float* out, int64_t n) noexcept;
 void add(const float* x, float* out, int64_t n) noexcept;
+void add_scaled(float factor, const float* x, float* out, int64_t n) noexcept;
 void to_f16(const float* x, uint16_t* out, int64_t n) noexcept;
 }  // namespace quern::avx2
 
 namespace quern::avx512 {
-void swiglu(const float* gate, const float* up, float* out, int64_t n) noexcept;
+void activate(Activation activation, float* x, int64_t n) noexcept;
+void gate(Gating gating, const float* gate, const float* up, float* out, int64_t n) noexcept;
 void add(const float* x, float* out, int64_t n) noexcept;
+void add_scaled(float factor, const float* x, float* out, int64_t n) noexcept;
 void to_f16(const float* x, uint16_t* out, int64_t n) noexcept;
 }  // namespace quern::avx512

@@ -1,4 +1,4 @@
-// swiglu, add and to_f16 against their formulas; the exponential behind swiglu and attention against the library's.
+// Activations, gates, add and to_f16 against their formulas; the exponential behind them and attention against the library's.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -18,15 +18,16 @@ using namespace quern;
 namespace {
 
 struct Kernels {
-    void (*swiglu)(const float*, const float*, float*, int64_t) noexcept;
+    void (*activate)(Activation, float*, int64_t) noexcept;
+    void (*gate)(Gating, const float*, const float*, float*, int64_t) noexcept;
     void (*add)(const float*, float*, int64_t) noexcept;
     void (*to_f16)(const float*, uint16_t*, int64_t) noexcept;
 };
 
 std::vector<Kernels> kernels_of_this_machine() {
-    std::vector<Kernels> kernels{{scalar::swiglu, scalar::add, scalar::to_f16}};
-    if (best_isa() >= Isa::avx2) kernels.push_back({avx2::swiglu, avx2::add, avx2::to_f16});
-    if (best_isa() >= Isa::avx512) kernels.push_back({avx512::swiglu, avx512::add, avx512::to_f16});
+    std::vector<Kernels> kernels{{scalar::activate, scalar::gate, scalar::add, scalar::to_f16}};
+    if (best_isa() >= Isa::avx2) kernels.push_back({avx2::activate, avx2::gate, avx2::add, avx2::to_f16});
+    if (best_isa() >= Isa::avx512) kernels.push_back({avx512::activate, avx512::gate, avx512::add, avx512::to_f16});
     return kernels;
 }
 
@@ -86,8 +87,8 @@ TEST_CASE("swiglu is within 4e-7 of the formula, also in place and at the ends o
             std::vector<float> gate = random_values(n, 1, 8.0f), up = random_values(n, 2, 1.0f);
             if (n > 30) gate[0] = 200.0f, gate[1] = -86.0f, gate[2] = -200.0f, gate[3] = -3e38f, gate[4] = 3e38f, gate[5] = 0.0f;
             std::vector<float> out(n), over_up = up;
-            kernels.swiglu(gate.data(), up.data(), out.data(), static_cast<int64_t>(n));
-            kernels.swiglu(gate.data(), over_up.data(), over_up.data(), static_cast<int64_t>(n));
+            kernels.gate(Gating::silu, gate.data(), up.data(), out.data(), static_cast<int64_t>(n));
+            kernels.gate(Gating::silu, gate.data(), over_up.data(), over_up.data(), static_cast<int64_t>(n));
             for (size_t i = 0; i < n; ++i) {
                 const double g = gate[i], expected = g / (1 + std::exp(-g)) * static_cast<double>(up[i]);
                 if (g > -1000) CHECK(std::abs(static_cast<double>(out[i]) - expected) <= 4e-7 * std::abs(expected) + 1e-34);
@@ -101,7 +102,7 @@ TEST_CASE("a gate that is no number stays none") {
     for (const Kernels& kernels : kernels_of_this_machine()) {
         const std::vector<float> gate(20, std::nanf("")), up(20, 1.0f);
         std::vector<float> out(20);
-        kernels.swiglu(gate.data(), up.data(), out.data(), 20);
+        kernels.gate(Gating::silu, gate.data(), up.data(), out.data(), 20);
         for (const float each : out) CHECK(std::isnan(each));
     }
 }
@@ -153,5 +154,43 @@ TEST_CASE("to_f16 writes exactly n halves") {
             kernels.to_f16(x.data(), out.data(), static_cast<int64_t>(n));
             for (size_t i = 0; i < n; ++i) CHECK(out[i] == 0x3c00);
             CHECK(out[n] == 0xabcd);
+        }
+}
+
+TEST_CASE("activations and gates are within 5e-7 of their formulas, for any length and at the ends of the range") {
+    std::vector<float> x = random_values(3001, 21, 4.0f);
+    for (const float each : {0.0f, 1e-6f, -1e-6f, 90.0f, -90.0f, 1e6f, -1e6f, 7.0f, 8.0f}) x.push_back(each);
+    const std::vector<float> up = random_values(x.size(), 22, 4.0f);
+    const auto n = static_cast<int64_t>(x.size());
+    const auto close = [](float result, float expected, double scale) {
+        return std::abs(static_cast<double>(result) - static_cast<double>(expected)) <=
+               5e-7 * (scale + std::abs(static_cast<double>(expected)));
+    };
+    using Kind = ActivationKind;
+    for (const Kernels& kernels : kernels_of_this_machine()) {
+        for (const Activation activation : {Activation{}, Activation{Kind::silu}, Activation{Kind::gelu_tanh}, Activation{Kind::gelu},
+                                            Activation{Kind::sigmoid}, Activation{Kind::softcap, 2.5f}}) {
+            CAPTURE(static_cast<int>(activation.kind));
+            std::vector<float> out = x;
+            kernels.activate(activation, out.data(), n);
+            for (size_t i = 0; i < x.size(); ++i) CHECK(close(out[i], activate_reference(activation, x[i]), 1.0));
+        }
+        for (const Gating gating : {Gating::silu, Gating::gelu_tanh, Gating::gelu, Gating::clamped_swiglu}) {
+            CAPTURE(static_cast<int>(gating));
+            std::vector<float> out(x.size());
+            kernels.gate(gating, x.data(), up.data(), out.data(), n);
+            for (size_t i = 0; i < x.size(); ++i)
+                CHECK(close(out[i], gate_reference(gating, x[i], up[i]), std::abs(static_cast<double>(up[i]))));
+        }
+    }
+}
+
+TEST_CASE("what is no number stays none through every activation") {
+    for (const Kernels& kernels : kernels_of_this_machine())
+        for (const ActivationKind kind :
+             {ActivationKind::silu, ActivationKind::gelu_tanh, ActivationKind::gelu, ActivationKind::sigmoid, ActivationKind::softcap}) {
+            std::vector<float> x(20, std::nanf(""));
+            kernels.activate({kind, 30.0f}, x.data(), 20);
+            for (const float each : x) CHECK(std::isnan(each));
         }
 }

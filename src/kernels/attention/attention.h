@@ -1,4 +1,4 @@
-// Causal attention of one sequence's query tokens over its paged keys and values, grouped-query heads folded into one pass over KV.
+// Attention of one sequence's query tokens over its paged keys and values, grouped-query heads folded into one pass over KV.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,9 @@ struct KvPages {
 };
 
 /// Scores one KV head against its group of query heads, over the KV positions [kv_begin, kv_end).
-/// Query token t sits at position first_position + t and sees positions 0..first_position + t of them.
+/// Query token t sits at position first_position + t and sees positions 0..first_position + t of them, or the last `window` of those, or
+/// (not causal) all of them. Scores pass the soft cap, if any; a sink is one more score, of a key without a value.
+/// Sources: Beltagy et al. 2020 (sliding windows); Gemma Team 2024 (soft caps); Xiao et al. 2023 and OpenAI 2025 (learned sinks).
 struct AttentionTask {
     const float* q = nullptr;  ///< token t, head h at q + t * q_stride + h * head_dim
     int64_t q_stride = 0;
@@ -36,6 +38,10 @@ struct AttentionTask {
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;  ///< head_dim a multiple of 8, at most 512
     int kv_head = 0;  ///< serves query heads [kv_head * group, (kv_head + 1) * group), group = n_heads / n_kv_heads
     float scale = 1.0f;
+    int64_t window = 0;            ///< 0: none
+    float softcap = 0.0f;          ///< 0: none; else scores become softcap * tanh(score / softcap)
+    const float* sinks = nullptr;  ///< [n_heads], or nullptr; of splits, only one may have them
+    bool causal = true;
     /// Output of token t, head h at out + t * out_stride + h * head_dim. With partial == nullptr it is the final, normalised result.
     float* out = nullptr;
     int64_t out_stride = 0;

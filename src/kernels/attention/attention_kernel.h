@@ -4,6 +4,7 @@
 // Milakov, Gimelshein 2018 (online softmax); Dao et al. 2022 (FlashAttention).
 #pragma once
 
+#include "kernels/activation/activation_kernel.h"
 #include "kernels/attention/attention.h"
 #include "kernels/attention/dot_keys.h"
 #include "kernels/attention/tile_product.h"
@@ -37,9 +38,9 @@ class AttentionTile {
         first_row_ = first_row;
         n_rows_ = n_rows;
         load_queries();
-        const int64_t last_seen = task_.first_position + (first_row + n_rows - 1) / group_;
-        end_ = task_.kv_end <= last_seen ? task_.kv_end : last_seen + 1;
-        for (int64_t begin = task_.kv_begin; begin < end_;) {
+        const int64_t after_last = end_of(n_rows - 1), first_seen = begin_of(0);
+        end_ = task_.kv_end < after_last ? task_.kv_end : after_last;
+        for (int64_t begin = task_.kv_begin < first_seen ? first_seen : task_.kv_begin; begin < end_;) {
             const int64_t page_end = (begin / kv_page_tokens + 1) * kv_page_tokens;
             const int64_t block_end = page_end < end_ ? page_end : end_;
             attend_block(begin, static_cast<int>(block_end - begin));
@@ -51,6 +52,12 @@ class AttentionTile {
   private:
     int64_t token_of(int64_t row) const noexcept { return (first_row_ + row) / group_; }
     int64_t head_of(int64_t row) const noexcept { return task_.kv_head * group_ + (first_row_ + row) % group_; }
+    // The positions that a row sees are [begin_of, end_of).
+    int64_t end_of(int64_t row) const noexcept { return task_.causal ? task_.first_position + token_of(row) + 1 : task_.kv_end; }
+    int64_t begin_of(int64_t row) const noexcept {
+        const int64_t after_window = task_.first_position + token_of(row) + 1 - task_.window;
+        return task_.window > 0 && after_window > 0 ? after_window : 0;
+    }
 
     void load_queries() noexcept {
         for (int64_t row = 0; row < n_rows_; ++row) {
@@ -59,8 +66,8 @@ class AttentionTile {
                 (V::load_first(q + i, static_cast<int>(task_.head_dim - i)) * V::splat(task_.scale)).store(queries_ + row * stride_ + i);
                 V::splat(0.0f).store(sums_ + row * stride_ + i);
             }
-            largest_[row] = -__builtin_inff();
-            totals_[row] = 0.0f;
+            largest_[row] = task_.sinks != nullptr ? task_.sinks[head_of(row)] : -__builtin_inff();
+            totals_[row] = task_.sinks != nullptr ? 1.0f : 0.0f;
         }
     }
 
@@ -87,7 +94,9 @@ class AttentionTile {
         else
             score_tile(keys, n, n_vectors);
         for (int64_t row = 0; row < n_rows_; ++row) {
-            const int64_t seen = task_.first_position + token_of(row) + 1 - begin;
+            if (task_.softcap > 0.0f) cap_scores(row, n_vectors);
+            if (task_.window > 0) hide_scores(row, begin_of(row) - begin, n_vectors);
+            const int64_t seen = end_of(row) - begin;
             weigh_scores(row, seen <= 0 ? 0 : seen < n ? static_cast<int>(seen) : n, n_vectors);
         }
         if (direct)
@@ -135,6 +144,20 @@ class AttentionTile {
                 const int left = task_.head_dim - i;
                 (left >= V::width ? load_as_f32<V>(value) : load_first_as_f32<V>(value, left)).store(values_ + token * stride_ + i);
             }
+    }
+
+    void cap_scores(int64_t row, int64_t n_vectors) noexcept {
+        float* scores = scores_ + row * kv_page_tokens;
+        for (int64_t v = 0; v < n_vectors; ++v)
+            softcap(V::load(scores + v * V::width), V::splat(task_.softcap)).store(scores + v * V::width);
+    }
+
+    // The first n_hidden scores lie before the row's window.
+    void hide_scores(int64_t row, int64_t n_hidden, int64_t n_vectors) noexcept {
+        const V nothing = V::splat(-__builtin_inff());
+        float* scores = scores_ + row * kv_page_tokens;
+        for (int64_t v = 0; v < n_vectors && v * V::width < n_hidden; ++v)
+            keep_first(nothing, static_cast<int>(n_hidden - v * V::width), V::load(scores + v * V::width)).store(scores + v * V::width);
     }
 
     // Turns a row's scores into weights relative to its new maximum, and brings its sums there. The row sees the first `seen` scores.

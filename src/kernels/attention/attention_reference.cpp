@@ -26,15 +26,20 @@ double score(const AttentionTask& task, Row row, int64_t position) {
     const float* q = task.q + row.token * task.q_stride + row.head * task.head_dim;
     double sum = 0;
     for (int i = 0; i < task.head_dim; ++i) sum += static_cast<double>(q[i]) * value_at(task, task.keys, position, i);
-    return sum * static_cast<double>(task.scale);
+    sum *= static_cast<double>(task.scale);
+    const auto cap = static_cast<double>(task.softcap);
+    return cap > 0 ? cap * std::tanh(sum / cap) : sum;
 }
 
 void attend_row(const AttentionTask& task, Row row) {
-    const int64_t end = std::min(task.kv_end, task.first_position + row.token + 1);
-    double largest = -std::numeric_limits<double>::infinity(), total = 0;
-    for (int64_t position = task.kv_begin; position < end; ++position) largest = std::max(largest, score(task, row, position));
+    const int64_t own = task.first_position + row.token;
+    const int64_t end = task.causal ? std::min(task.kv_end, own + 1) : task.kv_end;
+    const int64_t begin = task.window > 0 ? std::max(task.kv_begin, own + 1 - task.window) : task.kv_begin;
+    double largest = task.sinks ? static_cast<double>(task.sinks[row.head]) : -std::numeric_limits<double>::infinity();
+    for (int64_t position = begin; position < end; ++position) largest = std::max(largest, score(task, row, position));
+    double total = task.sinks ? std::exp(static_cast<double>(task.sinks[row.head]) - largest) : 0;
     std::vector<double> sums(static_cast<size_t>(task.head_dim));
-    for (int64_t position = task.kv_begin; position < end; ++position) {
+    for (int64_t position = begin; position < end; ++position) {
         const double weight = std::exp(score(task, row, position) - largest);
         total += weight;
         for (int i = 0; i < task.head_dim; ++i) sums[static_cast<size_t>(i)] += weight * value_at(task, task.values, position, i);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -123,13 +124,15 @@ double worst_difference(const std::vector<float>& a, const std::vector<float>& b
 }
 
 // All kernels against the reference, over a range of the cache.
-void check_range(const Sizes& sizes, int64_t kv_begin, int64_t kv_end) {
+// `change` sets what a model asks for besides: a window, a soft cap, sinks.
+void check_range(const Sizes& sizes, int64_t kv_begin, int64_t kv_end, const std::function<void(AttentionTask&)>& change = {}) {
     Sequence sequence(sizes);
     const int kv_head = sizes.n_kv_heads - 1;
     std::vector<float> expected, result;
     AttentionTask task = sequence.task(kv_head, expected);
     task.kv_begin = kv_begin;
     task.kv_end = kv_end;
+    if (change) change(task);
     attention_reference(task);
     for (const Kernels& kernels : kernels_of_this_machine()) {
         task.out = sequence.task(kv_head, result).out;
@@ -155,10 +158,12 @@ void check_f32_cache(const Sizes& sizes) {
 }
 
 // Whole attention as shares of the cache, merged.
-void check_split(const Sizes& sizes, int n_splits) {
+void check_split(const Sizes& sizes, int n_splits, const float* sinks = nullptr) {
     Sequence sequence(sizes);
     std::vector<float> expected, merged;
-    attention_reference(sequence.task(0, expected));
+    AttentionTask whole = sequence.task(0, expected);
+    whole.sinks = sinks;
+    attention_reference(whole);
     const auto n_rows = static_cast<size_t>(sizes.n_tokens * sequence.n_heads());
     for (const Kernels& kernels : kernels_of_this_machine()) {
         std::vector<std::vector<float>> outs(static_cast<size_t>(n_splits));
@@ -168,6 +173,7 @@ void check_split(const Sizes& sizes, int n_splits) {
             task.kv_begin = sequence.n_positions() * split / n_splits;
             task.kv_end = sequence.n_positions() * (split + 1) / n_splits;
             task.partial = partials.data() + static_cast<size_t>(split) * n_rows * 2;
+            task.sinks = split == 0 ? sinks : nullptr;
             kernels.attention(task);
             gathered.insert(gathered.end(), outs[static_cast<size_t>(split)].begin(), outs[static_cast<size_t>(split)].end());
         }
@@ -308,4 +314,41 @@ TEST_CASE("a cache in f32 is read as exactly as one in f16") {
             check_f32_cache({.head_dim = head_dim, .group = group, .n_tokens = 1, .first_position = 150});
             check_f32_cache({.head_dim = head_dim, .group = group, .n_tokens = 20, .first_position = 55});
         }
+}
+
+TEST_CASE("a window hides what lies before it, wherever its edge falls in a page") {
+    for (const int64_t window : {1, 3, 16, 63, 64, 65, 100, 1000})
+        for (const int64_t n_tokens : {1, 20, 130}) {
+            CAPTURE(window);
+            CAPTURE(n_tokens);
+            const auto change = [&](AttentionTask& task) { task.window = window; };
+            check_range({.head_dim = 64, .group = 3, .n_tokens = n_tokens, .first_position = 70}, 0, 70 + n_tokens, change);
+            check_range({.head_dim = 80, .n_tokens = n_tokens, .first_position = 0}, 0, n_tokens, change);
+        }
+}
+
+TEST_CASE("positions before a window are not read") {
+    Sequence sequence({.head_dim = 64, .group = 2, .n_tokens = 1, .first_position = 200});
+    for (int64_t position = 0; position < 191; ++position) *sequence.key_at(position, 0) = f16_nan;
+    for (const Kernels& kernels : kernels_of_this_machine()) {
+        std::vector<float> out;
+        AttentionTask task = sequence.task(0, out);
+        task.window = 10;
+        kernels.attention(task);
+        for (size_t i = 0; i < 128; ++i) CHECK(std::isfinite(out[i]));
+    }
+}
+
+TEST_CASE("soft caps, sinks and attention in both directions are those of the reference") {
+    const std::vector<float> sinks{0.5f, -1.0f, 3.0f, 0.0f, 40.0f, -40.0f, 2.0f, 1.0f};
+    for (const int group : {1, 4})
+        for (const int64_t n_tokens : {1, 40}) {
+            const Sizes sizes{.head_dim = 64, .group = group, .n_tokens = n_tokens, .first_position = 90};
+            check_range(sizes, 0, 90 + n_tokens, [](AttentionTask& task) { task.softcap = 0.7f; });
+            check_range(sizes, 0, 90 + n_tokens, [&](AttentionTask& task) { task.sinks = sinks.data(), task.window = 20; });
+            check_range(sizes, 0, 90 + n_tokens, [](AttentionTask& task) { task.causal = false; });
+            check_range(sizes, 100, 100, [&](AttentionTask& task) { task.sinks = sinks.data(); });
+        }
+    for (const int n_splits : {2, 7})
+        check_split({.head_dim = 64, .group = 4, .n_tokens = 3, .first_position = 300}, n_splits, sinks.data());
 }

@@ -1,4 +1,4 @@
-// RMS norm against its formula in double.
+// Norms against their formulas in double.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -58,4 +58,34 @@ TEST_CASE("rms_norm of zeros is zeros") {
         kernel(x.data(), weight.data(), 1e-6f, 100, x.data());
         CHECK(x == std::vector<float>(100));
     }
+}
+
+TEST_CASE("layer_norm is within 2e-6 of the formula, for any length, with an offset, also in place and without a bias") {
+    using LayerNormKernel = void (*)(const float*, const float*, const float*, NormSize, float*) noexcept;
+    std::vector<LayerNormKernel> kernels{scalar::layer_norm};
+    if (best_isa() >= Isa::avx2) kernels.push_back(avx2::layer_norm);
+    if (best_isa() >= Isa::avx512) kernels.push_back(avx512::layer_norm);
+    for (const LayerNormKernel kernel : kernels)
+        for (const size_t n : {2u, 3u, 8u, 17u, 63u, 64u, 127u, 576u, 1000u, 5001u})
+            for (const float offset : {0.0f, 30.0f})
+                for (const bool has_bias : {true, false}) {
+                    std::vector<float> x = random_values(n, 5, offset);
+                    const std::vector<float> weight = random_values(n, 6, 1.0f), bias = random_values(n, 7, 0.0f);
+                    double mean = 0, variance = 0;
+                    for (const float each : x) mean += static_cast<double>(each) / static_cast<double>(n);
+                    for (const float each : x) variance += std::pow(static_cast<double>(each) - mean, 2) / static_cast<double>(n);
+                    std::vector<double> expected(n);
+                    for (size_t i = 0; i < n; ++i)
+                        expected[i] = (static_cast<double>(x[i]) - mean) / std::sqrt(variance + 1e-5) * static_cast<double>(weight[i]) +
+                                      (has_bias ? static_cast<double>(bias[i]) : 0.0);
+                    std::vector<float> out(n);
+                    const NormSize size{static_cast<int64_t>(n), 1e-5f};
+                    kernel(x.data(), weight.data(), has_bias ? bias.data() : nullptr, size, out.data());
+                    kernel(x.data(), weight.data(), has_bias ? bias.data() : nullptr, size, x.data());
+                    CHECK(x == out);
+                    for (size_t i = 0; i < n; ++i) {
+                        CAPTURE(n);
+                        CHECK(std::abs(static_cast<double>(out[i]) - expected[i]) < 2e-6 * (offset == 0.0f ? 3.0 : 10.0));
+                    }
+                }
 }

@@ -32,7 +32,7 @@ YarnRamp yarn_ramp(const RopeConfig& config) {
 }
 
 double yarn_magnitude(const RopeConfig& config) {
-    const bool grows = config.yarn_ext_factor != 0.0f && config.factor > 1.0f;
+    const bool grows = config.scaling == RopeScaling::yarn && config.yarn_ext_factor != 0.0f && config.factor > 1.0f;
     return config.yarn_attn_factor * (grows ? 1.0 + 0.1 * std::log(static_cast<double>(config.factor)) : 1.0);
 }
 
@@ -50,7 +50,7 @@ RopeFrequencies rope_frequencies(const RopeConfig& config, std::span<const float
         if (static_cast<size_t>(i) < freq_factors.size()) frequency /= static_cast<double>(freq_factors[static_cast<size_t>(i)]);
         out.inverse.push_back(static_cast<float>(frequency));
     }
-    if (yarn) out.magnitude = static_cast<float>(yarn_magnitude(config));
+    out.magnitude = static_cast<float>(yarn_magnitude(config));
     return out;
 }
 

@@ -11,22 +11,42 @@
 namespace quern {
 
 struct DecoderWeights {
-    TensorView token_embd, output_norm, output;
+    TensorView token_embd, position_embd, output_norm, output_norm_bias, output, output_bias;
     static std::vector<WeightRow<DecoderWeights>> table(const DecoderConfig& c);
 };
+
+/// The table of what surrounds the layers: the family's own, or the one of Llama's shape.
+template <typename Layer>
+std::vector<WeightRow<DecoderWeights>> outer_table(const DecoderConfig& c) {
+    if constexpr (requires { Layer::outer_table(c); })
+        return Layer::outer_table(c);
+    else
+        return DecoderWeights::table(c);
+}
+
+/// The table of one layer; in some families, layers differ.
+template <typename Layer>
+std::vector<WeightRow<Layer>> layer_table(const DecoderConfig& c, int layer) {
+    if constexpr (requires { Layer::table(c, layer); })
+        return Layer::table(c, layer);
+    else
+        return Layer::table(c);
+}
 
 /// A family derives from this, brings its `Layer` (views and their table()) and writes forward() for one layer.
 template <typename Layer>
 class Decoder : public Model {
   public:
-    Decoder(const GgufFile& file, RopeStyle rope_style)
-        : config_(read_decoder_config(file, rope_style)),
-          frequencies_(rope_frequencies(config_.rope, read_frequency_factors(file, config_))) {
-        load_weights<DecoderWeights>(file, DecoderWeights::table(config_), "", weights_);
+    Decoder(const GgufFile& file, RopeStyle rope_style) : Decoder(file, read_decoder_config(file, rope_style)) {}
+
+    /// For families that complete the configuration themselves.
+    Decoder(const GgufFile& file, const DecoderConfig& config)
+        : config_(config), frequencies_(rope_frequencies(config_.rope, read_factors(file, "rope_freqs.weight", config_))) {
+        load_weights<DecoderWeights>(file, outer_table<Layer>(config_), "", weights_);
         if (!weights_.output.data) weights_.output = weights_.token_embd;  // tied embeddings
-        const std::vector<WeightRow<Layer>> table = Layer::table(config_);
         layers_.resize(static_cast<size_t>(config_.n_layers));
-        for (size_t i = 0; i < layers_.size(); ++i) load_weights<Layer>(file, table, "blk." + std::to_string(i) + ".", layers_[i]);
+        for (int i = 0; i < config_.n_layers; ++i)
+            load_weights<Layer>(file, layer_table<Layer>(config_, i), "blk." + std::to_string(i) + ".", layers_[static_cast<size_t>(i)]);
     }
 
     KvShape kv_shape() const override { return config_.kv_shape(); }
@@ -34,25 +54,39 @@ class Decoder : public Model {
     int64_t n_vocab() const override { return config_.n_vocab; }
     int64_t n_ctx_train() const override { return config_.n_ctx_train; }
 
-    Graph build() const override {
+    Graph build(int64_t n_ctx) const override {
         Graph g;
-        const int rope = g.add_rope({frequencies_, config_.rope.style});
-        Tensor x = g.embed(weights_.token_embd);  // [n_tokens, n_embd]
-        for (int layer = 0; layer < config_.n_layers; ++layer) x = forward(g, layers_[static_cast<size_t>(layer)], x, layer, rope);
-        x = g.rms_norm(g.select_outputs(x), weights_.output_norm, config_.norm_eps);
-        g.set_result(g.matmul(weights_.output, x));  // [n_outputs, n_vocab]
+        for (Rope& each : ropes(n_ctx)) g.add_rope(std::move(each));
+        Tensor x = embed(g);  // [n_tokens, n_embd]
+        for (int layer = 0; layer < config_.n_layers; ++layer)
+            x = forward(g, layers_[static_cast<size_t>(layer)], x, layer, rope_of(layer));
+        x = g.matmul(weights_.output, final_norm(g, g.select_outputs(x)));  // [n_outputs, n_vocab]
+        if (weights_.output_bias.data) x = g.add_bias(x, weights_.output_bias);
+        if (config_.final_softcap > 0.0f) x = g.activate(x, {ActivationKind::softcap, config_.final_softcap});
+        g.set_result(x);
         return g;
     }
 
   protected:
-    /// One layer: x [n_tokens, n_embd] in and out. `layer` names its KV cache, `rope` the model's rotary embedding.
+    /// One layer: x [n_tokens, n_embd] in and out. `layer` names its KV cache, `rope` its rotary embedding.
     virtual Tensor forward(Graph& g, const Layer& w, Tensor x, int layer, int rope) const = 0;
+    virtual Tensor embed(Graph& g) const { return g.embed(weights_.token_embd); }
+    virtual Tensor final_norm(Graph& g, Tensor x) const { return g.rms_norm(x, weights_.output_norm, config_.norm_eps); }
+    virtual std::vector<Rope> ropes(int64_t n_ctx) const {
+        (void)n_ctx;
+        return {{frequencies_, config_.rope.style}};
+    }
+    /// Which of ropes() a layer takes.
+    virtual int rope_of(int layer) const {
+        (void)layer;
+        return 0;
+    }
 
     const DecoderConfig config_;
-
-  private:
     const RopeFrequencies frequencies_;
     DecoderWeights weights_;
+
+  private:
     std::vector<Layer> layers_;
 };
 

@@ -3,46 +3,10 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "models/layers/key_reader.h"
 
 namespace quern {
 namespace {
-
-/// Reads `<architecture>.<name>` and refuses values that no model has, before anything is computed from them.
-class KeyReader {
-  public:
-    explicit KeyReader(const GgufFile& file)
-        : file_(file), prefix_(std::string(file.metadata().require_string("general.architecture")) + ".") {}
-
-    int64_t integer(const char* name, int64_t low, int64_t high) const {
-        const auto value = optional_integer(name, low, high);
-        if (!value) throw ModelError(concat(file_.path(), ": key ", prefix_, name, " is missing"));
-        return *value;
-    }
-
-    std::optional<int64_t> optional_integer(const char* name, int64_t low, int64_t high) const {
-        const auto value = file_.metadata().integer(prefix_ + name);
-        if (value && (*value < low || *value > high))
-            throw ModelError(concat(file_.path(), ": key ", prefix_, name, " is ", *value, ", outside ", low, " to ", high));
-        return value;
-    }
-
-    float real(const char* name, double otherwise, double low, double high) const {
-        const double value = file_.metadata().real(prefix_ + name).value_or(otherwise);
-        if (!(value >= low && value <= high))
-            throw ModelError(concat(file_.path(), ": key ", prefix_, name, " is ", value, ", outside ", low, " to ", high));
-        return static_cast<float>(value);
-    }
-
-    std::string_view string(const char* name, std::string_view otherwise) const {
-        return file_.metadata().string(prefix_ + name).value_or(otherwise);
-    }
-
-    [[noreturn]] void fail(const std::string& what) const { throw ModelError(concat(file_.path(), ": ", what)); }
-
-  private:
-    const GgufFile& file_;
-    std::string prefix_;
-};
 
 RopeConfig read_rope(const KeyReader& keys, const DecoderConfig& config, RopeStyle style) {
     RopeConfig rope{.style = style};
@@ -57,8 +21,8 @@ RopeConfig read_rope(const KeyReader& keys, const DecoderConfig& config, RopeSty
         rope.scaling = RopeScaling::yarn;
     } else if (type == "linear" || (type.empty() && rope.factor != 1.0f)) {
         rope.scaling = RopeScaling::linear;
-    } else if (type != "" && type != "none") {
-        keys.fail(concat("rope.scaling.type '", type, "' is not known; quern knows none, linear, yarn"));
+    } else if (type != "" && type != "none" && type != "longrope") {
+        keys.fail(concat("rope.scaling.type '", type, "' is not known; quern knows none, linear, yarn, longrope"));
     }
     rope.original_context =
         static_cast<int>(keys.optional_integer("rope.scaling.original_context_length", 1, 1 << 30).value_or(config.n_ctx_train));
@@ -69,15 +33,7 @@ RopeConfig read_rope(const KeyReader& keys, const DecoderConfig& config, RopeSty
     return rope;
 }
 
-}  // namespace
-
-DecoderConfig read_decoder_config(const GgufFile& file, RopeStyle rope_style) {
-    const KeyReader keys(file);
-    DecoderConfig config;
-    config.n_layers = static_cast<int>(keys.integer("block_count", 1, 1024));
-    config.n_embd = keys.integer("embedding_length", 1, 1 << 20);
-    config.n_ff = keys.integer("feed_forward_length", 1, 1 << 24);
-    config.n_ctx_train = keys.integer("context_length", 1, 1 << 30);
+void read_heads(const KeyReader& keys, DecoderConfig& config) {
     config.n_heads = static_cast<int>(keys.integer("attention.head_count", 1, 4096));
     config.n_kv_heads = static_cast<int>(keys.optional_integer("attention.head_count_kv", 1, config.n_heads).value_or(config.n_heads));
     if (config.n_heads % config.n_kv_heads)
@@ -90,9 +46,31 @@ DecoderConfig read_decoder_config(const GgufFile& file, RopeStyle rope_style) {
         keys.fail(concat("heads of ", config.head_dim, " values: quern takes multiples of 8 up to 512"));
     if (keys.optional_integer("attention.value_length", 1, 1 << 20).value_or(config.head_dim) != config.head_dim)
         keys.fail("attention.value_length differs from key_length, which quern cannot run yet");
-    if (keys.optional_integer("expert_count", 0, 1 << 20).value_or(0) > 0)
-        keys.fail("this is a mixture of experts, which quern cannot run yet");
-    config.norm_eps = keys.real("attention.layer_norm_rms_epsilon", 1e-5, 0.0, 1.0);
+}
+
+void read_experts(const KeyReader& keys, DecoderConfig& config) {
+    config.n_experts = static_cast<int>(keys.optional_integer("expert_count", 0, most_experts).value_or(0));
+    if (config.n_experts > 0) config.n_experts_used = static_cast<int>(keys.integer("expert_used_count", 1, config.n_experts));
+}
+
+}  // namespace
+
+DecoderConfig read_decoder_config(const GgufFile& file, RopeStyle rope_style) {
+    const KeyReader keys(file);
+    DecoderConfig config;
+    config.n_layers = static_cast<int>(keys.integer("block_count", 1, 1024));
+    config.n_embd = keys.integer("embedding_length", 1, 1 << 20);
+    config.n_ff = keys.integer("feed_forward_length", 1, 1 << 24);
+    config.n_ctx_train = keys.integer("context_length", 1, 1 << 30);
+    read_heads(keys, config);
+    read_experts(keys, config);
+    const float layer_norm_eps = keys.real("attention.layer_norm_epsilon", 1e-5, 0.0, 1.0);
+    config.norm_eps = keys.real("attention.layer_norm_rms_epsilon", static_cast<double>(layer_norm_eps), 0.0, 1.0);
+    config.window = keys.optional_integer("attention.sliding_window", 0, 1 << 30).value_or(0);
+    config.attention_softcap = keys.real("attn_logit_softcapping", 0.0, 0.0, 1e6);
+    config.final_softcap = keys.real("final_logit_softcapping", 0.0, 0.0, 1e6);
+    config.attention_scale = keys.real("attention.scale", 0.0, 0.0, 1e6);
+    if (config.attention_scale == 0.0f) config.attention_scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
     config.rope = read_rope(keys, config, rope_style);
     const GgufTensor* table = file.find_tensor("token_embd.weight");
     if (!table || table->view.shape.rank() != 2) keys.fail("tensor token_embd.weight is missing or is no matrix");
@@ -108,13 +86,17 @@ std::vector<WeightRow<DecoderWeights>> DecoderWeights::table(const DecoderConfig
     };
 }
 
-std::span<const float> read_frequency_factors(const GgufFile& file, const DecoderConfig& config) {
+void require_no_experts(const GgufFile& file, const DecoderConfig& config) {
+    if (config.n_experts > 0)
+        throw ModelError(concat(file.path(), ": expert_count is ", config.n_experts, ", but this architecture has no mixture of experts"));
+}
+
+std::span<const float> read_factors(const GgufFile& file, const char* name, const DecoderConfig& config) {
     const int64_t n_pairs = config.rope.n_dims / 2;
-    const TensorView factors = find_weight(file, "rope_freqs.weight", {n_pairs}, Presence::optional);
+    const TensorView factors = find_weight(file, name, {n_pairs}, Presence::optional);
     if (!factors.data) return {};
     for (int64_t i = 0; i < n_pairs; ++i)
-        if (!(factors.f32()[i] > 0.0f))
-            throw ModelError(concat(file.path(), ": tensor rope_freqs.weight holds ", factors.f32()[i], " at ", i));
+        if (!(factors.f32()[i] > 0.0f)) throw ModelError(concat(file.path(), ": tensor ", name, " holds ", factors.f32()[i], " at ", i));
     return {factors.f32(), static_cast<size_t>(n_pairs)};
 }
 

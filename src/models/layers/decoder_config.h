@@ -10,11 +10,17 @@
 
 namespace quern {
 
+inline constexpr int most_experts = 1024;
+
 struct DecoderConfig {
     int n_layers = 0;
     int64_t n_embd = 0, n_ff = 0, n_vocab = 0, n_ctx_train = 0;
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;
     float norm_eps = 0;
+    float attention_scale = 0;                       ///< of q k; 1 / sqrt(head_dim) unless the file says otherwise
+    float attention_softcap = 0, final_softcap = 0;  ///< 0: none
+    int64_t window = 0;                              ///< of the layers that have one; 0: none
+    int n_experts = 0, n_experts_used = 0;           ///< 0: none
     RopeConfig rope;
 
     KvShape kv_shape() const { return {n_layers, n_kv_heads, head_dim}; }
@@ -25,7 +31,11 @@ struct DecoderConfig {
 /// @throws ModelError  naming the key that is missing or impossible
 DecoderConfig read_decoder_config(const GgufFile& file, RopeStyle rope_style);
 
-/// `rope_freqs.weight`, the frequency factors of Llama 3.1 and later; empty if the file has none.
-std::span<const float> read_frequency_factors(const GgufFile& file, const DecoderConfig& config);
+/// For families without experts. @throws ModelError
+void require_no_experts(const GgufFile& file, const DecoderConfig& config);
+
+/// Factors that divide the rotary frequencies: `rope_freqs.weight` of Llama 3.1 and later, `rope_factors_long.weight` of Phi 3. Empty if
+/// the file has none. @throws ModelError  when one is not positive
+std::span<const float> read_factors(const GgufFile& file, const char* name, const DecoderConfig& config);
 
 }  // namespace quern

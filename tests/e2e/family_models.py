@@ -1,0 +1,140 @@
+"""Tiny random models of each family that is not Llama's or Qwen 2's, written as GGUF with llama.cpp's names and keys (the gguf package's map)."""
+
+import math
+
+import gguf
+import numpy as np
+import torch
+import transformers as hf
+from tiny_models import add_byte_vocabulary
+
+SIZES = dict(vocab_size=259, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, max_position_embeddings=512,
+             pad_token_id=None, bos_token_id=1, eos_token_id=2)
+
+
+def sizes(**changes):
+    return {**SIZES, **changes}
+
+
+def longrope(n_pairs):
+    return dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=1.0, short_factor=[1.0 + 0.1 * i for i in range(n_pairs)],
+                long_factor=[1.5 + 0.7 * i for i in range(n_pairs)], original_max_position_embeddings=128)
+
+
+GEMMA3_ROPE = dict(sliding_attention=dict(rope_type="default", rope_theta=10000.0), full_attention=dict(rope_type="linear", rope_theta=1000000.0, factor=8.0))
+
+# name: architecture, class, configuration
+MODELS = {
+    "qwen3": ("qwen3", hf.Qwen3ForCausalLM, lambda: hf.Qwen3Config(**SIZES, num_key_value_heads=2, head_dim=24)),
+    "gemma": ("gemma", hf.GemmaForCausalLM, lambda: hf.GemmaConfig(**SIZES, num_key_value_heads=1, head_dim=32)),
+    "gemma2": ("gemma2", hf.Gemma2ForCausalLM, lambda: hf.Gemma2Config(
+        **sizes(num_hidden_layers=4), num_key_value_heads=2, head_dim=32, sliding_window=24, query_pre_attn_scalar=32, attn_logit_softcapping=2.0, final_logit_softcapping=5.0)),
+    "gemma3": ("gemma3", hf.Gemma3ForCausalLM, lambda: hf.Gemma3TextConfig(
+        **sizes(num_hidden_layers=7), num_key_value_heads=1, head_dim=32, sliding_window=24, query_pre_attn_scalar=32, rope_parameters=GEMMA3_ROPE)),
+    "phi3": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(**SIZES, num_key_value_heads=2)),
+    "phi3-window": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(**SIZES, num_key_value_heads=4, sliding_window=30)),
+    "phi3-longrope": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(
+        **SIZES, num_key_value_heads=2, original_max_position_embeddings=128, rope_parameters=longrope(8))),
+    "gpt2": ("gpt2", hf.GPT2LMHeadModel, lambda: hf.GPT2Config(
+        vocab_size=259, n_embd=64, n_layer=3, n_head=4, n_positions=512, bos_token_id=1, eos_token_id=2)),
+    "starcoder2": ("starcoder2", hf.Starcoder2ForCausalLM, lambda: hf.Starcoder2Config(**SIZES, num_key_value_heads=2, sliding_window=None)),
+    "starcoder2-tied": ("starcoder2", hf.Starcoder2ForCausalLM, lambda: hf.Starcoder2Config(
+        **SIZES, num_key_value_heads=1, sliding_window=None, tie_word_embeddings=True)),
+}
+
+
+def make(name):
+    """The model in float32, with weights large enough that every part matters."""
+    torch.manual_seed(sum(name.encode()))
+    _, kind, config = MODELS[name]
+    config = config()
+    config._attn_implementation = "eager"  # the others leave out soft caps and sinks
+    model = kind(config).eval().float()
+    norm_mean = 0.0 if name.startswith("gemma") else 1.0  # Gemma's norms add 1
+    with torch.no_grad():
+        for key, value in model.named_parameters():
+            is_norm = any(part in key for part in ("norm", "ln_")) and key.endswith("weight")
+            value.copy_(norm_mean + 0.2 * torch.randn_like(value) if is_norm else 0.15 * torch.randn_like(value))
+    return model
+
+
+def text_config(model):
+    return model.config
+
+
+def rope_of(c):
+    rope = getattr(c, "rope_parameters", None) or {}
+    return rope.get("full_attention", rope)
+
+
+def add_keys(w, c):
+    heads, embd = c.num_attention_heads, c.hidden_size
+    head_dim = getattr(c, "head_dim", None) or embd // heads
+    rope = rope_of(c)
+    w.add_block_count(c.num_hidden_layers)
+    w.add_context_length(c.max_position_embeddings)
+    w.add_embedding_length(embd)
+    w.add_feed_forward_length(getattr(c, "intermediate_size", None) or 4 * embd)
+    w.add_head_count(heads)
+    w.add_head_count_kv(getattr(c, "num_key_value_heads", None) or heads)
+    if w.arch != "gpt2":
+        w.add_key_length(head_dim)
+        w.add_value_length(head_dim)
+        w.add_rope_dimension_count(head_dim)
+        w.add_rope_freq_base(rope.get("rope_theta", 10000.0))
+    if w.arch in ("gpt2", "starcoder2"):
+        w.add_layer_norm_eps(getattr(c, "layer_norm_epsilon", None) or c.norm_epsilon)
+    else:
+        w.add_layer_norm_rms_eps(c.rms_norm_eps)
+    if getattr(c, "sliding_window", None):
+        w.add_sliding_window(c.sliding_window)
+    if getattr(c, "attn_logit_softcapping", None):
+        w.add_attn_logit_softcapping(c.attn_logit_softcapping)
+    if getattr(c, "final_logit_softcapping", None):
+        w.add_final_logit_softcapping(c.final_logit_softcapping)
+    add_rope_scaling(w, c, rope)
+
+
+def add_rope_scaling(w, c, rope):
+    kind = rope.get("rope_type", "default")
+    if kind in ("linear", "yarn"):
+        w.add_rope_scaling_type(gguf.RopeScalingType(kind))
+        w.add_rope_scaling_factor(rope["factor"])
+    if "original_max_position_embeddings" in rope:
+        w.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+    if kind == "longrope":  # the magnitude that the published code computes from the two windows
+        stretch = c.max_position_embeddings / rope["original_max_position_embeddings"]
+        w.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(stretch) / math.log(rope["original_max_position_embeddings"])))
+        w.add_tensor("rope_factors_short.weight", np.array(rope["short_factor"], dtype=np.float32))
+        w.add_tensor("rope_factors_long.weight", np.array(rope["long_factor"], dtype=np.float32))
+
+
+def to_gguf(arch, name, data):
+    """What converters do with one tensor: (name's stem, data) pairs."""
+    if arch.startswith("gemma") and name.endswith("norm.weight"):
+        data = data + 1
+    if arch == "gpt2" and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
+        data = data.T
+    return [(name, data)]
+
+
+def write(name, model, path):
+    """The model as F32 GGUF with a byte vocabulary, so that token id = byte + 3."""
+    arch, _, _ = MODELS[name]
+    c = model.config
+    w = gguf.GGUFWriter(path, arch)
+    add_keys(w, c)
+    add_byte_vocabulary(w, c.vocab_size)
+    names = gguf.get_tensor_name_map({v: k for k, v in gguf.MODEL_ARCH_NAMES.items()}[arch], c.num_hidden_layers)
+    tied = {key for key in model.state_dict() if key == "lm_head.weight" and c.tie_word_embeddings}
+    for key, value in model.state_dict().items():
+        if key in tied:
+            continue
+        for source, data in to_gguf(arch, key, value.numpy().astype(np.float32)):
+            target = names.get_name(source, try_suffixes=(".weight", ".bias"))
+            assert target, source
+            w.add_tensor(target, np.ascontiguousarray(data))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()

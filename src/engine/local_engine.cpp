@@ -32,7 +32,13 @@ BatchLimits batch_limits(const EngineOptions& options) {
 
 KvShape kv_shape_of(const Model& model, const EngineOptions& options) {
     KvShape shape = model.kv_shape();
-    shape.type = options.f32_cache ? KvType::f32 : KvType::f16;
+    for (const KvType type : {options.cache_type_k, options.cache_type_v})
+        if (shape.head_dim % traits(type).block_values != 0)
+            throw InvalidInput(concat("a cache of type ", traits(type).name, " needs heads of a multiple of ", traits(type).block_values,
+                                      " values, but this model's have ", shape.head_dim, ": use f16"),
+                               "cache_type");
+    shape.key_type = options.cache_type_k;
+    shape.value_type = options.cache_type_v;
     return shape;
 }
 

@@ -4,15 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attention/kv_type.h"
+
 namespace quern {
 
 /// Tokens in a page of the KV cache.
 inline constexpr int64_t kv_page_tokens = 64;
-
-/// How keys and values are kept: f16, or f32 where exactness matters more than memory.
-enum class KvType : uint8_t { f16, f32 };
-
-constexpr int64_t kv_value_bytes(KvType type) { return type == KvType::f16 ? 2 : 4; }
 
 /// The keys or values of one layer: pages of [n_kv_heads, kv_page_tokens, head_dim], page p at value p * page_stride.
 struct KvPages {
@@ -20,7 +17,8 @@ struct KvPages {
     int64_t page_stride = 0;  ///< in values
     KvType type = KvType::f16;
 
-    std::byte* at(int64_t page, int64_t value) const noexcept { return base + (page * page_stride + value) * kv_value_bytes(type); }
+    /// REQUIRES: `value` begins a block of the type.
+    std::byte* at(int64_t page, int64_t value) const noexcept { return base + kv_bytes(type, page * page_stride + value); }
 };
 
 /// Scores one KV head against its group of query heads, over the KV positions [kv_begin, kv_end).

@@ -21,6 +21,10 @@ struct KvPages {
     std::byte* at(int64_t page, int64_t value) const noexcept { return base + kv_bytes(type, page * page_stride + value); }
 };
 
+/// How keys meet queries: read as they are kept, or from transposed f32, which costs more for a few rows and less for many. The sums differ
+/// in their last bits, so that the choice is the caller's.
+enum class KeyScoring : uint8_t { direct, transposed };
+
 /// Scores one KV head against its group of query heads, over the KV positions [kv_begin, kv_end).
 /// Query token t sits at position first_position + t and sees positions 0..first_position + t of them.
 struct AttentionTask {
@@ -34,6 +38,7 @@ struct AttentionTask {
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;  ///< head_dim a multiple of 8, at most 512
     int kv_head = 0;  ///< serves query heads [kv_head * group, (kv_head + 1) * group), group = n_heads / n_kv_heads
     float scale = 1.0f;
+    KeyScoring scoring = KeyScoring::direct;  ///< heads that are no multiple of the vector are always transposed
     /// Output of token t, head h at out + t * out_stride + h * head_dim. With partial == nullptr it is the final, normalised result.
     float* out = nullptr;
     int64_t out_stride = 0;

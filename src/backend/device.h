@@ -29,7 +29,7 @@ class Device {
 
     /// Exact bytes that reserve() will take.
     virtual uint64_t scratch_bytes(const ScratchNeeds& needs) const = 0;
-    /// Takes the scratch memory. Call before any operation. @throws DeviceError
+    /// Takes the scratch memory, or more of it if an earlier call needed less. Call before any operation. @throws DeviceError
     virtual void reserve(const ScratchNeeds& needs) = 0;
     /// Zeroed memory of this device. @throws DeviceError
     virtual Buffer allocate(uint64_t bytes, const char* purpose) = 0;

@@ -14,6 +14,10 @@
 
 namespace quern {
 
+/// Kernels for a few tokens or for many. Each kind gives a token the same bits whatever else is in its batch and however large that is; the
+/// two differ in their last bits. So a token's results depend on which of the two computed it, and on nothing else.
+enum class TokenKernels : uint8_t { few, many };
+
 /// Rows of f32 with a distance between them.
 struct Rows {
     float* data = nullptr;
@@ -58,6 +62,7 @@ struct LinearOutput {
 
 /// Up to four matrices that read the same input: out = epilogue(norm(x) * weight^T).
 struct LinearOperation {
+    TokenKernels kernels = TokenKernels::many;
     int64_t n_tokens = 0;
     Rows x;     ///< [n_tokens, n_in]
     Norm norm;  ///< of x first
@@ -79,6 +84,7 @@ struct SequenceSpan {
 
 /// Attention of every sequence of the batch over its own pages. Keys and values of the batch are already stored.
 struct AttentionOperation {
+    TokenKernels kernels = TokenKernels::many;
     Rows q;    ///< [n_tokens, n_heads * head_dim]
     Rows out;  ///< likewise
     KvPages keys, values;

@@ -12,6 +12,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "engine/request.h"
+#include "kernels/attention/kv_type.h"
 #include "text/chat/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -26,8 +27,14 @@ struct EngineOptions {
     int n_sequences = 32;     ///< most requests that run at once
     int64_t n_outputs = 0;    ///< most rows of logits in one step; 0: enough for the sequences
     int n_queue = 256;        ///< most requests that wait
-    bool f32_cache = false;   ///< keep keys and values in f32 instead of f16: twice the memory, exact
-    uint64_t kv_bytes = 0;    ///< budget of the KV cache; 0: a share of the free memory
+    KvType cache_type_k = KvType::f16;  ///< how keys are kept: f32 (exact), f16, q8_0, q4_0
+    KvType cache_type_v = KvType::f16;  ///< how values are kept
+    uint64_t kv_bytes = 0;      ///< budget of the KV cache; 0: a share of what memory_bytes leaves
+    uint64_t memory_bytes = 0;  ///< budget of cache and workspace together; 0: what this machine and its cgroup have free
+    bool prefix_cache = true;   ///< keep the pages of finished requests for those that begin alike
+    std::string draft_model_path;  ///< a small model of the same vocabulary that guesses ahead; "": none
+    int n_draft = 0;               ///< most tokens guessed ahead: by the draft model (0: 8 then), else by looking the prompt up; 0: none
+    int draft_ngram = 3;           ///< looking up: longest run of last tokens that is looked for in the text so far
     std::string chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows
     std::optional<Isa> isa;   ///< nothing: the best of this machine
 };
@@ -46,16 +53,44 @@ struct ModelInfo {
     uint64_t kv_bytes_per_token = 0;      ///< KV cache that one token of context takes
     uint64_t kv_bytes = 0;                ///< KV cache as a whole
     uint64_t workspace_bytes = 0;         ///< activations and scratch
+    int64_t n_batch = 0;
+    int n_sequences = 0;
+    KvType cache_type_k = KvType::f16, cache_type_v = KvType::f16;
+    std::string draft_model;  ///< its path; "" if none
     int n_threads = 0;
     Isa isa = Isa::scalar;
     std::string device;  ///< "CPU (avx512, 2 threads)"
 };
 
+/// A request in the engine.
+struct SequenceStats {
+    enum class State : uint8_t { waiting, prompt, generating };
+
+    uint64_t id = 0;  ///< counts requests from 1
+    State state = State::waiting;
+    int64_t n_prompt = 0;     ///< tokens of the prompt
+    int64_t n_generated = 0;  ///< tokens generated so far
+    int64_t n_cached = 0;     ///< of the prompt, found in the prefix cache
+    int64_t n_computed = 0;   ///< tokens whose keys and values are there
+    int64_t n_limit = 0;      ///< ends with so many tokens, prompt included
+};
+
 struct EngineStats {
     int n_running = 0, n_waiting = 0;
-    int64_t n_free_pages = 0, n_pages = 0;
-    int64_t n_steps = 0;           ///< batches run since the start
-    int64_t n_batched_tokens = 0;  ///< tokens in those batches
+    int64_t n_free_pages = 0, n_pages = 0;  ///< free: those that the prefix cache would give up at once count as well
+    int64_t n_cached_pages = 0;             ///< free ones that hold a prefix
+    int64_t n_steps = 0;                    ///< batches run since the start
+    int64_t n_batched_tokens = 0;           ///< tokens in those batches
+
+    int64_t n_requests = 0;          ///< submitted and accepted since the start
+    int64_t n_prompt_tokens = 0;     ///< of prompts, computed or found in the prefix cache
+    int64_t n_cached_tokens = 0;     ///< of these, found
+    int64_t n_generated_tokens = 0;  ///< given out
+    int64_t n_preemptions = 0;       ///< times a sequence gave up its pages
+    int64_t n_evicted_pages = 0;     ///< prefixes given up for new ones
+    int64_t n_drafted_tokens = 0, n_accepted_tokens = 0;
+    double prompt_seconds = 0, generation_seconds = 0;  ///< of steps, shared out by tokens
+    std::vector<SequenceStats> sequences;               ///< running, then waiting, in order
 };
 
 /// The queue is full: try again later.

@@ -7,6 +7,11 @@
 namespace quern {
 namespace {
 
+using Seconds = std::chrono::duration<double>;
+
+// While nobody waits for a token, prompts are computed so long at a time: requests that arrive or go away are seen that soon.
+constexpr double prompt_slice_seconds = 0.05;
+
 double milliseconds(Sequence::Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
 }  // namespace
@@ -34,70 +39,197 @@ bool LocalEngine::take_submissions() {
     return true;
 }
 
+// A step of all answers, then a part of the prompts: without answers a few layers after each other, else as much as their pace allows.
 void LocalEngine::step() {
     for (const auto& sequence : scheduler_->take_cancelled()) sequence->channel->finish(FinishReason::cancelled, sequence->stats);
-    const std::vector<Work> work = scheduler_->next_step();
-    if (!work.empty()) {
+    scheduler_->admit();
+    propose_drafts();
+    const std::vector<Work> answers = scheduler_->next_step();
+    if (!answers.empty()) {
         try {
-            run_step(work);
-        } catch (const std::exception& error) {  // one bad step must not end the service: its requests fail, the others go on
-            log_error(concat("a step failed: ", error.what()));
-            for (const Work& each : work) finish(each.sequence, FinishReason::error, error.what());
+            run_answers(answers);
+        } catch (const std::exception& error) {
+            fail(answers, error);
+        }
+    }
+    if (scheduler_->has_prompts()) {
+        try {
+            advance_prompts(!answers.empty());
+        } catch (const std::exception& error) {
+            std::vector<Work> works(scheduler_->chunk().begin(), scheduler_->chunk().end());
+            scheduler_->drop_chunk();
+            fail(std::move(works), error);
         }
     }
     publish_stats();
 }
 
-void LocalEngine::run_step(std::span<const Work> step) {
-    batch_tokens_.clear();
-    batch_sequences_.clear();
-    batch_outputs_.clear();
-    output_owners_.clear();
-    const auto now = Sequence::Clock::now();
-    for (const Work& work : step) {
-        Sequence& sequence = *work.sequence;
-        if (!sequence.has_started) {
-            sequence.has_started = true;
-            sequence.started = now;
-            sequence.stats.queue_ms = milliseconds(now - sequence.submitted);
-        }
-        batch_sequences_.push_back({.first_token = static_cast<int64_t>(batch_tokens_.size()),
-                                    .n_tokens = work.n_tokens,
-                                    .first_position = sequence.n_cached,
-                                    .page_table = sequence.page_table.data()});
-        const auto first = sequence.tokens.begin() + sequence.n_cached;
-        batch_tokens_.insert(batch_tokens_.end(), first, first + work.n_tokens);
-        sequence.n_cached += work.n_tokens;
-        if (sequence.n_pending() > 0) continue;
-        batch_outputs_.push_back(static_cast<int32_t>(batch_tokens_.size()) - 1);
-        output_owners_.push_back(&sequence);
-    }
-    const std::span<const float> logits =
-        executor_->run({.tokens = batch_tokens_, .sequences = batch_sequences_, .outputs = batch_outputs_}, *cache_);
-    ++n_steps_;
-    n_batched_tokens_ += static_cast<int64_t>(batch_tokens_.size());
-    const auto n_vocab = static_cast<size_t>(info_.n_vocab);
-    for (size_t i = 0; i < output_owners_.size(); ++i) sample(*output_owners_[i], logits.subspan(i * n_vocab, n_vocab));
+// One bad step must not end the service: its requests fail, the others go on.
+void LocalEngine::fail(std::vector<Work> works, const std::exception& error) {
+    log_error(concat("a step failed: ", error.what()));
+    for (const Work& each : works) finish(each.sequence, FinishReason::error, error.what());
 }
 
-// Draws the next token of a sequence that has logits, and ends the sequence where it must end.
-void LocalEngine::sample(Sequence& sequence, std::span<const float> logits) {
+void LocalEngine::BatchMemory::clear() {
+    tokens.clear();
+    outputs.clear();
+    sequences.clear();
+}
+
+// Adds a sequence's share. Where it reaches the end of the text, the logits of the last token and of the draft's are wanted.
+void LocalEngine::BatchMemory::add(const Work& work) {
+    const Sequence& sequence = *work.sequence;
+    sequences.push_back({.first_token = static_cast<int64_t>(tokens.size()),
+                         .n_tokens = work.n_tokens,
+                         .first_position = sequence.n_cached,
+                         .page_table = sequence.page_table.data()});
+    const int64_t n_text = std::min(work.n_tokens, sequence.n_pending());
+    const auto first = sequence.tokens.begin() + sequence.n_cached;
+    tokens.insert(tokens.end(), first, first + n_text);
+    const bool reaches_end = n_text == sequence.n_pending();
+    if (reaches_end) outputs.push_back(static_cast<int32_t>(tokens.size()) - 1);
+    for (int64_t i = 0; i < work.n_tokens - n_text; ++i) {
+        outputs.push_back(static_cast<int32_t>(tokens.size()));
+        tokens.push_back(sequence.draft[static_cast<size_t>(i)]);
+    }
+}
+
+void LocalEngine::propose_drafts() {
+    if (options_.n_draft == 0) return;
+    std::vector<Sequence*> sequences;
+    std::vector<int64_t> wanted;
+    int n_answers = 0;
+    scheduler_->for_each([&](Sequence& sequence, bool runs) { n_answers += runs && !sequence.in_prompt(); });
+    const int64_t share = answers_->limits().n_tokens / std::max(1, n_answers) - 1;
+    scheduler_->for_each([&](Sequence& sequence, bool runs) {
+        sequence.draft.clear();
+        if (!runs || sequence.in_prompt() || sequence.n_pending() != 1) return;
+        const int64_t room = sequence.n_limit - static_cast<int64_t>(sequence.tokens.size()) - 1;
+        const int64_t n = std::min({room, share, int64_t{sequence.draft_length}, int64_t{options_.n_draft}});
+        if (n <= 0) return;
+        if (!draft_model_) return look_up_draft(sequence.tokens, options_.draft_ngram, n, sequence.draft);
+        sequences.push_back(&sequence);
+        wanted.push_back(n);
+    });
+    if (draft_model_) draft_model_->propose(sequences, wanted);
+}
+
+void LocalEngine::run_answers(std::span<const Work> step) {
+    const auto begin = Sequence::Clock::now();
+    answers_batch_.clear();
+    for (const Work& work : step) answers_batch_.add(work);
+    const std::span<const float> logits = answers_->run(answers_batch_.batch(), *cache_);
+    ++totals_.n_steps;
+    totals_.n_batched_tokens += static_cast<int64_t>(answers_batch_.tokens.size());
+    const auto n_vocab = static_cast<size_t>(info_.n_vocab);
+    size_t row = 0;
+    for (const Work& work : step) {
+        const int64_t n_text = std::min(work.n_tokens, work.sequence->n_pending());
+        const bool reaches_end = n_text == work.sequence->n_pending();
+        const auto n_rows = static_cast<size_t>(reaches_end ? work.n_tokens - n_text + 1 : 0);
+        scheduler_->computed(*work.sequence, n_text);
+        if (n_rows > 0) check_draft(work, logits.subspan(row * n_vocab, n_rows * n_vocab));
+        row += n_rows;
+    }
+    const double seconds = Seconds(Sequence::Clock::now() - begin).count();
+    times_.answers_took(seconds);
+    totals_.generation_seconds += seconds;
+}
+
+// Draws tokens as long as the draft had them right: each is drawn from the logits that it would be drawn from without a draft.
+void LocalEngine::check_draft(const Work& work, std::span<const float> logits) {
+    Sequence& sequence = *work.sequence;
+    const auto n_vocab = static_cast<size_t>(info_.n_vocab);
+    const std::vector<int32_t> draft = std::move(sequence.draft);
+    sequence.draft.clear();
+    const size_t n_draft = logits.size() / n_vocab - 1;
+    sequence.stats.n_drafted_tokens += static_cast<int64_t>(n_draft);
+    totals_.n_drafted_tokens += static_cast<int64_t>(n_draft);
+    size_t n_right = 0;
+    for (;; ++n_right) {
+        if (sample(sequence, logits.subspan(n_right * n_vocab, n_vocab))) return;
+        if (n_right == n_draft || sequence.tokens.back() != draft[n_right]) break;
+        scheduler_->computed(sequence, 1);
+        ++sequence.stats.n_accepted_tokens;
+        ++totals_.n_accepted_tokens;
+    }
+    if (n_draft == 0) return;
+    const int length = sequence.draft_length;
+    sequence.draft_length =
+        n_right == n_draft ? std::min(2 * length, std::max(1, options_.n_draft)) : std::max(1, static_cast<int>(n_right + 1));
+}
+
+// Hands the next chunk to the executor. False when no prompt can go on now.
+bool LocalEngine::begin_chunk(bool answers_wait) {
+    const int64_t most = prompts_->limits().n_tokens;
+    const std::span<const Work> chunk = scheduler_->start_chunk(answers_wait ? times_.chunk_tokens(most) : most);
+    if (chunk.empty()) return false;
+    prompts_batch_.clear();
+    for (const Work& work : chunk) prompts_batch_.add(work);
+    prompts_->begin(prompts_batch_.batch(), *cache_);
+    return true;
+}
+
+void LocalEngine::advance_prompts(bool answers_wait) {
+    using Clock = Sequence::Clock;
+    if (scheduler_->chunk().empty() && !begin_chunk(answers_wait)) return;
+    const double time = answers_wait ? times_.time_for_prompts() : prompt_slice_seconds;
+    const auto n_tokens = static_cast<int64_t>(prompts_batch_.tokens.size());
+    const auto begin = Clock::now();
+    auto now = begin;
+    const auto used = [&] { return Seconds(now - begin).count(); };
+    bool more = true;
+    do {
+        const int64_t index = prompts_->n_done();
+        const auto before = now;
+        more = prompts_->advance();
+        now = Clock::now();
+        times_.prompt_step_took(index, n_tokens, Seconds(now - before).count());
+    } while (more && used() + times_.expected(prompts_->n_done(), n_tokens) <= time);
+    totals_.prompt_seconds += used();
+    if (!more) finish_chunk();
+}
+
+void LocalEngine::finish_chunk() {
+    const std::vector<Work> works(scheduler_->chunk().begin(), scheduler_->chunk().end());
+    scheduler_->drop_chunk();
+    ++totals_.n_steps;
+    totals_.n_batched_tokens += static_cast<int64_t>(prompts_batch_.tokens.size());
+    const std::span<const float> logits = prompts_->logits();
+    const auto n_vocab = static_cast<size_t>(info_.n_vocab);
+    size_t row = 0;
+    for (const Work& work : works) {
+        scheduler_->computed(*work.sequence, work.n_tokens);
+        if (work.sequence->n_pending() > 0) continue;
+        sample(*work.sequence, logits.subspan(row++ * n_vocab, n_vocab));
+    }
+}
+
+// Draws the next token of a sequence that has logits, and ends the sequence where it must end: true then.
+bool LocalEngine::sample(Sequence& sequence, std::span<const float> logits) {
     const auto now = Sequence::Clock::now();
     if (sequence.n_generated() == 0) {
         sequence.first_token = now;
         sequence.stats.prompt_ms = milliseconds(now - sequence.started);
+        totals_.n_prompt_tokens += sequence.n_prompt;
+        totals_.n_cached_tokens += sequence.stats.n_cached_tokens;
     }
     sequence.stats.generation_ms = milliseconds(now - sequence.first_token);
-    if (static_cast<int64_t>(sequence.tokens.size()) >= sequence.n_limit) return finish(&sequence, FinishReason::length);  // max_tokens 0
+    const auto end = [&](FinishReason reason) {
+        finish(&sequence, reason);
+        return true;
+    };
+    if (static_cast<int64_t>(sequence.tokens.size()) >= sequence.n_limit) return end(FinishReason::length);  // max_tokens 0
     const TokenId token = sequence.sampler.sample(logits);
-    if (!sequence.ignore_end && tokenizer_->is_end_of_generation(token)) return finish(&sequence, FinishReason::stop);
+    if (!sequence.ignore_end && tokenizer_->is_end_of_generation(token)) return end(FinishReason::stop);
     sequence.sampler.accept(token);
     sequence.tokens.push_back(token.value);
     sequence.stats.n_generated_tokens = sequence.n_generated();
+    ++totals_.n_generated_tokens;
     OutputChannel::Event event{.token = token, .logprobs = {}};
     if (sequence.n_logprobs >= 0) event.logprobs = token_logprobs(logits, token, sequence.n_logprobs);
     sequence.channel->push(std::move(event), sequence.stats);
-    if (static_cast<int64_t>(sequence.tokens.size()) >= sequence.n_limit) finish(&sequence, FinishReason::length);
+    return static_cast<int64_t>(sequence.tokens.size()) >= sequence.n_limit ? end(FinishReason::length) : false;
 }
 
 void LocalEngine::finish(Sequence* sequence, FinishReason reason, std::string error) {
@@ -107,13 +239,14 @@ void LocalEngine::finish(Sequence* sequence, FinishReason reason, std::string er
 
 // Runs tokens through the model on pages of its own; running sequences make room if they must and are computed anew later.
 void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
-    std::vector<int32_t> pages;
+    scheduler_->drop_chunk();  // the executor is needed; the chunk is begun anew
+    std::vector<int32_t> pages, batch, outputs;
     const auto give_back = [&] {
-        for (const int32_t page : pages) pool_->drop({page});
+        for (const int32_t page : pages) prefixes_->release({page});
     };
     const auto n_tokens = static_cast<int64_t>(tokens.size());
     while (static_cast<int64_t>(pages.size()) * kv_page_tokens < n_tokens) {
-        if (const auto page = pool_->take()) {
+        if (const auto page = prefixes_->take()) {
             pages.push_back(page->value);
         } else if (!scheduler_->preempt_youngest()) {
             give_back();
@@ -121,17 +254,18 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wa
         }
     }
     try {
-        const BatchLimits& limits = executor_->limits();
+        const BatchLimits& limits = prompts_->limits();
         for (int64_t at = 0; at < n_tokens;) {
             const int64_t n_before = std::clamp<int64_t>(first_wanted - at, 0, limits.n_tokens);
             const int64_t n_wanted = std::min({limits.n_tokens - n_before, limits.n_outputs, n_tokens - at - n_before});
             const int64_t n = n_before + n_wanted;
-            batch_tokens_.clear();
-            batch_outputs_.clear();
-            for (int64_t i = 0; i < n; ++i) batch_tokens_.push_back(tokens[static_cast<size_t>(at + i)].value);
-            for (int64_t i = n_before; i < n; ++i) batch_outputs_.push_back(static_cast<int32_t>(i));
+            batch.clear();
+            outputs.clear();
+            for (int64_t i = 0; i < n; ++i) batch.push_back(tokens[static_cast<size_t>(at + i)].value);
+            for (int64_t i = n_before; i < n; ++i) outputs.push_back(static_cast<int32_t>(i));
             const SequenceSpan sequence{.n_tokens = n, .first_position = at, .page_table = pages.data()};
-            const auto logits = executor_->run({.tokens = batch_tokens_, .sequences = {&sequence, 1}, .outputs = batch_outputs_}, *cache_);
+            const auto logits = prompts_->run(
+                {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .output_kernels = TokenKernels::many}, *cache_);
             if (n_wanted > 0) sink(at + n_before, logits);
             at += n;
         }
@@ -143,13 +277,29 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wa
 }
 
 void LocalEngine::publish_stats() {
+    EngineStats stats = totals_;
+    stats.n_running = scheduler_->n_running();
+    stats.n_waiting = scheduler_->n_waiting();
+    stats.n_free_pages = prefixes_->n_available();
+    stats.n_pages = pool_->n_pages();
+    stats.n_cached_pages = prefixes_->n_idle();
+    stats.n_evicted_pages = prefixes_->n_evicted();
+    stats.n_preemptions = scheduler_->n_preemptions();
+    scheduler_->for_each([&](const Sequence& sequence, bool runs) {
+        using State = SequenceStats::State;
+        stats.sequences.push_back({.id = sequence.id,
+                                   .state = !runs                  ? State::waiting
+                                            : sequence.in_prompt() ? State::prompt
+                                                                   : State::generating,
+                                   .n_prompt = sequence.n_prompt,
+                                   .n_generated = sequence.n_generated(),
+                                   .n_cached = sequence.stats.n_cached_tokens,
+                                   .n_computed = sequence.n_cached,
+                                   .n_limit = sequence.n_limit});
+    });
     const std::lock_guard lock(mutex_);
-    stats_ = {.n_running = scheduler_->n_running(),
-              .n_waiting = scheduler_->n_waiting(),
-              .n_free_pages = pool_->n_free(),
-              .n_pages = pool_->n_pages(),
-              .n_steps = n_steps_,
-              .n_batched_tokens = n_batched_tokens_};
+    stats.n_requests = stats_.n_requests;
+    stats_ = std::move(stats);
 }
 
 }  // namespace quern

@@ -22,23 +22,54 @@ void check_options(const EngineOptions& options) {
     if (options.n_sequences < 1 || options.n_sequences > 4096)
         throw InvalidInput("the number of parallel sequences must be 1 to 4096", "parallel");
     if (options.n_outputs < 0 || options.n_outputs > options.n_batch) throw InvalidInput("n_outputs must be 0 to n_batch", "n_outputs");
+    if (options.n_draft < 0 || options.n_draft > 64) throw InvalidInput("the tokens to draft must be 0 to 64", "draft");
+    if (options.draft_ngram < 1 || options.draft_ngram > 64)
+        throw InvalidInput("the run of tokens to look up must be 1 to 64", "draft_ngram");
     if (options.n_threads < 0 || options.n_threads > 1024) throw InvalidInput("n_threads must be 0 to 1024", "n_threads");
 }
 
-BatchLimits batch_limits(const EngineOptions& options) {
+// Tokens in one step of answers: those of all sequences, and room for drafts and for answers that are computed anew.
+constexpr int64_t usual_answer_tokens = 64;
+
+BatchLimits prompt_limits(const EngineOptions& options) {
     return {.n_tokens = std::max<int64_t>(options.n_batch, options.n_sequences),
             .n_outputs = std::max<int64_t>(options.n_outputs > 0 ? options.n_outputs : usual_outputs, options.n_sequences)};
 }
 
+BatchLimits answer_limits(const EngineOptions& options) {
+    const int64_t n = std::max<int64_t>(options.n_sequences, std::min(usual_answer_tokens, options.n_batch));
+    return {.n_tokens = n, .n_outputs = options.n_draft > 0 ? n : options.n_sequences};
+}
+
+// Of both executors. Those for answers have less to keep in every respect, so that the scratch memory is that of the prompts'.
+uint64_t work_bytes(const Graph& graph, const Device& device, const EngineOptions& options) {
+    return Executor::memory_bytes(graph, device, prompt_limits(options)) + Executor::workspace_bytes(graph, answer_limits(options));
+}
+
 KvShape kv_shape_of(const Model& model, const EngineOptions& options) {
     KvShape shape = model.kv_shape();
-    shape.type = options.f32_cache ? KvType::f32 : KvType::f16;
+    for (const KvType type : {options.cache_type_k, options.cache_type_v})
+        if (shape.head_dim % traits(type).block_values != 0)
+            throw InvalidInput(concat("a cache of type ", traits(type).name, " needs heads of a multiple of ", traits(type).block_values,
+                                      " values, but this model's have ", shape.head_dim, ": use f16"),
+                               "cache_type");
+    shape.key_type = options.cache_type_k;
+    shape.value_type = options.cache_type_v;
     return shape;
+}
+
+// A draft model without a number guesses so many tokens.
+constexpr int usual_draft = 8;
+
+EngineOptions with_draft_length(EngineOptions options) {
+    if (options.n_draft == 0 && !options.draft_model_path.empty()) options.n_draft = usual_draft;
+    return options;
 }
 
 }  // namespace
 
-MemoryNeed memory_need(const EngineOptions& options) {
+MemoryNeed memory_need(const EngineOptions& given) {
+    const EngineOptions options = with_draft_length(given);
     check_options(options);
     const auto file = GgufFile::open(options.model_path);
     const auto model = load_model(*file);
@@ -46,7 +77,7 @@ MemoryNeed memory_need(const EngineOptions& options) {
     MemoryNeed need{.n_ctx = options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), .weight_bytes = file->file_bytes()};
     const auto n_pages = static_cast<uint64_t>((need.n_ctx + kv_page_tokens - 1) / kv_page_tokens);
     need.kv_bytes = n_pages * KvCache::page_bytes(kv_shape_of(*model, options));
-    need.workspace_bytes = Executor::memory_bytes(model->build(need.n_ctx), *device, batch_limits(options));
+    need.workspace_bytes = work_bytes(model->build(need.n_ctx), *device, options);
     return need;
 }
 
@@ -56,7 +87,7 @@ std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
 }
 
 LocalEngine::LocalEngine(const EngineOptions& options)
-    : options_(options),
+    : options_(with_draft_length(options)),
       file_(GgufFile::open(options.model_path)),
       model_(load_model(*file_)),
       device_(make_cpu_device(options.n_threads, options.isa)) {
@@ -66,14 +97,18 @@ LocalEngine::LocalEngine(const EngineOptions& options)
         throw InvalidInput(concat("this model has no positions beyond ", model_->n_ctx_most(), "; ask for a smaller window"), "n_ctx");
     const Graph graph = model_->build(options.n_ctx > 0 ? options.n_ctx : model_->n_ctx_train());
     check_weights(graph);
-    const BatchLimits limits = batch_limits(options);
-    const uint64_t workspace = Executor::memory_bytes(graph, *device_, limits);
-    const uint64_t available = available_memory_bytes();
-    const KvBudget budget = plan_kv(options, kv_shape(), model_->n_ctx_train(), available - std::min(available, workspace));
-    executor_ = std::make_unique<Executor>(graph, *device_, limits);
+    const uint64_t workspace = work_bytes(graph, *device_, options_);
+    const uint64_t available = options_.memory_bytes ? options_.memory_bytes : available_memory_bytes();
+    const KvBudget budget = plan_kv(options_, kv_shape(), model_->n_ctx_train(), available - std::min(available, workspace));
+    prompts_ = std::make_unique<Executor>(graph, *device_, prompt_limits(options_), Fusion::on, TokenKernels::many);
+    answers_ = std::make_unique<Executor>(graph, *device_, answer_limits(options_), Fusion::on, TokenKernels::few);
     cache_ = std::make_unique<KvCache>(*device_, kv_shape(), budget.n_pages);
     pool_ = std::make_unique<PagePool>(budget.n_pages);
-    scheduler_ = std::make_unique<Scheduler>(*pool_, SchedulerLimits{.n_batch = limits.n_tokens, .n_sequences = options.n_sequences});
+    prefixes_ = std::make_unique<PrefixCache>(*pool_, options_.prefix_cache);
+    scheduler_ = std::make_unique<Scheduler>(*prefixes_, SchedulerLimits{.n_batch = prompts_->limits().n_tokens,
+                                                                         .n_generation = answers_->limits().n_tokens,
+                                                                         .n_sequences = options_.n_sequences});
+    if (!options_.draft_model_path.empty()) load_draft_model(budget);
     info_.n_ctx = budget.n_ctx;
     info_.workspace_bytes = workspace;
     for (const Node& node : graph.nodes())
@@ -120,6 +155,22 @@ void LocalEngine::check_weights(const Graph& graph) const {
     }
 }
 
+void LocalEngine::load_draft_model(const KvBudget& budget) {
+    draft_model_ = std::make_unique<DraftModel>(
+        *device_, DraftModel::Options{.path = options_.draft_model_path,
+                                      .n_sequences = options_.n_sequences,
+                                      .n_ctx = budget.n_ctx,
+                                      .kv_bytes = KvCache::page_bytes(kv_shape()) * static_cast<uint64_t>(budget.n_pages) / 4});
+    const auto pieces = load_vocabulary(draft_model_->file()).pieces, own = tokenizer_->vocabulary().pieces;
+    const size_t n = std::min(pieces.size(), own.size());
+    if (draft_model_->n_vocab() > model_->n_vocab() ||
+        !std::equal(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(n), own.begin()))
+        throw InvalidInput(concat(options_.draft_model_path, ": the draft model has another vocabulary than ", file_->path(),
+                                  "; take a smaller model of the same family"),
+                           "model_draft");
+    info_.draft_model = options_.draft_model_path;
+}
+
 KvShape LocalEngine::kv_shape() const { return kv_shape_of(*model_, options_); }
 
 void LocalEngine::fill_info() {
@@ -136,6 +187,10 @@ void LocalEngine::fill_info() {
     info_.n_ctx_train = model_->n_ctx_train();
     info_.kv_bytes_per_token = KvCache::page_bytes(kv_shape()) / kv_page_tokens;
     info_.kv_bytes = KvCache::page_bytes(kv_shape()) * static_cast<uint64_t>(pool_->n_pages());
+    info_.n_batch = options_.n_batch;
+    info_.n_sequences = options_.n_sequences;
+    info_.cache_type_k = options_.cache_type_k;
+    info_.cache_type_v = options_.cache_type_v;
     info_.n_threads = options_.n_threads ? options_.n_threads : usable_cores();
     info_.isa = options_.isa.value_or(best_isa());
     info_.device = device_->description();
@@ -173,6 +228,8 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
                                                         .n_limit = n_prompt + std::min(room, request.max_tokens.value_or(room)),
                                                         .n_logprobs = request.n_logprobs,
                                                         .ignore_end = request.ignore_end,
+                                                        .reuse_prefix = request.reuse_prefix,
+                                                        .cache_salt = request.cache_salt,
                                                         .submitted = Sequence::Clock::now()});
     sequence->tokens.reserve(static_cast<size_t>(n_prompt) + 64);
     for (const TokenId token : request.prompt) {
@@ -199,6 +256,8 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
         const std::lock_guard lock(mutex_);
         const auto n_waiting = static_cast<int>(submitted_.size()) + stats_.n_waiting;
         if (n_waiting >= options_.n_queue) throw EngineBusy(concat(n_waiting, " requests are waiting already; try again later"));
+        sequence->id = ++last_id_;
+        ++stats_.n_requests;
         submitted_.push_back(std::move(sequence));
     }
     work_arrived_.notify_one();

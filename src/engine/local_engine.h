@@ -11,6 +11,8 @@
 #include "engine/engine.h"
 #include "engine/memory_budget.h"
 #include "engine/scheduler.h"
+#include "engine/speculation.h"
+#include "engine/step_times.h"
 #include "graph/executor.h"
 #include "models/model.h"
 
@@ -31,6 +33,7 @@ class LocalEngine final : public Engine {
 
   private:
     void load_text(const EngineOptions& options);
+    void load_draft_model(const KvBudget& budget);
     KvShape kv_shape() const;
     void fill_info();
     void check_weights(const Graph& graph) const;
@@ -41,8 +44,14 @@ class LocalEngine final : public Engine {
     void serve();
     bool take_submissions();
     void step();
-    void run_step(std::span<const Work> step);
-    void sample(Sequence& sequence, std::span<const float> logits);
+    void propose_drafts();
+    void run_answers(std::span<const Work> step);
+    void check_draft(const Work& work, std::span<const float> logits);
+    bool begin_chunk(bool answers_wait);
+    void advance_prompts(bool answers_wait);
+    void finish_chunk();
+    void fail(std::vector<Work> works, const std::exception& error);
+    bool sample(Sequence& sequence, std::span<const float> logits);
     void finish(Sequence* sequence, FinishReason reason, std::string error = {});
     void evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink);
     void publish_stats();
@@ -54,17 +63,26 @@ class LocalEngine final : public Engine {
     std::unique_ptr<const ChatTemplate> template_;
     std::vector<TokenId> never_sampled_;
     std::unique_ptr<Device> device_;
-    std::unique_ptr<Executor> executor_;
+    std::unique_ptr<Executor> prompts_, answers_;  // the same graph with the kernels for many tokens, and for few
     ModelInfo info_;
 
     // Engine thread only.
     std::unique_ptr<KvCache> cache_;
     std::unique_ptr<PagePool> pool_;
+    std::unique_ptr<PrefixCache> prefixes_;
     std::unique_ptr<Scheduler> scheduler_;
-    std::vector<int32_t> batch_tokens_, batch_outputs_;
-    std::vector<SequenceSpan> batch_sequences_;
-    std::vector<Sequence*> output_owners_;
-    int64_t n_steps_ = 0, n_batched_tokens_ = 0;
+    std::unique_ptr<DraftModel> draft_model_;
+    /// What an executor reads while it runs.
+    struct BatchMemory {
+        std::vector<int32_t> tokens, outputs;
+        std::vector<SequenceSpan> sequences;
+        void clear();
+        void add(const Work& work);
+        Batch batch() const { return {.tokens = tokens, .sequences = sequences, .outputs = outputs}; }
+    };
+    BatchMemory answers_batch_, prompts_batch_;
+    StepTimes times_;
+    EngineStats totals_;  // the counters of stats_
 
     mutable std::mutex mutex_;
     std::condition_variable work_arrived_;
@@ -72,6 +90,7 @@ class LocalEngine final : public Engine {
     std::deque<std::function<void()>> jobs_;           // run between steps
     bool cancelled_ = false, stopping_ = false;
     EngineStats stats_;
+    uint64_t last_id_ = 0;
 
     std::thread thread_;  // last: starts when everything else is there
 };

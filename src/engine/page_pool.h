@@ -24,6 +24,7 @@ class PagePool {
     /// One owner less; the last one frees the page. REQUIRES: the page is taken.
     void drop(PageId page);
 
+    int32_t n_owners(PageId page) const { return owners_[static_cast<size_t>(page.value)]; }
     int64_t n_pages() const noexcept { return static_cast<int64_t>(owners_.size()); }
     int64_t n_free() const noexcept { return static_cast<int64_t>(free_.size()); }
 

@@ -21,6 +21,8 @@ struct Request {
     std::vector<std::string> stop;      ///< output ends before the earliest of these; none may be empty
     int n_logprobs = -1;                ///< -1: none; 0: of the chosen token; k: and of the k most likely
     bool ignore_end = false;            ///< go on past end-of-generation tokens
+    bool reuse_prefix = true;           ///< take keys and values of an equal beginning from the prefix cache, where it has them
+    std::string cache_salt;             ///< shares cached prefixes only with requests of the same salt (and adapter, once there are any)
     /// Called on the engine thread whenever output arrives or the state changes; must return at once. May be empty.
     std::function<void()> on_output;
 };
@@ -49,7 +51,10 @@ struct OutputDelta {
 /// Token counts and times of a request, complete once finished.
 struct GenerationStats {
     int64_t n_prompt_tokens = 0;
+    int64_t n_cached_tokens = 0;     ///< of the prompt, found in the prefix cache instead of computed
     int64_t n_generated_tokens = 0;  ///< an end-of-generation token is not counted
+    int64_t n_drafted_tokens = 0;    ///< guessed ahead by speculation
+    int64_t n_accepted_tokens = 0;   ///< of these, those that were right
     double queue_ms = 0;             ///< from submit until its first token was processed
     double prompt_ms = 0;            ///< processing the prompt, until the first token was sampled
     double generation_ms = 0;        ///< from the first sampled token to the last

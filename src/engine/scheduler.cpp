@@ -3,19 +3,43 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "kernels/attention/attention.h"
 
 namespace quern {
 namespace {
 
 int64_t pages_for(int64_t n_tokens) { return (n_tokens + kv_page_tokens - 1) / kv_page_tokens; }
 
+// The oldest prompt gets this part of every chunk, however many short ones there are.
+constexpr int64_t oldest_share = 4;
+
+// Tokens of a page, those that were generated marked by their sign: other kernels compute them.
+std::span<const int32_t> marked_page(const Sequence& sequence, int64_t page, std::vector<int32_t>& marked) {
+    marked.resize(kv_page_tokens);
+    for (int64_t i = 0; i < kv_page_tokens; ++i) {
+        const int64_t position = page * kv_page_tokens + i;
+        const int32_t token = sequence.tokens[static_cast<size_t>(position)];
+        marked[static_cast<size_t>(i)] = position < sequence.n_prompt ? token : ~token;
+    }
+    return marked;
+}
+
+// Full pages of prompt that both begin with.
+int64_t pages_in_common(const Sequence& a, const Sequence& b) {
+    if (a.cache_salt != b.cache_salt) return 0;
+    const int64_t n = std::min(a.n_prompt, b.n_prompt);
+    const auto end = a.tokens.begin() + n;
+    return (std::mismatch(a.tokens.begin(), end, b.tokens.begin()).first - a.tokens.begin()) / kv_page_tokens;
+}
+
 }  // namespace
 
-void Scheduler::free_pages(Sequence& sequence) {
-    for (const int32_t page : sequence.page_table) pool_.drop({page});
+// From the end to the beginning, as the prefix cache wants it.
+void Scheduler::release_pages(Sequence& sequence) {
+    for (auto page = sequence.page_table.rbegin(); page != sequence.page_table.rend(); ++page) cache_.release({*page});
     sequence.page_table.clear();
-    sequence.n_cached = 0;
+    sequence.draft.clear();
+    sequence.n_cached = sequence.n_prefix_pages = 0;
+    sequence.prefix = 0;
 }
 
 template <typename Condition>
@@ -24,7 +48,7 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::take_if(Condition condition) {
     const auto sweep = [&](auto& sequences) {
         for (auto& sequence : sequences)
             if (condition(*sequence)) {
-                free_pages(*sequence);
+                release_pages(*sequence);
                 taken.push_back(std::move(sequence));
             }
         std::erase(sequences, nullptr);
@@ -35,77 +59,188 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::take_if(Condition condition) {
 }
 
 std::vector<std::unique_ptr<Sequence>> Scheduler::take_cancelled() {
-    return take_if([](const Sequence& sequence) { return sequence.channel->cancelled(); });
+    const auto is_cancelled = [](const Work& work) { return work.sequence->channel->cancelled(); };
+    if (std::all_of(chunk_.begin(), chunk_.end(), is_cancelled)) drop_chunk();
+    return take_if([&](const Sequence& sequence) { return sequence.channel->cancelled() && !in_chunk(sequence); });
 }
 
 std::vector<std::unique_ptr<Sequence>> Scheduler::take_all() {
+    drop_chunk();
     return take_if([](const Sequence&) { return true; });
 }
 
 std::unique_ptr<Sequence> Scheduler::remove(Sequence* sequence) {
+    QUERN_CHECK(!in_chunk(*sequence));
     const auto found = std::find_if(running_.begin(), running_.end(), [&](const auto& each) { return each.get() == sequence; });
     QUERN_CHECK(found != running_.end());
     std::unique_ptr<Sequence> taken = std::move(*found);
     running_.erase(found);
-    free_pages(*taken);
+    release_pages(*taken);
     return taken;
+}
+
+bool Scheduler::in_chunk(const Sequence& sequence) const noexcept {
+    return std::any_of(chunk_.begin(), chunk_.end(), [&](const Work& work) { return work.sequence == &sequence; });
 }
 
 bool Scheduler::preempt_youngest() {
     if (running_.empty()) return false;
-    free_pages(*running_.back());
+    if (in_chunk(*running_.back())) drop_chunk();
+    release_pages(*running_.back());
     waiting_.push_front(std::move(running_.back()));
     running_.pop_back();
+    ++n_preemptions_;
     return true;
+}
+
+// At least the last token is left to compute: its logits are wanted.
+void Scheduler::find_prefix(Sequence& sequence) {
+    if (!sequence.reuse_prefix) return;
+    const auto n_tokens = static_cast<int64_t>(sequence.tokens.size());
+    while ((sequence.n_prefix_pages + 1) * kv_page_tokens < n_tokens) {
+        const auto found = cache_.find({.parent = sequence.prefix,
+                                        .tokens = marked_page(sequence, sequence.n_prefix_pages, key_tokens_),
+                                        .salt = sequence.cache_salt});
+        if (!found) break;
+        sequence.page_table.push_back(found->page.value);
+        sequence.prefix = found->prefix;
+        ++sequence.n_prefix_pages;
+    }
+    sequence.n_cached = sequence.n_prefix_pages * kv_page_tokens;
+}
+
+bool Scheduler::waits_for_another(const Sequence& sequence) const {
+    return sequence.reuse_prefix && std::any_of(running_.begin(), running_.end(), [&](const auto& other) {
+               return other->in_prompt() && !other->channel->cancelled() &&
+                      pages_in_common(sequence, *other) > other->n_cached / kv_page_tokens;
+           });
 }
 
 // A sequence starts when its whole prompt fits beside the others and each of those can still grow by a page; otherwise one that was
 // preempted would come back at once and be preempted again. The first in line may always start when nothing runs.
+bool Scheduler::start(Sequence& sequence) {
+    find_prefix(sequence);
+    const int64_t needed = pages_for(static_cast<int64_t>(sequence.tokens.size()) + 1) - sequence.n_prefix_pages;
+    if (needed + n_running() <= cache_.n_available() || running_.empty()) return true;
+    release_pages(sequence);
+    return false;
+}
+
 void Scheduler::admit() {
-    while (!waiting_.empty() && n_running() < limits_.n_sequences) {
-        const int64_t needed = pages_for(static_cast<int64_t>(waiting_.front()->tokens.size()) + 1);
-        if (needed + n_running() > pool_.n_free() && !running_.empty()) return;
-        running_.push_back(std::move(waiting_.front()));
-        waiting_.pop_front();
+    for (auto next = waiting_.begin(); next != waiting_.end() && n_running() < limits_.n_sequences;) {
+        if (waits_for_another(**next)) {
+            ++next;
+            continue;
+        }
+        Sequence& sequence = **next;
+        if (!start(sequence)) return;
+        if (!sequence.has_started) {
+            sequence.has_started = true;
+            sequence.started = Sequence::Clock::now();
+            sequence.stats.queue_ms = std::chrono::duration<double, std::milli>(sequence.started - sequence.submitted).count();
+            sequence.stats.n_cached_tokens = sequence.n_cached;
+        }
+        running_.push_back(std::move(*next));
+        next = waiting_.erase(next);
     }
 }
 
-// Takes the pages that n_tokens more need. False leaves what was taken: it will be used or freed with the rest.
+// Takes the pages that n_tokens more need. False leaves what was taken: it will be used or released with the rest.
 bool Scheduler::cover(Sequence& sequence, int64_t n_tokens) {
     while (static_cast<int64_t>(sequence.page_table.size()) < pages_for(sequence.n_cached + n_tokens)) {
-        const std::optional<PageId> page = pool_.take();
+        const std::optional<PageId> page = cache_.take();
         if (!page) return false;
         sequence.page_table.push_back(page->value);
     }
     return true;
 }
 
+// Covers running_[index]; the younger ones make room, the youngest first.
+bool Scheduler::make_room(size_t index, std::vector<Work>& step, int64_t n_tokens) {
+    Sequence& sequence = *running_[index];
+    bool covered = cover(sequence, n_tokens);
+    while (!covered && running_.size() > index + 1) {
+        const Sequence* victim = running_.back().get();
+        std::erase_if(step, [&](const Work& work) { return work.sequence == victim; });
+        preempt_youngest();
+        covered = cover(sequence, n_tokens);
+    }
+    return covered;
+}
+
 std::vector<Work> Scheduler::next_step() {
-    admit();
     std::vector<Work> step;
-    int64_t budget = limits_.n_batch;
-    for (const bool decoding : {true, false}) {
-        for (size_t i = 0; i < running_.size() && budget > 0; ++i) {
-            Sequence& sequence = *running_[i];
-            if ((sequence.n_pending() == 1) != decoding) continue;
-            const int64_t n_tokens = std::min(budget, sequence.n_pending());
-            bool covered = cover(sequence, n_tokens);
-            while (!covered && running_.size() > i + 1) {  // the younger ones make room, the youngest first
-                const Sequence* victim = running_.back().get();
-                if (std::erase_if(step, [&](const Work& work) { return work.sequence == victim; })) ++budget;
-                preempt_youngest();
-                covered = cover(sequence, n_tokens);
-            }
-            if (!covered) {
-                QUERN_CHECK(i > 0 || !step.empty());  // the pool holds one sequence of full length
-                preempt_youngest();
-                break;
-            }
-            step.push_back({&sequence, n_tokens});
-            budget -= n_tokens;
+    int64_t budget = limits_.n_generation, n_left = 0;
+    for (const auto& each : running_) n_left += !each->in_prompt();
+    for (size_t i = 0; i < running_.size() && budget > 0; ++i) {
+        Sequence& sequence = *running_[i];
+        if (sequence.in_prompt()) continue;
+        const int64_t most = budget - (--n_left < budget ? n_left : 0);  // a token for each of the others
+        const int64_t n_tokens = std::min(most, sequence.n_pending() + static_cast<int64_t>(sequence.draft.size()));
+        sequence.draft.resize(static_cast<size_t>(std::max<int64_t>(0, n_tokens - sequence.n_pending())));
+        if (!make_room(i, step, n_tokens)) {
+            QUERN_CHECK(i > 0);  // the pool holds one sequence of full length
+            preempt_youngest();
+            break;
         }
+        step.push_back({&sequence, n_tokens});
+        budget -= n_tokens;
     }
     return step;
+}
+
+void Scheduler::add_to_chunk(Sequence& sequence, int64_t n_tokens) {
+    const auto known = std::find_if(chunk_.begin(), chunk_.end(), [&](const Work& work) { return work.sequence == &sequence; });
+    const int64_t n_before = known == chunk_.end() ? 0 : known->n_tokens;
+    if (n_tokens <= 0 || !cover(sequence, n_before + n_tokens)) return;
+    if (known == chunk_.end())
+        chunk_.push_back({&sequence, n_tokens});
+    else
+        known->n_tokens += n_tokens;
+}
+
+// A part for the oldest prompt, then the shortest ones, so that a long prompt does not hold up short ones and is never starved.
+std::span<const Work> Scheduler::start_chunk(int64_t most_tokens) {
+    QUERN_CHECK(chunk_.empty());
+    std::vector<Sequence*> prompts;
+    for (const auto& each : running_)
+        if (each->in_prompt()) prompts.push_back(each.get());
+    if (prompts.empty()) return {};
+    int64_t budget = std::min(most_tokens, limits_.n_batch);
+    const auto left = [](const Sequence& sequence) { return sequence.n_prompt - sequence.n_cached; };
+    Sequence& oldest = *prompts.front();
+    const int64_t share = std::min(left(oldest), prompts.size() == 1 ? budget : (budget + oldest_share - 1) / oldest_share);
+    add_to_chunk(oldest, share);
+    std::stable_sort(prompts.begin(), prompts.end(), [&](const Sequence* a, const Sequence* b) { return left(*a) < left(*b); });
+    budget -= share;
+    for (Sequence* each : prompts) {
+        const int64_t n_tokens = std::min(budget, left(*each) - (each == &oldest ? share : 0));
+        add_to_chunk(*each, n_tokens);
+        budget -= n_tokens;
+    }
+    if (!chunk_.empty()) return chunk_;
+    // No page is left: the youngest gives way, unless answers will soon be done with theirs.
+    if (prompts.size() == running_.size() && running_.size() > 1) {
+        preempt_youngest();
+        return start_chunk(most_tokens);
+    }
+    return {};
+}
+
+void Scheduler::computed(Sequence& sequence, int64_t n_tokens) {
+    sequence.n_cached += n_tokens;
+    for (; (sequence.n_prefix_pages + 1) * kv_page_tokens <= sequence.n_cached; ++sequence.n_prefix_pages) {
+        int32_t& page = sequence.page_table[static_cast<size_t>(sequence.n_prefix_pages)];
+        const auto added = cache_.add(
+            {.parent = sequence.prefix, .tokens = marked_page(sequence, sequence.n_prefix_pages, key_tokens_), .salt = sequence.cache_salt},
+            {page});
+        page = added.page.value;
+        sequence.prefix = added.prefix;
+    }
+}
+
+bool Scheduler::has_prompts() const noexcept {
+    return std::any_of(running_.begin(), running_.end(), [](const auto& each) { return each->in_prompt(); });
 }
 
 }  // namespace quern

@@ -13,19 +13,38 @@ namespace {
 std::unique_ptr<Sequence> sequence_of(int64_t n_prompt) {
     auto sequence = std::make_unique<Sequence>(
         Sequence{.channel = std::make_shared<OutputChannel>(nullptr), .sampler = Sampler({}, {}), .n_prompt = n_prompt});
-    sequence->tokens.resize(static_cast<size_t>(n_prompt));
+    static int32_t n_made = 0;  // no two begin alike
+    sequence->tokens.assign(static_cast<size_t>(n_prompt), ++n_made);
     return sequence;
 }
 
-// What the engine does with a step: everything is computed, and each sequence that reached its end grows by a token.
-void compute(const std::vector<Work>& step) {
-    for (const Work& work : step) {
-        work.sequence->n_cached += work.n_tokens;
+// What the engine does with a step or chunk: everything is computed, and each sequence that reached its end grows by a token.
+void compute(Scheduler& scheduler, std::span<const Work> works) {
+    const std::vector<Work> copy(works.begin(), works.end());
+    if (!copy.empty() && copy.data() != works.data()) scheduler.drop_chunk();
+    for (const Work& work : copy) {
+        scheduler.computed(*work.sequence, work.n_tokens);
         if (work.sequence->n_pending() == 0) work.sequence->tokens.push_back(0);
     }
 }
 
-int64_t total(const std::vector<Work>& step) {
+/// What one turn of the engine computes.
+struct Turn {
+    std::vector<Work> step, chunk;
+};
+
+Turn turn(Scheduler& scheduler, int64_t most_tokens = 1000) {
+    Turn turn;
+    scheduler.admit();
+    turn.step = scheduler.next_step();
+    compute(scheduler, turn.step);
+    const auto chunk = scheduler.start_chunk(most_tokens);
+    turn.chunk.assign(chunk.begin(), chunk.end());
+    compute(scheduler, chunk);
+    return turn;
+}
+
+int64_t total(std::span<const Work> step) {
     int64_t n = 0;
     for (const Work& work : step) n += work.n_tokens;
     return n;
@@ -35,68 +54,94 @@ int64_t total(const std::vector<Work>& step) {
 
 TEST_CASE("a long prompt is computed in portions of the batch") {
     PagePool pool(100);
-    Scheduler scheduler(pool, {.n_batch = 100, .n_sequences = 4});
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 100, .n_sequences = 4});
     scheduler.enqueue(sequence_of(250));
     std::vector<int64_t> portions;
     for (int i = 0; i < 4; ++i) {
-        const auto step = scheduler.next_step();
-        portions.push_back(total(step));
-        compute(step);
+        const Turn each = turn(scheduler);
+        portions.push_back(total(each.chunk) + total(each.step));
     }
     CHECK(portions == std::vector<int64_t>{100, 100, 50, 1});
 }
 
 TEST_CASE("running answers go on while a prompt is read") {
     PagePool pool(100);
-    Scheduler scheduler(pool, {.n_batch = 64, .n_sequences = 4});
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 4});
     scheduler.enqueue(sequence_of(10));
-    compute(scheduler.next_step());
+    turn(scheduler);
     scheduler.enqueue(sequence_of(500));
     for (int i = 0; i < 5; ++i) {
-        const auto step = scheduler.next_step();
-        REQUIRE(step.size() == 2);
-        CHECK(step[0].n_tokens == 1);
-        CHECK(step[1].n_tokens == 63);
-        compute(step);
+        const Turn each = turn(scheduler, 40);
+        REQUIRE(each.step.size() == 1);
+        CHECK(each.step[0].n_tokens == 1);
+        CHECK(total(each.chunk) == 40);
     }
+}
+
+TEST_CASE("a short prompt does not wait for a long one, nor is the long one starved") {
+    PagePool pool(100);
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 100, .n_sequences = 4});
+    scheduler.enqueue(sequence_of(2000));
+    scheduler.enqueue(sequence_of(200));
+    scheduler.enqueue(sequence_of(30));
+    const Turn first = turn(scheduler);
+    REQUIRE(first.chunk.size() == 3);
+    CHECK(first.chunk[0].n_tokens == 25);
+    CHECK(first.chunk[1].n_tokens == 30);
+    CHECK(first.chunk[2].n_tokens == 45);
 }
 
 TEST_CASE("no more sequences run than allowed, and the others follow in order") {
     PagePool pool(100);
-    Scheduler scheduler(pool, {.n_batch = 64, .n_sequences = 2});
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 2});
     for (int64_t n = 1; n <= 4; ++n) scheduler.enqueue(sequence_of(n));
-    auto step = scheduler.next_step();
-    CHECK(step.size() == 2);
+    const Turn first = turn(scheduler);
+    CHECK(first.chunk.size() == 2);
     CHECK(scheduler.n_waiting() == 2);
-    Sequence* const first = step[0].sequence;
-    compute(step);
-    CHECK(scheduler.remove(first)->n_prompt == 1);
-    step = scheduler.next_step();
-    REQUIRE(step.size() == 2);
-    CHECK(std::max(step[0].sequence->n_prompt, step[1].sequence->n_prompt) == 3);
+    CHECK(scheduler.remove(first.chunk[0].sequence)->n_prompt == 1);
+    const Turn second = turn(scheduler);
+    REQUIRE(second.chunk.size() == 1);
+    CHECK(second.chunk[0].sequence->n_prompt == 3);
 }
 
 TEST_CASE("pages are covered before they are used, and all come back") {
     PagePool pool(12);
-    Scheduler scheduler(pool, {.n_batch = 64, .n_sequences = 4});
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 4});
     for (int i = 0; i < 4; ++i) scheduler.enqueue(sequence_of(100));
     for (int i = 0; i < 400; ++i) {
-        const auto step = scheduler.next_step();
-        REQUIRE(!step.empty());
+        scheduler.admit();
+        const std::vector<Work> step = scheduler.next_step();
         std::set<int32_t> used;
-        for (const Work& work : step) {
-            CHECK(static_cast<int64_t>(work.sequence->page_table.size()) * kv_page_tokens >= work.sequence->n_cached + work.n_tokens);
-            for (const int32_t page : work.sequence->page_table) CHECK(used.insert(page).second);
-        }
-        compute(step);
+        const auto check = [&](std::span<const Work> works) {
+            for (const Work& work : works) {
+                const Sequence& sequence = *work.sequence;
+                CHECK(static_cast<int64_t>(sequence.page_table.size()) * kv_page_tokens >= sequence.n_cached + work.n_tokens);
+                for (const int32_t page : sequence.page_table) CHECK(used.insert(page).second);
+            }
+        };
+        check(step);
+        compute(scheduler, step);
+        const auto chunk = scheduler.start_chunk(64);
+        REQUIRE(step.size() + chunk.size() > 0);
+        check(chunk);
+        compute(scheduler, chunk);
     }
+    CHECK(scheduler.n_preemptions() > 0);
     scheduler.take_all();
+    CHECK(prefixes.n_available() == 12);
+    prefixes.clear();
     CHECK(pool.n_free() == 12);
 }
 
 TEST_CASE("the oldest sequence always advances, however few pages there are") {
     PagePool pool(4);
-    Scheduler scheduler(pool, {.n_batch = 64, .n_sequences = 3});
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 3});
     auto oldest = sequence_of(60);
     const Sequence* const watched = oldest.get();
     scheduler.enqueue(std::move(oldest));
@@ -104,21 +149,56 @@ TEST_CASE("the oldest sequence always advances, however few pages there are") {
     scheduler.enqueue(sequence_of(60));
     size_t n_tokens = watched->tokens.size();
     for (int i = 0; i < 190; ++i) {
-        compute(scheduler.next_step());
+        turn(scheduler);
         CHECK(watched->tokens.size() > n_tokens);
         n_tokens = watched->tokens.size();
     }
 }
 
-TEST_CASE("a cancelled sequence leaves at once, running or waiting") {
+TEST_CASE("equal prompts that come together are computed once") {
+    PagePool pool(40);
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 100, .n_sequences = 4});
+    for (int i = 0; i < 3; ++i) {
+        auto sequence = sequence_of(300);
+        sequence->tokens.assign(300, 7);
+        scheduler.enqueue(std::move(sequence));
+    }
+    int64_t n_computed = 0;
+    for (int i = 0; i < 6; ++i) n_computed += total(turn(scheduler).chunk);
+    CHECK(n_computed == 300 + 2 * (300 - 4 * 64));
+    CHECK(scheduler.n_running() == 3);
+}
+
+TEST_CASE("a preempted sequence finds its pages again if nobody took them") {
+    PagePool pool(40);
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 512, .n_sequences = 4});
+    scheduler.enqueue(sequence_of(100));
+    for (int i = 0; i < 100; ++i) turn(scheduler);
+    REQUIRE(scheduler.preempt_youngest());
+    const Turn again = turn(scheduler);
+    REQUIRE(again.step.size() == 1);
+    CHECK(again.step[0].n_tokens <= 64);  // 199 tokens, of which three pages of 64 were there
+}
+
+TEST_CASE("a cancelled sequence leaves at once, running or waiting, and in the chunk unless others share it") {
     PagePool pool(10);
-    Scheduler scheduler(pool, {.n_batch = 64, .n_sequences = 1});
-    scheduler.enqueue(sequence_of(64));
-    scheduler.enqueue(sequence_of(64));
-    const auto step = scheduler.next_step();
-    step.front().sequence->channel->cancel();
-    CHECK(scheduler.take_cancelled().size() == 1);
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 2});
+    scheduler.enqueue(sequence_of(20));
+    scheduler.enqueue(sequence_of(20));
+    scheduler.admit();
+    auto chunk = scheduler.start_chunk(64);
+    REQUIRE(chunk.size() == 2);
+    chunk[1].sequence->channel->cancel();
+    CHECK(scheduler.take_cancelled().empty());
+    chunk[0].sequence->channel->cancel();
+    CHECK(scheduler.take_cancelled().size() == 2);
+    CHECK(scheduler.chunk().empty());
     CHECK(pool.n_free() == 10);
-    CHECK(scheduler.n_running() == 0);
-    CHECK(scheduler.n_waiting() == 1);
+    scheduler.enqueue(sequence_of(64));
+    scheduler.for_each([](const Sequence& sequence, bool) { sequence.channel->cancel(); });
+    CHECK(scheduler.take_cancelled().size() == 1);
+    CHECK(scheduler.n_waiting() == 0);
 }

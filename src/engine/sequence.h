@@ -4,10 +4,11 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/output_channel.h"
-#include "engine/page_pool.h"
+#include "engine/prefix_cache.h"
 #include "sampling/chain.h"
 
 namespace quern {
@@ -23,14 +24,24 @@ struct Sequence {
     int64_t n_limit = 0;              ///< finished when it has this many tokens: max_tokens or the window
     int64_t n_cached = 0;             ///< tokens[0, n_cached) have keys and values in the pages
     std::vector<int32_t> page_table;  ///< page of positions [64 i, 64 i + 64)
+    std::vector<int32_t> draft;       ///< guesses at the tokens that follow, to be checked in the next step
+    int draft_length = 4;             ///< how many are worth guessing, by how many were right
     int n_logprobs = -1;
     bool ignore_end = false;
+    bool reuse_prefix = true;
+    std::string cache_salt;
 
+    PrefixCache::PrefixId prefix = 0;  ///< of the first n_prefix_pages pages, which are in the prefix cache
+    int64_t n_prefix_pages = 0;
+
+    uint64_t id = 0;
     GenerationStats stats;
     Clock::time_point submitted, started, first_token;
     bool has_started = false;
 
     int64_t n_pending() const noexcept { return static_cast<int64_t>(tokens.size()) - n_cached; }
+    /// Prompts and generated tokens are computed by different kernels, also when a sequence is computed anew.
+    bool in_prompt() const noexcept { return n_cached < n_prompt; }
     int64_t n_generated() const noexcept { return static_cast<int64_t>(tokens.size()) - n_prompt; }
 };
 

@@ -29,9 +29,10 @@ Plan make_plan(const Graph& graph, BatchLimits limits, Fusion fusion) {
 
 }  // namespace
 
-Executor::Executor(const Graph& graph, Device& device, BatchLimits limits, Fusion fusion)
+Executor::Executor(const Graph& graph, Device& device, BatchLimits limits, Fusion fusion, TokenKernels kernels)
     : device_(device),
       limits_(limits),
+      kernels_(kernels),
       plan_(make_plan(graph, limits, fusion)),
       ropes_(graph.ropes().begin(), graph.ropes().end()),
       workspace_(device.allocate(plan_.workspace_bytes, "activations")) {
@@ -48,6 +49,8 @@ uint64_t Executor::memory_bytes(const Graph& graph, const Device& device, BatchL
     const Plan plan = make_plan(graph, limits, Fusion::on);
     return plan.workspace_bytes + device.scratch_bytes(scratch_needs(plan, limits));
 }
+
+uint64_t Executor::workspace_bytes(const Graph& graph, BatchLimits limits) { return make_plan(graph, limits, Fusion::on).workspace_bytes; }
 
 /// One batch on its way through the steps.
 class Executor::Run {
@@ -73,7 +76,8 @@ class Executor::Run {
     void operator()(const LinearStep& step) {
         LinearOutput outputs[4];
         KvTarget targets[4];
-        LinearOperation operation{.n_tokens = n_rows(step.x),
+        LinearOperation operation{.kernels = value(step.x).output_rows ? batch_.output_kernels : owner_.kernels_,
+                                  .n_tokens = n_rows(step.x),
                                   .x = rows(step.x),
                                   .norm = step.norm.pointers(),
                                   .outputs = {outputs, step.outputs.size()},
@@ -111,7 +115,8 @@ class Executor::Run {
     }
 
     void operator()(const AttendStep& step) {
-        device_.attend({.q = rows(step.q),
+        device_.attend({.kernels = owner_.kernels_,
+                        .q = rows(step.q),
                         .out = rows(step.out),
                         .keys = cache_.keys(step.layer),
                         .values = cache_.values(step.layer),
@@ -186,9 +191,12 @@ bool writes_output_rows(const Plan& plan, const Step& step) {
 
 }  // namespace
 
-std::span<const float> Executor::run(const Batch& batch, const KvCache& cache) {
+void Executor::begin(const Batch& batch, const KvCache& cache) {
     QUERN_CHECK(static_cast<int64_t>(batch.tokens.size()) <= limits_.n_tokens);
     QUERN_CHECK(static_cast<int64_t>(batch.outputs.size()) <= limits_.n_outputs);
+    batch_ = batch;
+    cache_ = &cache;
+    next_step_ = 0;
     for (const SequenceSpan& sequence : batch.sequences)
         for (int64_t i = 0; i < sequence.n_tokens; ++i) {
             const int64_t position = sequence.first_position + i, row = sequence.first_token + i;
@@ -199,11 +207,27 @@ std::span<const float> Executor::run(const Batch& batch, const KvCache& cache) {
                 rope_angles(frequencies, position, angles_[r].data() + static_cast<size_t>(row) * frequencies.inverse.size() * 2);
             }
         }
-    Run run(*this, batch, cache);
-    for (const Step& step : plan_.steps)
-        if (!batch.outputs.empty() || !writes_output_rows(plan_, step)) std::visit(run, step);
-    const Rows logits = run.rows(plan_.result);
-    return {logits.data, batch.outputs.size() * static_cast<size_t>(logits.stride)};
+}
+
+bool Executor::advance() {
+    Run run(*this, batch_, *cache_);
+    const auto wanted = [&] { return !batch_.outputs.empty() || !writes_output_rows(plan_, plan_.steps[next_step_]); };
+    while (next_step_ < plan_.steps.size() && !wanted()) ++next_step_;
+    if (next_step_ < plan_.steps.size()) std::visit(run, plan_.steps[next_step_++]);
+    while (next_step_ < plan_.steps.size() && !wanted()) ++next_step_;
+    return next_step_ < plan_.steps.size();
+}
+
+std::span<const float> Executor::logits() {
+    const Rows logits = Run(*this, batch_, *cache_).rows(plan_.result);
+    return {logits.data, batch_.outputs.size() * static_cast<size_t>(logits.stride)};
+}
+
+std::span<const float> Executor::run(const Batch& batch, const KvCache& cache) {
+    begin(batch, cache);
+    while (advance()) {
+    }
+    return logits();
 }
 
 }  // namespace quern

@@ -16,6 +16,8 @@ struct Batch {
     std::span<const int32_t> tokens;          ///< [n_tokens], valid ids
     std::span<const SequenceSpan> sequences;  ///< cover the tokens in order
     std::span<const int32_t> outputs;         ///< rows of the batch that want logits, rising
+    /// The kernels that make logits of them: the same ones for a token of a prompt and for the tokens that follow.
+    TokenKernels output_kernels = TokenKernels::few;
 };
 
 struct BatchLimits {
@@ -27,15 +29,27 @@ class Executor {
   public:
     /// Plans the graph and takes all memory that any batch within the limits needs. `device` must outlive this.
     /// @throws DeviceError
-    Executor(const Graph& graph, Device& device, BatchLimits limits, Fusion fusion = Fusion::on);
+    Executor(const Graph& graph, Device& device, BatchLimits limits, Fusion fusion = Fusion::on, TokenKernels kernels = TokenKernels::many);
 
     /// The bytes that an Executor of these arguments will take: workspace and device scratch.
     static uint64_t memory_bytes(const Graph& graph, const Device& device, BatchLimits limits);
+    /// Of these, the workspace: executors of one device share the scratch memory of the one that needs most.
+    static uint64_t workspace_bytes(const Graph& graph, BatchLimits limits);
 
     /// Runs one batch; its keys and values are added to the cache.
     /// @return logits [outputs.size(), n_vocab], valid until the next run
     /// REQUIRES: the batch is within the limits and its page tables cover its positions.
     std::span<const float> run(const Batch& batch, const KvCache& cache);
+
+    /// The same in portions, between which other executors of the device may run: begin(), then advance() until it says that all is done,
+    /// then logits(). What the batch points to, and the cache, must stay until then. A new begin() drops what was not finished.
+    void begin(const Batch& batch, const KvCache& cache);
+    /// Runs the next step of the plan. False when that was the last one.
+    bool advance();
+    std::span<const float> logits();
+    /// Steps of the plan that are done, of n_steps().
+    int64_t n_done() const noexcept { return static_cast<int64_t>(next_step_); }
+    int64_t n_steps() const noexcept { return static_cast<int64_t>(plan_.steps.size()); }
 
     const Plan& plan() const noexcept { return plan_; }
     const BatchLimits& limits() const noexcept { return limits_; }
@@ -45,6 +59,7 @@ class Executor {
 
     Device& device_;
     BatchLimits limits_;
+    TokenKernels kernels_;
     Plan plan_;
     std::vector<Rope> ropes_;
     Buffer workspace_;
@@ -52,6 +67,10 @@ class Executor {
     std::vector<int64_t> slots_;              // by token: its place in the cache
     std::vector<int32_t> positions_;          // by token, at most last_position_
     int64_t last_position_ = INT32_MAX;       // that a table of positions has
+
+    Batch batch_;  // of the run that is under way
+    const KvCache* cache_ = nullptr;
+    size_t next_step_ = 0;
 };
 
 }  // namespace quern

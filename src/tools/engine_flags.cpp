@@ -17,13 +17,14 @@ void declare_engine_flags(CLI::App& app, EngineOptions& options) {
         ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
         ->capture_default_str()
         ->type_name("N");
-    app.add_option("--cache-type-k,--cache-type-v", "-ctk, -ctv: f16 or f32, for keys and values alike")
-        ->each([&options](const std::string& type) {
-            options.f32_cache = type == "f32";
-            if (type != "f32" && type != "f16")
-                log_warning("a cache of type " + type + " is not there yet: keys and values are kept in f16");
-        })
-        ->type_name("TYPE");
+    const auto cache_type = [&](const char* name, const char* description, KvType& type) {
+        app.add_option_function<std::string>(
+               name, [&type](const std::string& text) { type = *kv_type_named(text); }, description)
+            ->check(CLI::IsMember({"f32", "f16", "q8_0", "q4_0"}))
+            ->type_name("TYPE");
+    };
+    cache_type("--cache-type-k", "-ctk: how keys are kept: f32, f16, q8_0, q4_0", options.cache_type_k);
+    cache_type("--cache-type-v", "-ctv: how values are kept", options.cache_type_v);
     app.add_option("--n-gpu-layers,--gpu-layers", options.n_gpu_layers, "-ngl: layers to run on the GPU; -1: all")
         ->check(CLI::Range(-1, 1 << 20))
         ->type_name("N");

@@ -1,5 +1,4 @@
-// Attention on the CPU: the batch is cut into (sequence, tile of tokens, KV head) and, where that is too little work for the team, along
-// KV.
+// Attention on the CPU: the batch is cut into (sequence, tile of tokens, KV head) and, for answers, along KV.
 #include <algorithm>
 
 #include "backend/cpu/cpu_device.h"
@@ -9,7 +8,7 @@ namespace {
 
 constexpr int64_t tokens_per_tile = 16;
 // A shorter share of the cache than this is not worth merging.
-constexpr int64_t least_split = 256;
+constexpr int64_t least_share = 512;
 
 struct Tile {
     const SequenceSpan* sequence;
@@ -52,6 +51,7 @@ AttentionTask make_task(const AttentionOperation& operation, const Tile& tile) {
             .softcap = operation.softcap,
             .sinks = operation.sinks,
             .causal = operation.causal,
+            .scoring = operation.kernels == TokenKernels::few ? KeyScoring::direct : KeyScoring::transposed,
             .out = operation.out.data + row * operation.out.stride,
             .out_stride = operation.out.stride};
 }
@@ -59,47 +59,93 @@ AttentionTask make_task(const AttentionOperation& operation, const Tile& tile) {
 }  // namespace
 
 void CpuDevice::attend(const AttentionOperation& operation) noexcept {
-    int64_t n_items = 0, longest = 0;
-    for (const SequenceSpan& sequence : operation.sequences) {
-        n_items += n_tiles(sequence) * operation.n_kv_heads;
-        const int64_t seen = sequence.first_position + sequence.n_tokens;
-        longest = std::max(longest, operation.window > 0 ? std::min(seen, operation.window + sequence.n_tokens) : seen);
-    }
-    const int64_t enough = 2 * pool_.n_threads();
-    const int64_t splits = std::min<int64_t>({(enough + n_items - 1) / n_items, longest / least_split, max_splits()});
-    if (splits > 1 && operation.n_tokens <= tokens_per_tile) return attend_split(operation, splits);
+    if (operation.kernels == TokenKernels::many || !operation.causal)
+        attend_prompts(operation);
+    else
+        attend_answers(operation);
+}
+
+void CpuDevice::attend_prompts(const AttentionOperation& operation) noexcept {
+    int64_t n_items = 0;
+    for (const SequenceSpan& sequence : operation.sequences) n_items += n_tiles(sequence) * operation.n_kv_heads;
     pool_.for_each(n_items, [&](int64_t item, int) noexcept { kernels_.attention(make_task(operation, find_tile(operation, item))); });
 }
 
-// Few tokens, long caches: each tile is scored in shares of its KV range, then the shares are merged.
-void CpuDevice::attend_split(const AttentionOperation& operation, int64_t kv_splits) noexcept {
+namespace {
+
+// Positions in one share of the cache of a token at this position: enough to be worth merging, and never more than `most_splits` shares.
+// It is a matter of the position alone: other shares would be other sums.
+int64_t share_at(int64_t position, int64_t most_splits) {
+    int64_t share = least_share;
+    while (share * most_splits <= position) share *= 2;
+    return share;
+}
+
+}  // namespace
+
+struct CpuDevice::AnswerTile {
+    const SequenceSpan* sequence;
+    int64_t token;     ///< first one, within the sequence
+    int64_t n_tokens;  ///< with those of the tiles before it at most tokens_per_round
+    int64_t share, n_splits;
+    int64_t first_row;  ///< in the round
+};
+
+// Each token is scored in fixed shares of its cache, which then are merged: enough work for a team even with one token.
+void CpuDevice::attend_answers(const AttentionOperation& operation) noexcept {
+    AnswerTile tiles[tokens_per_round];
+    int64_t n_tiles = 0, n_rows = 0, most = 0;
+    const auto flush = [&] {
+        if (n_tiles > 0) attend_round(operation, {tiles, static_cast<size_t>(n_tiles)}, most);
+        n_tiles = n_rows = most = 0;
+    };
+    for (const SequenceSpan& sequence : operation.sequences)
+        for (int64_t token = 0; token < sequence.n_tokens;) {
+            const int64_t position = sequence.first_position + token, share = share_at(position, most_splits);
+            int64_t n = 1;
+            while (n < tokens_per_round - n_rows && token + n < sequence.n_tokens && share_at(position + n, most_splits) == share) ++n;
+            const int64_t n_splits = (position + n + share - 1) / share;
+            tiles[n_tiles++] = {&sequence, token, n, share, n_splits, n_rows};
+            most = std::max(most, n_splits);
+            n_rows += n;
+            token += n;
+            if (n_rows == tokens_per_round) flush();
+        }
+    flush();
+}
+
+void CpuDevice::attend_round(const AttentionOperation& operation, std::span<const AnswerTile> tiles, int64_t most) noexcept {
     const int64_t width = static_cast<int64_t>(operation.n_heads) * operation.head_dim;
-    const int64_t split_stride = tokens_per_tile * width, stats_stride = tokens_per_tile * operation.n_heads * 2;
-    int64_t n_items = 0;
-    for (const SequenceSpan& sequence : operation.sequences) n_items += n_tiles(sequence) * operation.n_kv_heads;
-    pool_.for_each(n_items * kv_splits, [&](int64_t item, int) noexcept {
-        const int64_t split = item % kv_splits;
-        const Tile tile = find_tile(operation, item / kv_splits);
-        AttentionTask task = make_task(operation, tile);
-        const int64_t first = task.kv_begin, row = tile.sequence->first_token + tile.token;
-        const int64_t share = (task.kv_end - first + kv_splits - 1) / kv_splits;
-        task.kv_begin = std::min(task.kv_end, first + split * share);
-        task.kv_end = std::min(task.kv_end, task.kv_begin + share);
+    const int64_t split_stride = tokens_per_round * width, stats_stride = tokens_per_round * operation.n_heads * 2;
+    pool_.for_each(static_cast<int64_t>(tiles.size()) * operation.n_kv_heads * most, [&](int64_t item, int) noexcept {
+        const int64_t split = item % most;
+        const AnswerTile& tile = tiles[static_cast<size_t>(item / most / operation.n_kv_heads)];
+        if (split >= tile.n_splits) return;
+        AttentionTask task =
+            make_task(operation, {tile.sequence, tile.token, tile.n_tokens, static_cast<int>(item / most % operation.n_kv_heads)});
+        task.kv_begin = split * tile.share;
+        task.kv_end = std::min(task.kv_end, task.kv_begin + tile.share);
         if (split > 0) task.sinks = nullptr;  // they count once
-        task.out = partial_out_ + split * split_stride + row * width;
+        task.out = partial_out_ + split * split_stride + tile.first_row * width;
         task.out_stride = width;
-        task.partial = partial_stats_ + split * stats_stride + row * operation.n_heads * 2;
+        task.partial = partial_stats_ + split * stats_stride + tile.first_row * operation.n_heads * 2;
         kernels_.attention(task);
     });
-    pool_.for_each(operation.n_tokens * operation.n_heads, [&](int64_t item, int) noexcept {
-        const int64_t token = item / operation.n_heads, head = item % operation.n_heads;
-        kernels_.combine({.outs = partial_out_ + token * width + head * operation.head_dim,
-                          .split_stride = split_stride,
-                          .partials = partial_stats_ + item * 2,
-                          .partial_stride = stats_stride,
-                          .n_splits = static_cast<int>(kv_splits),
-                          .head_dim = operation.head_dim,
-                          .out = operation.out.data + token * operation.out.stride + head * operation.head_dim});
+    const AnswerTile& last = tiles.back();
+    pool_.for_each((last.first_row + last.n_tokens) * operation.n_heads, [&](int64_t item, int) noexcept {
+        const int64_t row = item / operation.n_heads, head = item % operation.n_heads;
+        const AnswerTile* tile = tiles.data();
+        while (row >= tile->first_row + tile->n_tokens) ++tile;
+        const int64_t token = tile->token + row - tile->first_row;
+        const int64_t n_splits = (tile->sequence->first_position + token) / tile->share + 1;
+        kernels_.combine(
+            {.outs = partial_out_ + row * width + head * operation.head_dim,
+             .split_stride = split_stride,
+             .partials = partial_stats_ + item * 2,
+             .partial_stride = stats_stride,
+             .n_splits = static_cast<int>(n_splits),
+             .head_dim = operation.head_dim,
+             .out = operation.out.data + (tile->sequence->first_token + token) * operation.out.stride + head * operation.head_dim});
     });
 }
 

@@ -1,14 +1,16 @@
 #include "backend/cpu/cpu_device.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/attention/kv_store.h"
 
 namespace quern {
 namespace {
 
 constexpr uint64_t align_up(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
-constexpr int64_t tokens_per_split = 16;  // attend_split() takes batches up to this
 
 }  // namespace
 
@@ -33,7 +35,7 @@ CpuDevice::ScratchLayout CpuDevice::scratch_layout(const ScratchNeeds& needs) co
     const int64_t n_in = (needs.max_n_in + 255) / 256 * 256;
     for (int format = 0; format < n_activation_formats; ++format)
         layout.activations[format] = take(needs.n_tokens * activation_row_bytes(static_cast<ActivationFormat>(format), n_in));
-    const int64_t heads = max_splits() * tokens_per_split * needs.n_heads;
+    const int64_t heads = most_splits * tokens_per_round * needs.n_heads;
     layout.partial_out = take(heads * needs.head_dim * 4);
     layout.partial_stats = take(heads * 2 * 4);
     return layout;
@@ -42,7 +44,11 @@ CpuDevice::ScratchLayout CpuDevice::scratch_layout(const ScratchNeeds& needs) co
 uint64_t CpuDevice::scratch_bytes(const ScratchNeeds& needs) const { return scratch_layout(needs).bytes; }
 
 void CpuDevice::reserve(const ScratchNeeds& needs) {
-    const ScratchLayout layout = scratch_layout(needs);
+    needs_ = {.n_tokens = std::max(needs_.n_tokens, needs.n_tokens),
+              .max_n_in = std::max(needs_.max_n_in, needs.max_n_in),
+              .n_heads = std::max(needs_.n_heads, needs.n_heads),
+              .head_dim = std::max(needs_.head_dim, needs.head_dim)};
+    const ScratchLayout layout = scratch_layout(needs_);
     scratch_ = Buffer(layout.bytes, "scratch memory");
     for (int format = 0; format < n_activation_formats; ++format) activations_[format] = scratch_.data() + layout.activations[format];
     partial_out_ = reinterpret_cast<float*>(scratch_.data() + layout.partial_out);
@@ -91,8 +97,10 @@ void CpuDevice::store_row(const KvTarget& target, int64_t token, int64_t first_h
         std::byte* to = target.pages.at(slot / kv_page_tokens, row * head_dim);
         if (target.pages.type == KvType::f32)
             std::memcpy(to, x + i, static_cast<size_t>(head_dim) * sizeof(float));
-        else
+        else if (target.pages.type == KvType::f16)
             kernels_.to_f16(x + i, reinterpret_cast<uint16_t*>(to), head_dim);
+        else
+            store_kv_blocks(target.pages.type, x + i, to, head_dim);
     }
 }
 

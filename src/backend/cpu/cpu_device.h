@@ -27,6 +27,10 @@ class CpuDevice final : public Device {
     void select_rows(const SelectRowsOperation& operation) noexcept override;
 
   private:
+    // Attention of answers: at most so many shares of a cache, and so many tokens at a time. They are part of what is computed, so they
+    // depend on nothing.
+    static constexpr int64_t most_splits = 16, tokens_per_round = 16;
+
     /// Where each part of the scratch memory starts, in bytes.
     struct ScratchLayout {
         uint64_t activations[n_activation_formats];
@@ -34,15 +38,19 @@ class CpuDevice final : public Device {
     };
     ScratchLayout scratch_layout(const ScratchNeeds& needs) const;
 
-    int max_splits() const noexcept { return 4 * pool_.n_threads(); }
     void norm_row(const Norm& norm, const float* x, int64_t n, float* out) const noexcept;
     void prepare_activations(const LinearOperation& operation) noexcept;
     void finish_rows(const LinearOperation& operation, const LinearOutput& output, int64_t row, int64_t n_rows) const noexcept;
     void store_row(const KvTarget& target, int64_t token, int64_t first_head, const float* x, int64_t n, int64_t head_dim) const noexcept;
-    void attend_split(const AttentionOperation& operation, int64_t kv_splits) noexcept;
+    void attend_prompts(const AttentionOperation& operation) noexcept;
+    void attend_answers(const AttentionOperation& operation) noexcept;
+    struct AnswerTile;  // neighbouring tokens of one sequence whose caches are divided alike
+    void attend_round(const AttentionOperation& operation, std::span<const AnswerTile> tiles, int64_t most_splits_here) noexcept;
+    MatmulChoice matmul_for(const LinearOperation& operation, DType weights) const noexcept;
 
     const CpuKernels& kernels_;
     ThreadPool pool_;
+    ScratchNeeds needs_;  // of all calls of reserve()
     Buffer scratch_;
     std::byte* activations_[n_activation_formats] = {};
     float* partial_out_ = nullptr;

@@ -4,15 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attention/kv_type.h"
+
 namespace quern {
 
 /// Tokens in a page of the KV cache.
 inline constexpr int64_t kv_page_tokens = 64;
-
-/// How keys and values are kept: f16, or f32 where exactness matters more than memory.
-enum class KvType : uint8_t { f16, f32 };
-
-constexpr int64_t kv_value_bytes(KvType type) { return type == KvType::f16 ? 2 : 4; }
 
 /// The keys or values of one layer: pages of [n_kv_heads, kv_page_tokens, head_dim], page p at value p * page_stride.
 struct KvPages {
@@ -20,8 +17,13 @@ struct KvPages {
     int64_t page_stride = 0;  ///< in values
     KvType type = KvType::f16;
 
-    std::byte* at(int64_t page, int64_t value) const noexcept { return base + (page * page_stride + value) * kv_value_bytes(type); }
+    /// REQUIRES: `value` begins a block of the type.
+    std::byte* at(int64_t page, int64_t value) const noexcept { return base + kv_bytes(type, page * page_stride + value); }
 };
+
+/// How keys meet queries: read as they are kept, or from transposed f32, which costs more for a few rows and less for many. The sums differ
+/// in their last bits, so that the choice is the caller's.
+enum class KeyScoring : uint8_t { direct, transposed };
 
 /// Scores one KV head against its group of query heads, over the KV positions [kv_begin, kv_end).
 /// Query token t sits at position first_position + t and sees positions 0..first_position + t of them, or the last `window` of those, or
@@ -42,6 +44,7 @@ struct AttentionTask {
     float softcap = 0.0f;          ///< 0: none; else scores become softcap * tanh(score / softcap)
     const float* sinks = nullptr;  ///< [n_heads], or nullptr; of splits, only one may have them
     bool causal = true;
+    KeyScoring scoring = KeyScoring::direct;  ///< heads that are no multiple of the vector are always transposed
     /// Output of token t, head h at out + t * out_stride + h * head_dim. With partial == nullptr it is the final, normalised result.
     float* out = nullptr;
     int64_t out_stride = 0;

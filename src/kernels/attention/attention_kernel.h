@@ -1,8 +1,10 @@
 // Paged attention with an online softmax, once for every instruction set.
-// Rows are (token, head of the group) pairs; a tile of them shares each page. For many rows a page is first widened to f32 and its keys are
-// transposed; few rows read the f16 as it is. Then scores = q k^T, p = exp(scores - max), sums = sums exp(old max - max) + p v. Sources:
+// Rows are (token, head of the group) pairs; a tile of them shares each page. For prompts a page is first widened to f32 and its keys are
+// transposed; answers read it as it is. Then scores = q k^T, p = exp(scores - max), sums = sums exp(old max - max) + p v. Sources:
 // Milakov, Gimelshein 2018 (online softmax); Dao et al. 2022 (FlashAttention).
 #pragma once
+
+#include <type_traits>
 
 #include "kernels/activation/activation_kernel.h"
 #include "kernels/attention/attention.h"
@@ -17,12 +19,7 @@ inline constexpr int most_tile_rows = 128;
 // Queries and sums of a tile: 64 KB each, so that a tile with its page stays in a 512 KB cache.
 inline constexpr int most_tile_values = 128 * 128;
 
-// Up to here, reading the f16 page once for every few rows is at least as fast as widening and transposing it. Measured on Zen 4: equal at
-// 64 rows of 64 values, the first 10% ahead at 32 rows of 128.
-inline constexpr int most_direct_rows = 32;
-
-/// Element: uint16_t for f16, or float.
-template <typename V, typename Element>
+template <typename V>
 class AttentionTile {
   public:
     explicit AttentionTile(const AttentionTask& task) noexcept
@@ -71,61 +68,82 @@ class AttentionTile {
         }
     }
 
-    const Element* block_of(const KvPages& pages, int64_t position) const noexcept {
-        const int64_t page = task_.page_table[position / kv_page_tokens];
+    // Calls f with the pointer to this position's row of the KV head.
+    template <typename F>
+    void with_row(const KvPages& pages, int64_t position, F f) const noexcept {
         const int64_t row = task_.kv_head * kv_page_tokens + position % kv_page_tokens;
-        return reinterpret_cast<const Element*>(pages.at(page, row * task_.head_dim));
+        with_pointer(pages, task_.page_table[position / kv_page_tokens], row * task_.head_dim, f);
     }
 
-    // Where the page after the one of `position` begins, for fetching it early; nullptr past the range.
-    const Element* next_block(const KvPages& pages, int64_t position) const noexcept {
+    // Where the values of the page after the one of `position` begin, for fetching them early; nullptr past the range.
+    const std::byte* next_values(int64_t position) const noexcept {
         const int64_t next = (position / kv_page_tokens + 1) * kv_page_tokens;
-        return next < end_ ? block_of(pages, next) : nullptr;
+        if (next >= end_) return nullptr;
+        return task_.values.at(task_.page_table[next / kv_page_tokens], task_.kv_head * kv_page_tokens * task_.head_dim);
     }
 
     // The n keys and values from position `begin` on, all of one page.
     void attend_block(int64_t begin, int n) noexcept {
         const int64_t n_vectors = (n + V::width - 1) / V::width;
-        const bool direct = n_rows_ <= most_direct_rows && stride_ == task_.head_dim;
-        const Element *keys = block_of(task_.keys, begin), *values = block_of(task_.values, begin);
-        if (direct)
-            dot_keys<V>(queries_, n_rows_,
-                        KeyBlock<Element>{keys, stride_, n, {next_block(task_.keys, begin), next_block(task_.values, begin)}}, scores_);
-        else
-            score_tile(keys, n, n_vectors);
+        const bool direct = task_.scoring == KeyScoring::direct && stride_ == task_.head_dim;
+        with_row(task_.keys, begin, [&](auto keys) noexcept {
+            if (direct)
+                score_directly(keys, begin, n);
+            else
+                score_tile(keys, n, n_vectors);
+        });
         for (int64_t row = 0; row < n_rows_; ++row) {
             if (task_.softcap > 0.0f) cap_scores(row, n_vectors);
             if (task_.window > 0) hide_scores(row, begin_of(row) - begin, n_vectors);
             const int64_t seen = end_of(row) - begin;
             weigh_scores(row, seen <= 0 ? 0 : seen < n ? static_cast<int>(seen) : n, n_vectors);
         }
-        if (direct)
-            tile_product<V>(TileProduct<Element>{scores_, kv_page_tokens, values, stride_, n, sums_, stride_, true}, n_rows_,
-                            stride_ / V::width);
-        else
-            add_tile(values, n);
+        with_row(task_.values, begin, [&](auto values) noexcept {
+            if (direct)
+                tile_product<V>(TileProduct<decltype(values)>{scores_, kv_page_tokens, values, stride_, n, sums_, stride_, true}, n_rows_,
+                                stride_ / V::width);
+            else
+                add_tile(values, n);
+        });
     }
 
-    void score_tile(const Element* keys, int n, int64_t n_vectors) noexcept {
+    template <typename Keys>
+    void score_directly(Keys keys, int64_t begin, int n) noexcept {
+        const int64_t next = (begin / kv_page_tokens + 1) * kv_page_tokens;
+        KeyBlock<Keys> block{.keys = keys, .head_dim = stride_, .n = n};
+        if (next < end_) {
+            with_row(task_.keys, next, [&](auto next_keys) noexcept {
+                if constexpr (std::is_same_v<decltype(next_keys), Keys>) block.next_keys = next_keys;
+            });
+            block.next_values = next_values(begin);
+            block.value_row_bytes = kv_bytes(task_.values.type, task_.head_dim);
+        }
+        dot_keys<V>(queries_, n_rows_, block, scores_);
+    }
+
+    template <typename Keys>
+    void score_tile(Keys keys, int n, int64_t n_vectors) noexcept {
         transpose_keys(keys, n);
-        tile_product<V>(TileProduct<float>{queries_, stride_, keys_, kv_page_tokens, task_.head_dim, scores_, kv_page_tokens, false},
+        tile_product<V>(TileProduct<const float*>{queries_, stride_, keys_, kv_page_tokens, task_.head_dim, scores_, kv_page_tokens, false},
                         n_rows_, n_vectors);
     }
 
-    void add_tile(const Element* values, int n) noexcept {
+    template <typename Values>
+    void add_tile(Values values, int n) noexcept {
         widen_values(values, n);
-        tile_product<V>(TileProduct<float>{scores_, kv_page_tokens, values_, stride_, n, sums_, stride_, true}, n_rows_,
+        tile_product<V>(TileProduct<const float*>{scores_, kv_page_tokens, values_, stride_, n, sums_, stride_, true}, n_rows_,
                         stride_ / V::width);
     }
 
     // keys_[i, token] = key[token, i]. Tokens from n on, up to a whole vector, are 0.
-    void transpose_keys(const Element* keys, int n) noexcept {
+    template <typename Keys>
+    void transpose_keys(Keys keys, int n) noexcept {
         for (int token = 0; token < n; token += V::width)
             for (int i = 0; i < task_.head_dim; i += V::width) {
                 const int left = task_.head_dim - i;
                 V rows[V::width];
                 for (int row = 0; row < V::width; ++row) {
-                    const Element* key = keys + static_cast<int64_t>(token + row) * task_.head_dim + i;
+                    const Keys key = keys + (static_cast<int64_t>(token + row) * task_.head_dim + i);
                     if (token + row >= n)
                         rows[row] = V::splat(0.0f);
                     else
@@ -137,10 +155,11 @@ class AttentionTile {
             }
     }
 
-    void widen_values(const Element* values, int n) noexcept {
+    template <typename Values>
+    void widen_values(Values values, int n) noexcept {
         for (int token = 0; token < n; ++token)
             for (int i = 0; i < stride_; i += V::width) {
-                const Element* value = values + static_cast<int64_t>(token) * task_.head_dim + i;
+                const Values value = values + (static_cast<int64_t>(token) * task_.head_dim + i);
                 const int left = task_.head_dim - i;
                 (left >= V::width ? load_as_f32<V>(value) : load_first_as_f32<V>(value, left)).store(values_ + token * stride_ + i);
             }
@@ -218,19 +237,11 @@ class AttentionTile {
     alignas(64) float values_[kv_page_tokens * most_head_dim];  // [tokens, stride_]
 };
 
-template <typename V, typename Element>
-[[gnu::noinline]] void attention_over(const AttentionTask& task) noexcept {
-    AttentionTile<V, Element> tile(task);
-    const int64_t n_rows = task.n_tokens * (task.n_heads / task.n_kv_heads), step = tile.most_rows();
-    for (int64_t row = 0; row < n_rows; row += step) tile.run(row, n_rows - row < step ? n_rows - row : step);
-}
-
 template <typename V>
 QUERN_INLINE void attention_kernel(const AttentionTask& task) noexcept {
-    if (task.keys.type == KvType::f32)
-        attention_over<V, float>(task);
-    else
-        attention_over<V, uint16_t>(task);
+    AttentionTile<V> tile(task);
+    const int64_t n_rows = task.n_tokens * (task.n_heads / task.n_kv_heads), step = tile.most_rows();
+    for (int64_t row = 0; row < n_rows; row += step) tile.run(row, n_rows - row < step ? n_rows - row : step);
 }
 
 /// out = sum of outs[s] exp(max_s - max) over the sum of total_s exp(max_s - max); 0 where no split saw anything.

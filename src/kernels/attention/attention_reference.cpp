@@ -6,6 +6,8 @@
 
 #include "kernels/attention/attention.h"
 #include "kernels/quant/float/f16.h"
+#include "kernels/quant/legacy/q4_0.h"
+#include "kernels/quant/legacy/q8_0.h"
 
 namespace quern {
 namespace {
@@ -14,12 +16,28 @@ struct Row {
     int64_t token, head;
 };
 
+template <typename Format>
+double block_value(const std::byte* head, int64_t i) {
+    float values[32];
+    Format::decode(reinterpret_cast<const typename Format::Block*>(head)[i / 32], values);
+    return static_cast<double>(values[i % 32]);
+}
+
 double value_at(const AttentionTask& task, const KvPages& pages, int64_t position, int64_t i) {
     const int64_t page = task.page_table[position / kv_page_tokens];
     const int64_t row = task.kv_head * kv_page_tokens + position % kv_page_tokens;
-    const std::byte* value = pages.at(page, row * task.head_dim + i);
-    if (pages.type == KvType::f32) return static_cast<double>(*reinterpret_cast<const float*>(value));
-    return static_cast<double>(f16_to_f32(*reinterpret_cast<const uint16_t*>(value)));
+    const int64_t head = row * task.head_dim;
+    switch (pages.type) {
+        case KvType::f32:
+            return static_cast<double>(reinterpret_cast<const float*>(pages.at(page, head))[i]);
+        case KvType::f16:
+            return static_cast<double>(f16_to_f32(reinterpret_cast<const uint16_t*>(pages.at(page, head))[i]));
+        case KvType::q8_0:
+            return block_value<Q8_0>(pages.at(page, head), i);
+        case KvType::q4_0:
+            return block_value<Q4_0>(pages.at(page, head), i);
+    }
+    return 0;
 }
 
 double score(const AttentionTask& task, Row row, int64_t position) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -12,7 +13,10 @@
 #include "base/cpu_features.h"
 #include "kernels/activation/activation_cpu.h"
 #include "kernels/attention/attention_cpu.h"
+#include "kernels/attention/kv_store.h"
 #include "kernels/quant/float/f16.h"
+#include "kernels/quant/legacy/q4_0.h"
+#include "kernels/quant/legacy/q8_0.h"
 
 using namespace quern;
 
@@ -38,6 +42,7 @@ std::vector<Kernels> kernels_of_this_machine() {
 struct Sizes {
     int head_dim = 64, group = 1, n_kv_heads = 2;
     int64_t n_tokens = 1, first_position = 0;
+    int page_padding = 24;
 };
 
 // A sequence in a shuffled page table. All that it must not read is NaN: pages of others, positions after its last token.
@@ -48,7 +53,7 @@ class Sequence {
         table_.resize(static_cast<size_t>(n_pages));
         std::iota(table_.begin(), table_.end(), 0);
         std::shuffle(table_.begin(), table_.end(), random_);
-        page_stride_ = sizes.n_kv_heads * kv_page_tokens * sizes.head_dim + 24;
+        page_stride_ = sizes.n_kv_heads * kv_page_tokens * sizes.head_dim + sizes.page_padding;
         keys_.assign(static_cast<size_t>(n_pages * page_stride_), f16_nan);
         values_ = keys_;
         for (int64_t position = 0; position < n_positions; ++position)
@@ -134,27 +139,46 @@ void check_range(const Sizes& sizes, int64_t kv_begin, int64_t kv_end, const std
     task.kv_end = kv_end;
     if (change) change(task);
     attention_reference(task);
-    for (const Kernels& kernels : kernels_of_this_machine()) {
-        task.out = sequence.task(kv_head, result).out;
-        kernels.attention(task);
-        CHECK(worst_difference(expected, result) < most_error);
-    }
+    for (const Kernels& kernels : kernels_of_this_machine())
+        for (const KeyScoring scoring : {KeyScoring::direct, KeyScoring::transposed}) {
+            task.out = sequence.task(kv_head, result).out;
+            task.scoring = scoring;
+            kernels.attention(task);
+            CHECK(worst_difference(expected, result) < most_error);
+        }
 }
 
-// The same cache widened to f32: the kernels that read f32 must agree with the reference on it.
-void check_f32_cache(const Sizes& sizes) {
+using Bytes = std::vector<std::byte>;
+
+// A cache of f16 values rewritten as another type.
+Bytes rewritten(const std::vector<float>& values, KvType type) {
+    Bytes bytes(static_cast<size_t>(kv_bytes(type, static_cast<int64_t>(values.size()))));
+    if (type == KvType::f32)
+        std::memcpy(bytes.data(), values.data(), bytes.size());
+    else if (type == KvType::f16)
+        scalar::to_f16(values.data(), reinterpret_cast<uint16_t*>(bytes.data()), static_cast<int64_t>(values.size()));
+    else
+        store_kv_blocks(type, values.data(), bytes.data(), static_cast<int64_t>(values.size()));
+    return bytes;
+}
+
+// The same cache in other types: the kernels that read them must agree with the reference on it.
+void check_cache_types(Sizes sizes, KvType key_type, KvType value_type) {
+    sizes.page_padding = 32;  // whole blocks
     Sequence sequence(sizes);
     std::vector<float> expected, result;
     AttentionTask task = sequence.task(0, expected);
-    const std::vector<float> keys = sequence.widened_keys(), values = sequence.widened_values();
-    task.keys = {reinterpret_cast<std::byte*>(const_cast<float*>(keys.data())), task.keys.page_stride, KvType::f32};
-    task.values = {reinterpret_cast<std::byte*>(const_cast<float*>(values.data())), task.values.page_stride, KvType::f32};
+    Bytes keys = rewritten(sequence.widened_keys(), key_type), values = rewritten(sequence.widened_values(), value_type);
+    task.keys = {keys.data(), task.keys.page_stride, key_type};
+    task.values = {values.data(), task.values.page_stride, value_type};
     attention_reference(task);
-    for (const Kernels& kernels : kernels_of_this_machine()) {
-        task.out = sequence.task(0, result).out;
-        kernels.attention(task);
-        CHECK(worst_difference(expected, result) < most_error);
-    }
+    for (const Kernels& kernels : kernels_of_this_machine())
+        for (const KeyScoring scoring : {KeyScoring::direct, KeyScoring::transposed}) {
+            task.out = sequence.task(0, result).out;
+            task.scoring = scoring;
+            kernels.attention(task);
+            CHECK(worst_difference(expected, result) < most_error);
+        }
 }
 
 // Whole attention as shares of the cache, merged.
@@ -275,17 +299,27 @@ TEST_CASE("scores of thousands neither overflow nor lose the winner") {
     }
 }
 
-TEST_CASE("what one token computes does not depend on how many follow it in the batch") {
-    for (const Kernels& kernels : kernels_of_this_machine()) {
-        Sequence sequence({.head_dim = 128, .group = 4, .n_tokens = 40, .first_position = 50});
-        std::vector<float> whole, single;
-        kernels.attention(sequence.task(0, whole));
-        AttentionTask task = sequence.task(0, single);
-        task.n_tokens = 1;
-        task.kv_end = 51;
-        kernels.attention(task);
-        for (size_t i = 0; i < 4 * 128; ++i) CHECK(std::abs(whole[i] - single[i]) < most_error);
-    }
+TEST_CASE("what one token computes does not depend, to the last bit, on who is with it in the batch") {
+    for (const Kernels& kernels : kernels_of_this_machine())
+        for (const KeyScoring scoring : {KeyScoring::direct, KeyScoring::transposed})
+            for (const int group : {1, 4, 7}) {
+                Sequence sequence({.head_dim = 128, .group = group, .n_tokens = 40, .first_position = 50});
+                std::vector<float> whole, single;
+                AttentionTask task = sequence.task(0, whole);
+                task.scoring = scoring;
+                kernels.attention(task);
+                for (const int64_t token : {0, 1, 13, 14, 39}) {
+                    task = sequence.task(0, single);
+                    task.scoring = scoring;
+                    task.q += token * task.q_stride;
+                    task.n_tokens = 1;
+                    task.first_position += token;
+                    task.kv_end = task.first_position + 1;
+                    kernels.attention(task);
+                    const float* const expected = whole.data() + token * task.out_stride;
+                    CHECK(std::equal(expected, expected + group * 128, single.begin()));
+                }
+            }
 }
 
 TEST_CASE("keys that are not finite spoil only numbers") {
@@ -306,14 +340,49 @@ TEST_CASE("keys that are not finite spoil only numbers") {
     }
 }
 
-TEST_CASE("a cache in f32 is read as exactly as one in f16") {
-    for (const int head_dim : {8, 64, 80, 128})
-        for (const int group : {1, 3, 8}) {
-            CAPTURE(head_dim);
-            CAPTURE(group);
-            check_f32_cache({.head_dim = head_dim, .group = group, .n_tokens = 1, .first_position = 150});
-            check_f32_cache({.head_dim = head_dim, .group = group, .n_tokens = 20, .first_position = 55});
+TEST_CASE("caches of every type are read as exactly as one in f16") {
+    for (const KvType key_type : {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0})
+        for (const KvType value_type : {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0})
+            for (const int head_dim : {32, 64, 96, 128})
+                for (const int group : {1, 3, 8}) {
+                    CAPTURE(head_dim);
+                    CAPTURE(group);
+                    check_cache_types({.head_dim = head_dim, .group = group, .n_tokens = 1, .first_position = 150}, key_type, value_type);
+                    check_cache_types({.head_dim = head_dim, .group = group, .n_tokens = 20, .first_position = 55}, key_type, value_type);
+                }
+}
+
+TEST_CASE("heads that are no multiple of a vector are read from f32 as from f16") {
+    for (const int head_dim : {8, 80})
+        check_cache_types({.head_dim = head_dim, .group = 3, .first_position = 150}, KvType::f32, KvType::f32);
+}
+
+TEST_CASE("values in blocks are within half a level of the originals, and hostile ones stay harmless") {
+    std::mt19937 random(3);
+    std::normal_distribution<float> normal;
+    for (const KvType type : {KvType::q8_0, KvType::q4_0}) {
+        std::vector<float> x(320);
+        for (float& each : x) each = normal(random);
+        x[40] = 30.0f;  // an outlier spoils its own block only
+        std::fill(x.begin() + 64, x.begin() + 96, 0.0f);
+        Bytes bytes = rewritten(x, type);
+        for (size_t block = 0; block < 10; ++block) {
+            float decoded[32], largest = 0;
+            if (type == KvType::q8_0)
+                Q8_0::decode(reinterpret_cast<const Q8_0::Block*>(bytes.data())[block], decoded);
+            else
+                Q4_0::decode(reinterpret_cast<const Q4_0::Block*>(bytes.data())[block], decoded);
+            for (size_t i = 0; i < 32; ++i) largest = std::max(largest, std::abs(x[32 * block + i]));
+            // q4_0 has no level +8: what is as large as the extreme value but of the other sign is off by a whole level.
+            const float tolerance = largest * (type == KvType::q8_0 ? 0.501f / 127 + 1e-3f : 1.0f / 8 + 1e-3f);
+            for (size_t i = 0; i < 32; ++i) CHECK(std::abs(decoded[i] - x[32 * block + i]) <= tolerance);
         }
+        for (const float bad : {std::nanf(""), infinity, -infinity, 3e38f, 1e-44f}) {
+            std::vector<float> hostile(32, 1.0f);
+            hostile[7] = bad;
+            rewritten(hostile, type);
+        }
+    }
 }
 
 TEST_CASE("a window hides what lies before it, wherever its edge falls in a page") {

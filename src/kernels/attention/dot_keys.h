@@ -10,38 +10,37 @@
 namespace quern {
 
 /// The keys of n tokens of a page, and what to fetch from memory meanwhile: as many rows at each of `ahead`.
-template <typename Element>
+template <typename Keys>
 struct KeyBlock {
-    const Element* keys = nullptr;
+    Keys keys{};
     int64_t head_dim = 0;
     int n = 0;
-    const Element* ahead[2] = {nullptr, nullptr};
+    Keys next_keys{};                        ///< of the page after this one; null if there is none
+    const std::byte* next_values = nullptr;  ///< likewise
+    int64_t value_row_bytes = 0;
 };
-
-// Asks for the cache line of p, into the second level: a page of keys and one of values are more than the first level holds.
-QUERN_INLINE void fetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 /// scores[r * kv_page_tokens + t] = q[r] . keys[t], t < n, and unspecified values up to the next multiple of V::width.
 /// REQUIRES: head_dim is a multiple of V::width; rows divides V::width.
-template <typename V, int rows, typename Element>
-[[gnu::noinline]] void dot_keys(const float* q, const KeyBlock<Element>& block, float* scores) {
+template <typename V, int rows, typename Keys>
+[[gnu::noinline]] void dot_keys(const float* q, const KeyBlock<Keys>& block, float* scores) {
     const int64_t head_dim = block.head_dim;
     const int n = block.n;
     constexpr int step = V::width / rows;  // keys at a time: rows * step sums, which then collapse into one vector together
     for (int token = 0; token < n; token += step) {
-        const Element* key[step];
+        Keys key[step];
         for (int k = 0; k < step; ++k) key[k] = block.keys + (token + k < n ? token + k : n - 1) * head_dim;
         V sums[V::width];
         for (V& sum : sums) sum = V::splat(0.0f);
         for (int64_t i = 0; i < head_dim; i += V::width) {
-            const bool new_line = i % (64 / sizeof(Element)) == 0;
+            const bool new_line = i % values_in_line(Keys{}) == 0;
             V queries[rows];
             for (int r = 0; r < rows; ++r) queries[r] = V::load(q + r * head_dim + i);
             for (int k = 0; k < step; ++k) {
                 const V value = load_as_f32<V>(key[k] + i);
-                if (new_line && block.ahead[0] != nullptr) {  // spread over the work, so that neither waits for the other
-                    fetch(block.ahead[0] + (token + k) * head_dim + i);
-                    fetch(block.ahead[1] + (token + k) * head_dim + i);
+                if (new_line && block.next_keys) {  // spread over the work, so that neither waits for the other
+                    fetch(block.next_keys + ((token + k) * head_dim + i));
+                    fetch(block.next_values + (token + k) * block.value_row_bytes + i * block.value_row_bytes / head_dim);
                 }
                 for (int r = 0; r < rows; ++r) sums[r * step + k] = fma(value, queries[r], sums[r * step + k]);
             }
@@ -54,8 +53,8 @@ template <typename V, int rows, typename Element>
 }
 
 /// The same for any number of rows.
-template <typename V, typename Element>
-QUERN_INLINE void dot_keys(const float* q, int64_t n_rows, KeyBlock<Element> block, float* scores) {
+template <typename V, typename Keys>
+QUERN_INLINE void dot_keys(const float* q, int64_t n_rows, KeyBlock<Keys> block, float* scores) {
     for (int64_t row = 0; row < n_rows;) {
         const int64_t left = n_rows - row, rows = left >= 4 ? 4 : left >= 2 ? 2 : 1;
         const float* first = q + row * block.head_dim;
@@ -67,7 +66,7 @@ QUERN_INLINE void dot_keys(const float* q, int64_t n_rows, KeyBlock<Element> blo
         else
             dot_keys<V, 1>(first, block, out);
         row += rows;
-        block.ahead[0] = block.ahead[1] = nullptr;  // once is enough
+        block.next_keys = Keys{};  // once is enough
     }
 }
 

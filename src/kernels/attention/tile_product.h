@@ -3,17 +3,18 @@
 
 #include <cstdint>
 
+#include "kernels/attention/kv_pointer.h"
 #include "kernels/inline.h"
 
 namespace quern {
 
 /// c[r, j] = (accumulate ? c[r, j] : 0) + sum over i < depth of a[r, i] b[i, j]; strides in floats.
-/// b and c are read and written in whole vectors: their rows hold a multiple of V::width. Element: float, or uint16_t for f16.
-template <typename Element>
+/// b and c are read and written in whole vectors: their rows hold a multiple of V::width. Pointer: see kv_pointer.h.
+template <typename Pointer>
 struct TileProduct {
     const float* a = nullptr;
     int64_t a_stride = 0;
-    const Element* b = nullptr;
+    Pointer b{};
     int64_t b_stride = 0;
     int64_t depth = 0;
     float* c = nullptr;
@@ -21,29 +22,12 @@ struct TileProduct {
     bool accumulate = false;
 };
 
-template <typename V>
-QUERN_INLINE V load_as_f32(const float* p) {
-    return V::load(p);
-}
-template <typename V>
-QUERN_INLINE V load_as_f32(const uint16_t* p) {
-    return V::load_f16(p);
-}
-template <typename V>
-QUERN_INLINE V load_first_as_f32(const float* p, int n) {
-    return V::load_first(p, n);
-}
-template <typename V>
-QUERN_INLINE V load_first_as_f32(const uint16_t* p, int n) {
-    return V::load_f16_first(p, n);
-}
-
 /// Not inlined: one copy of each size, whose loop then gets the registers to itself.
-template <typename V, int rows, int vectors, typename Element>
-[[gnu::noinline]] void product_block(const TileProduct<Element>& p, int64_t row, int64_t column) {
+template <typename V, int rows, int vectors, typename Pointer>
+[[gnu::noinline]] void product_block(const TileProduct<Pointer>& p, int64_t row, int64_t column) {
     float* const c = p.c + row * p.c_stride + column;
     const float* const a = p.a + row * p.a_stride;
-    const Element* b = p.b + column;
+    Pointer b = p.b + column;
     V sums[rows][vectors];
     for (int r = 0; r < rows; ++r)
         for (int v = 0; v < vectors; ++v) sums[r][v] = p.accumulate ? V::load(c + r * p.c_stride + v * V::width) : V::splat(0.0f);
@@ -59,8 +43,8 @@ template <typename V, int rows, int vectors, typename Element>
         for (int v = 0; v < vectors; ++v) sums[r][v].store(c + r * p.c_stride + v * V::width);
 }
 
-template <typename V, int vectors, typename Element>
-QUERN_INLINE void product_rows(const TileProduct<Element>& p, int64_t row, int n_rows, int64_t column) {
+template <typename V, int vectors, typename Pointer>
+QUERN_INLINE void product_rows(const TileProduct<Pointer>& p, int64_t row, int n_rows, int64_t column) {
     switch (n_rows) {
         case 1:
             return product_block<V, 1, vectors>(p, row, column);
@@ -78,8 +62,8 @@ QUERN_INLINE void product_rows(const TileProduct<Element>& p, int64_t row, int n
 }
 
 /// The product of n_rows rows by n_vectors vectors of columns. Blocks of 6 rows by 4 vectors fill 32 registers, 6 by 2 fill 16.
-template <typename V, typename Element>
-QUERN_INLINE void tile_product(const TileProduct<Element>& p, int64_t n_rows, int64_t n_vectors) {
+template <typename V, typename Pointer>
+QUERN_INLINE void tile_product(const TileProduct<Pointer>& p, int64_t n_rows, int64_t n_vectors) {
     constexpr int64_t most_rows = 6;
     const int64_t n_blocks = (n_rows + most_rows - 1) / most_rows;
     // Few rows leave registers for more columns, and need them: fewer than 8 chains of additions leave the adders idle.

@@ -25,6 +25,15 @@ struct Float {
         for (int i = 0; i < n; ++i) whole[i] = p[i];
         return load_f16(whole);
     }
+    QUERN_INLINE static Float load_bytes(const int8_t* p) {
+        return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+    }
+    QUERN_INLINE static Float load_nibbles(const uint8_t* p, int shift) {
+        const __m256i values =
+            _mm256_srl_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), _mm_cvtsi32_si128(shift));
+        return {_mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_and_si256(values, _mm256_set1_epi32(15)), _mm256_set1_epi32(8)))};
+    }
+    QUERN_INLINE static Float splat_f16(uint16_t bits) { return splat(_cvtsh_ss(bits)); }
     QUERN_INLINE void store(float* p) const { _mm256_storeu_ps(p, lanes); }
     QUERN_INLINE void store_first(float* p, int n) const { _mm256_maskstore_ps(p, lanes_below(n), lanes); }
     QUERN_INLINE void store_f16(uint16_t* p) const {

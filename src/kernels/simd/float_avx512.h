@@ -23,6 +23,17 @@ struct Float {
     QUERN_INLINE static Float load_f16_first(const uint16_t* p, int n) {
         return {_mm512_maskz_cvtph_ps(all, _mm256_maskz_loadu_epi16(lanes_below(n), p))};
     }
+    QUERN_INLINE static Float load_bytes(const int8_t* p) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        return {_mm512_maskz_cvtepi32_ps(all, _mm512_maskz_cvtepi8_epi32(all, bytes))};
+    }
+    QUERN_INLINE static Float load_nibbles(const uint8_t* p, int shift) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m512i values = _mm512_maskz_srl_epi32(all, _mm512_maskz_cvtepu8_epi32(all, bytes), _mm_cvtsi32_si128(shift));
+        const __m512i levels = _mm512_maskz_sub_epi32(all, _mm512_and_si512(values, _mm512_set1_epi32(15)), _mm512_set1_epi32(8));
+        return {_mm512_maskz_cvtepi32_ps(all, levels)};
+    }
+    QUERN_INLINE static Float splat_f16(uint16_t bits) { return splat(_cvtsh_ss(bits)); }
     QUERN_INLINE void store(float* p) const { _mm512_storeu_ps(p, lanes); }
     QUERN_INLINE void store_first(float* p, int n) const { _mm512_mask_storeu_ps(p, lanes_below(n), lanes); }
     QUERN_INLINE void store_f16(uint16_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves()); }

@@ -58,6 +58,17 @@ struct Float {
             if (i < n) out.lanes[i] = f16_to_f32(p[i]);
         return out;
     }
+    /// width signed bytes.
+    QUERN_INLINE static Float load_bytes(const int8_t* p) {
+        return {Lanes{static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]), static_cast<float>(p[3])}};
+    }
+    /// Four bits each of width bytes, from bit `shift` on, less 8.
+    QUERN_INLINE static Float load_nibbles(const uint8_t* p, int shift) {
+        Float out;
+        for (int i = 0; i < width; ++i) out.lanes[i] = static_cast<float>((p[i] >> shift & 15) - 8);
+        return out;
+    }
+    QUERN_INLINE static Float splat_f16(uint16_t bits) { return splat(f16_to_f32(bits)); }
     QUERN_INLINE void store(float* p) const { std::memcpy(p, &lanes, sizeof lanes); }
     QUERN_INLINE void store_first(float* p, int n) const {
         for (int i = 0; i < width; ++i)

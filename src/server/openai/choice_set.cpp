@@ -7,7 +7,7 @@ namespace quern {
 
 ChoiceSet::ChoiceSet(Engine& engine, const std::vector<std::vector<TokenId>>& prompts, const Request& request, int n_each,
                      const Waker& wake)
-    : has_stops_(!request.stop.empty()) {
+    : n_each_(static_cast<size_t>(n_each)), has_stops_(!request.stop.empty()) {
     for (const std::vector<TokenId>& prompt : prompts) {
         n_prompt_tokens_ += static_cast<int64_t>(prompt.size());
         for (int i = 0; i < n_each; ++i) {
@@ -19,6 +19,12 @@ ChoiceSet::ChoiceSet(Engine& engine, const std::vector<std::vector<TokenId>>& pr
         }
     }
     n_open_ = choices_.size();
+}
+
+int64_t ChoiceSet::n_cached_tokens() const {
+    int64_t n = 0;
+    for (size_t i = 0; i < choices_.size(); i += n_each_) n += choices_[i].generation->stats().n_cached_tokens;
+    return n;
 }
 
 std::vector<ChoiceUpdate> ChoiceSet::poll() {

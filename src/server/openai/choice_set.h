@@ -32,6 +32,7 @@ class ChoiceSet {
 
     int64_t n_prompt_tokens() const { return n_prompt_tokens_; }  ///< each prompt counted once
     int64_t n_completion_tokens() const { return n_completion_tokens_; }
+    int64_t n_cached_tokens() const;  ///< of the prompts, each counted once: found in the prefix cache
 
   private:
     struct Choice {
@@ -47,6 +48,7 @@ class ChoiceSet {
 
     std::vector<Choice> choices_;
     size_t n_open_ = 0;
+    size_t n_each_;  // choices of a prompt
     bool has_stops_;
     int64_t n_prompt_tokens_ = 0, n_completion_tokens_ = 0;
 };

@@ -54,7 +54,7 @@ Json usage_json(const ChoiceSet& choices) {
     return {{"prompt_tokens", choices.n_prompt_tokens()},
             {"completion_tokens", choices.n_completion_tokens()},
             {"total_tokens", choices.n_prompt_tokens() + choices.n_completion_tokens()},
-            {"prompt_tokens_details", {{"cached_tokens", 0}}},
+            {"prompt_tokens_details", {{"cached_tokens", choices.n_cached_tokens()}}},
             {"completion_tokens_details", {{"reasoning_tokens", 0}}}};
 }
 

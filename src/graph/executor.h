@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -23,6 +24,14 @@ struct BatchLimits {
     int64_t n_outputs = 64;
 };
 
+/// The rows that a linear phase multiplies its matrices with, after the norm where the phase has one.
+struct LinearInput {
+    std::span<const LinearStepOutput> matrices;  ///< all read these rows
+    Rows rows;                                   ///< [n_rows, n_cols]; valid during the call
+    int64_t n_rows = 0, n_cols = 0;
+};
+using LinearObserver = std::function<void(const LinearInput&)>;
+
 class Executor {
   public:
     /// Plans the graph and takes all memory that any batch within the limits needs. `device` must outlive this.
@@ -37,6 +46,10 @@ class Executor {
     /// REQUIRES: the batch is within the limits and its page tables cover its positions.
     std::span<const float> run(const Batch& batch, const KvCache& cache);
 
+    /// From the next run on, shows `observer` the input of every linear phase; an empty one ends that, and then it costs nothing.
+    /// What the observer throws comes out of run(). REQUIRES: a device whose memory the host can read.
+    void observe(LinearObserver observer);
+
     const Plan& plan() const noexcept { return plan_; }
     const BatchLimits& limits() const noexcept { return limits_; }
 
@@ -50,6 +63,8 @@ class Executor {
     Buffer workspace_;
     std::vector<std::vector<float>> angles_;  // by rope: [n_tokens, n_dims]
     std::vector<int64_t> slots_;              // by token: its place in the cache
+    LinearObserver observer_;
+    Buffer observed_;  // normed rows, which fused phases keep to themselves
 };
 
 }  // namespace quern

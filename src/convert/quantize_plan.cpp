@@ -90,7 +90,8 @@ void check(const PlannedTensor& planned, const QuantizeOptions& options) {
     if (planned.importance.empty() && needs_importance(planned.dtype, options.type.file_type, tensor.name))
         throw InvalidInput(concat(dtype_name(planned.dtype), " for ", tensor.name,
                                   options.importance ? ", which the importance matrix lacks" : "",
-                                  " needs an importance matrix, which quern cannot read yet; choose a type of three bits or more"));
+                                  " needs an importance matrix: make one with quern imatrix and give it with --imatrix, or choose a type "
+                                  "of three bits or more"));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cpu_features.h"
@@ -109,6 +110,16 @@ struct MemoryNeed {
 /// Reads no weights and takes none of that memory. @throws ModelError, InvalidInput
 MemoryNeed memory_need(const EngineOptions& options);
 
+/// Rows that matrices of the model are multiplied with: what an importance matrix is made of.
+struct MatmulInput {
+    std::span<const std::string_view> tensors;  ///< names of the matrices that read them
+    int64_t expert = 0, n_experts = 1;          ///< which of the matrices of a stack
+    const float* rows = nullptr;                ///< [n_rows, n_cols], `stride` values from one to the next; valid during the call
+    int64_t n_rows = 0, n_cols = 0, stride = 0;
+};
+/// Called on the engine thread for every matrix product of a step.
+using InputObserver = std::function<void(const MatmulInput&)>;
+
 /// One model on one device with one engine thread. All methods are safe from any thread.
 class Engine {
   public:
@@ -133,6 +144,10 @@ class Engine {
     /// Runs the tokens through the model and hands over the logits of all positions from `first_wanted` on, in order, a portion at a time,
     /// on the engine thread. Blocks. @throws InvalidInput, ContextOverflow, DeviceError, and what `sink` throws
     virtual void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) = 0;
+
+    /// Shows `observer` what the model's matrices are multiplied with, from now on; an empty one ends that, and then it costs nothing.
+    /// What it throws comes out of evaluate(). Blocks until the engine has taken notice.
+    virtual void observe_inputs(InputObserver observer) = 0;
 
     virtual EngineStats stats() const = 0;
 };

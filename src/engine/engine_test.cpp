@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <random>
 #include <thread>
 
@@ -261,4 +262,29 @@ TEST_CASE("options that cannot be are refused") {
     refuse([](EngineOptions& o) { o.n_threads = -2; });
     refuse([](EngineOptions& o) { o.chat_format = "no such format"; });
     refuse([](EngineOptions& o) { o.n_ctx = 1 << 20; });  // needs more than kv_bytes
+}
+
+TEST_CASE("an observer sees what every matrix is multiplied with, and nothing once it is gone") {
+    const TemporaryModel model(TinyModel{});
+    const auto engine = Engine::load(options_for(model));
+    const std::vector<TokenId> tokens = prompt_of("some text to look at");
+    std::map<std::string, int64_t> rows;
+    double squares_of_normed = 0;
+    engine->observe_inputs([&](const MatmulInput& input) {
+        for (const std::string_view name : input.tensors) rows[std::string(name)] += input.n_rows;
+        if (input.tensors.front() != "blk.0.attn_q.weight") return;
+        CHECK(input.tensors.size() == 3);
+        for (int64_t i = 0; i < input.n_cols; ++i) squares_of_normed += std::pow(static_cast<double>(input.rows[i]), 2);
+    });
+    const auto ignore = [](int64_t, std::span<const float>) {};
+    engine->evaluate(tokens, 0, ignore);
+    CHECK(rows.size() == 2 * 7 + 1);
+    for (const auto& [name, n] : rows) CHECK(n == static_cast<int64_t>(tokens.size()));
+    CHECK(squares_of_normed > 0);
+    rows.clear();
+    engine->observe_inputs([](const MatmulInput&) { throw InvalidInput("enough"); });
+    CHECK_THROWS_WITH_AS(engine->evaluate(tokens, 0, ignore), "enough", InvalidInput);
+    engine->observe_inputs({});
+    engine->evaluate(tokens, 0, ignore);
+    CHECK(rows.empty());
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <future>
+#include <map>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -271,7 +272,32 @@ void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted
         throw InvalidInput(concat("there is no position ", first_wanted, " in a text of ", tokens.size(), " tokens"));
     if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
         throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
-    std::packaged_task<void()> task([&] { evaluate_now(tokens, first_wanted, sink); });
+    run_between_steps([&] { evaluate_now(tokens, first_wanted, sink); });
+}
+
+void LocalEngine::observe_inputs(InputObserver observer) {
+    const auto set = [this](const LinearObserver& show) {
+        run_between_steps([&] {
+            prompts_->observe(show);
+            answers_->observe(show);
+        });
+    };
+    if (!observer) return set({});
+    std::map<const std::byte*, std::string_view> names;
+    for (const GgufTensor& tensor : file_->tensors()) names.emplace(tensor.view.data, tensor.name);
+    const auto show = [names = std::move(names), observer = std::move(observer)](const LinearInput& input) {
+        std::vector<std::string_view> tensors;
+        for (const LinearStepOutput& matrix : input.matrices)
+            if (const auto name = names.find(matrix.weight.data); name != names.end()) tensors.push_back(name->second);
+        observer(
+            {.tensors = tensors, .rows = input.rows.data, .n_rows = input.n_rows, .n_cols = input.n_cols, .stride = input.rows.stride});
+    };
+    set(show);
+}
+
+// Waits for the engine thread to do it. @throws what the job throws
+void LocalEngine::run_between_steps(const std::function<void()>& job) {
+    std::packaged_task<void()> task(job);
     std::future<void> done = task.get_future();
     {
         const std::lock_guard lock(mutex_);

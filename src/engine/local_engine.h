@@ -29,6 +29,7 @@ class LocalEngine final : public Engine {
     std::vector<TokenId> tokenize_chat(const TemplateInput& input) const override;
     std::shared_ptr<Generation> submit(Request request) override;
     void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) override;
+    void observe_inputs(InputObserver observer) override;
     EngineStats stats() const override;
 
   private:
@@ -39,6 +40,7 @@ class LocalEngine final : public Engine {
     void check_weights(const Graph& graph) const;
     void check_tokens(std::span<const TokenId> tokens) const;
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
+    void run_between_steps(const std::function<void()>& job);
 
     // On the engine thread.
     void serve();

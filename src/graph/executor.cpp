@@ -52,6 +52,13 @@ uint64_t Executor::memory_bytes(const Graph& graph, const Device& device, BatchL
 
 uint64_t Executor::workspace_bytes(const Graph& graph, BatchLimits limits) { return make_plan(graph, limits, Fusion::on).workspace_bytes; }
 
+void Executor::observe(LinearObserver observer) {
+    observer_ = std::move(observer);
+    const ScratchNeeds needs = scratch_needs(plan_, limits_);
+    const auto bytes = static_cast<uint64_t>(needs.n_tokens * needs.max_n_in) * sizeof(float);
+    observed_ = observer_ ? device_.allocate(bytes, "the inputs of matrices") : Buffer();
+}
+
 /// One batch on its way through the steps.
 class Executor::Run {
   public:
@@ -74,6 +81,7 @@ class Executor::Run {
     }
 
     void operator()(const LinearStep& step) {
+        if (owner_.observer_) show_input(step);
         LinearOutput outputs[4];
         KvTarget targets[4];
         LinearOperation operation{.kernels = value(step.x).output_rows ? batch_.output_kernels : owner_.kernels_,
@@ -155,6 +163,21 @@ class Executor::Run {
     int64_t n_rows(ValueId id) const { return static_cast<int64_t>(value(id).output_rows ? batch_.outputs.size() : batch_.tokens.size()); }
 
   private:
+    void show_input(const LinearStep& step) {
+        const int64_t n_cols = step.outputs.front().weight.shape.n_cols();
+        LinearInput input{.matrices = step.outputs, .rows = rows(step.x), .n_rows = n_rows(step.x), .n_cols = n_cols};
+        if (step.norm.weight.data) {
+            input.rows = {reinterpret_cast<float*>(owner_.observed_.data()), n_cols};
+            device_.norm({.norm = step.norm.pointers(),
+                          .n = n_cols,
+                          .n_groups = 1,
+                          .n_rows = input.n_rows,
+                          .x = rows(step.x),
+                          .out = input.rows});
+        }
+        owner_.observer_(input);
+    }
+
     const Value& value(ValueId id) const { return owner_.plan_.values[static_cast<size_t>(id)]; }
     KvTarget target(CacheSide side, int layer) const {
         return {side == CacheSide::keys ? cache_.keys(layer) : cache_.values(layer), {owner_.slots_.data(), batch_.tokens.size()}};

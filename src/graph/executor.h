@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,14 @@ struct BatchLimits {
     int64_t n_tokens = 512;
     int64_t n_outputs = 64;
 };
+
+/// The rows that a linear phase multiplies its matrices with, after the norm where the phase has one.
+struct LinearInput {
+    std::span<const LinearStepOutput> matrices;  ///< all read these rows
+    Rows rows;                                   ///< [n_rows, n_cols]; valid during the call
+    int64_t n_rows = 0, n_cols = 0;
+};
+using LinearObserver = std::function<void(const LinearInput&)>;
 
 class Executor {
   public:
@@ -51,6 +60,10 @@ class Executor {
     int64_t n_done() const noexcept { return static_cast<int64_t>(next_step_); }
     int64_t n_steps() const noexcept { return static_cast<int64_t>(plan_.steps.size()); }
 
+    /// From the next run on, shows `observer` the input of every linear phase; an empty one ends that, and then it costs nothing.
+    /// What the observer throws comes out of run(). REQUIRES: a device whose memory the host can read.
+    void observe(LinearObserver observer);
+
     const Plan& plan() const noexcept { return plan_; }
     const BatchLimits& limits() const noexcept { return limits_; }
 
@@ -71,6 +84,8 @@ class Executor {
     Batch batch_;  // of the run that is under way
     const KvCache* cache_ = nullptr;
     size_t next_step_ = 0;
+    LinearObserver observer_;
+    Buffer observed_;  // normed rows, which fused phases keep to themselves
 };
 
 }  // namespace quern

@@ -70,6 +70,7 @@ class FakeEngine final : public Engine {
     }
 
     void evaluate(std::span<const TokenId>, int64_t, const LogitsSink&) override {}
+    void observe_inputs(InputObserver) override {}
     EngineStats stats() const override { return {.n_running = n_running_}; }
 
     void set_window(int64_t n_ctx) { info_.n_ctx = n_ctx; }

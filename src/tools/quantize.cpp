@@ -58,8 +58,32 @@ void print_plan(std::span<const PlannedTensor> plan, const Totals& totals) {
     std::fflush(stdout);
 }
 
+/// What the importance matrix says nothing of. The embeddings and the output are usually not in it, nor experts that no text has reached.
+void print_unweighted(std::span<const PlannedTensor> plan) {
+    constexpr size_t most_named = 4;
+    size_t n = 0;
+    std::string names;
+    for (const PlannedTensor& each : plan) {
+        if (each.is_copied() || dtype_info(each.dtype).block_size == 1 || !each.importance.empty()) continue;
+        if (n++ < most_named) names += concat(n == 1 ? "" : ", ", each.source->name);
+    }
+    if (n > 0)
+        std::printf("%zu of %zu tensors are not in the importance matrix, and all their columns count alike: %s%s\n", n, plan.size(),
+                    names.c_str(), n > most_named ? ", ..." : "");
+    std::fflush(stdout);
+}
+
+// Under the names that llama.cpp gives them.
+void set_imatrix_keys(GgufWriter& writer, const Imatrix& imatrix, const std::string& path) {
+    writer.set("quantize.imatrix.file", std::string_view(path));
+    if (!imatrix.datasets.empty()) writer.set("quantize.imatrix.dataset", std::string_view(imatrix.datasets.front()));
+    writer.set("quantize.imatrix.entries_count", static_cast<uint32_t>(imatrix.entries.size()));
+    writer.set("quantize.imatrix.chunks_count", static_cast<uint32_t>(std::min<int64_t>(imatrix.n_chunks(), UINT32_MAX)));
+}
+
 void set_keys(GgufWriter& writer, const GgufFile& file, const QuantizeRequest& request, const QuantizeFlags& flags) {
     writer.set_all(file.metadata());
+    if (request.imatrix) set_imatrix_keys(writer, *request.imatrix, flags.imatrix);
     writer.set("general.quantization_version", uint32_t{2});
     writer.set("general.file_type", static_cast<uint32_t>(request.options.type.file_type));
     for (const std::string& text : flags.key_overrides) override_key(writer, text);
@@ -94,14 +118,20 @@ void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, cons
 }
 
 int quantize(const QuantizeFlags& flags) {
-    const QuantizeRequest request = read_quantize_request(flags);
+    QuantizeRequest request = read_quantize_request(flags);
     const auto file = GgufFile::open(request.in);
+    if (request.imatrix) {
+        check_imatrix(*request.imatrix, flags.imatrix, *file);
+        request.importance = importance_of(*request.imatrix);
+        request.options.importance = &request.importance;
+    }
     std::error_code error;
     if (!flags.dry_run && std::filesystem::equivalent(request.in, request.out, error))
         throw InvalidInput(concat(request.out, " is the file to read; give another name to write"));
     const std::vector<PlannedTensor> plan = plan_quantize(*file, request.options);
     const Totals totals = total_of(plan);
     print_plan(plan, totals);
+    if (request.imatrix) print_unweighted(plan);
     if (flags.dry_run) return 0;
     const auto start = Clock::now();
     write_parts(*file, plan, request, flags);

@@ -5,6 +5,7 @@
 
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "convert/imatrix_file.h"
 
 namespace quern {
 namespace {
@@ -50,6 +51,17 @@ void add_quantize_flags(CLI::App& app, QuantizeFlags& flags) {
     app.add_option("words", flags.words, "IN [OUT] TYPE [THREADS]; OUT is ggml-model-TYPE.gguf beside IN by default")
         ->required()
         ->expected(2, 4);
+    app.add_option("--imatrix", flags.imatrix, "Importance matrix, from quern imatrix or llama.cpp: fewer errors where they matter")
+        ->type_name("FILE");
+    app.add_option("--include-weights", flags.included_weights, "Use the matrix for tensors with this in their names only; may be repeated")
+        ->type_name("NAME")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
+    app.add_option("--exclude-weights", flags.excluded_weights,
+                   "Don't use the matrix for tensors with this in their names; may be repeated")
+        ->type_name("NAME")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false);
     app.add_option("--tensor-type", flags.tensor_types, "Type of the tensors in whose names the pattern is found; may be repeated")
         ->type_name("REGEX=TYPE")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -99,6 +111,10 @@ QuantizeRequest read_quantize_request(const QuantizeFlags& flags) {
     request.options.allow_requantize = flags.allow_requantize;
     if (!flags.output_type.empty()) request.options.output_dtype = read_dtype("--output-tensor-type", flags.output_type);
     if (!flags.embedding_type.empty()) request.options.embedding_dtype = read_dtype("--token-embedding-type", flags.embedding_type);
+    if (!flags.imatrix.empty()) request.imatrix = read_imatrix(flags.imatrix).imatrix;
+    const bool chooses = !flags.included_weights.empty() || !flags.excluded_weights.empty();
+    if (chooses && !request.imatrix) throw InvalidInput("--include-weights and --exclude-weights go with --imatrix FILE", "imatrix");
+    if (request.imatrix) choose_entries(*request.imatrix, flags.included_weights, flags.excluded_weights);
     for (const std::string& text : flags.tensor_types) request.options.overrides.push_back(read_override(text));
     return request;
 }

@@ -1,11 +1,13 @@
 // The command line of `quern quantize`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include "convert/imatrix.h"
 #include "convert/quantize_plan.h"
 #include "gguf/gguf_writer.h"
 
@@ -16,6 +18,8 @@ struct QuantizeFlags {
     std::vector<std::string> words;  ///< IN [OUT] TYPE [THREADS]
     std::vector<std::string> tensor_types, key_overrides;
     std::string output_type, embedding_type;
+    std::string imatrix;
+    std::vector<std::string> included_weights, excluded_weights;
     bool pure = false, leave_output = false, allow_requantize = false, keep_split = false, dry_run = false;
     int n_threads = 0;
 };
@@ -25,6 +29,8 @@ void add_quantize_flags(CLI::App& app, QuantizeFlags& flags);
 struct QuantizeRequest {
     std::string in, out;
     int n_threads = 1;
+    std::optional<Imatrix> imatrix;
+    Importance importance;  ///< of the matrix, for the options
     QuantizeOptions options;
 };
 /// @throws InvalidInput  naming the word at fault

@@ -1,5 +1,7 @@
 // The model families that quern knows: one line each.
 #include "base/error.h"
+#include "gguf/printable.h"
+#include "models/checkpoint.h"
 #include "models/llama.h"
 #include "models/model.h"
 #include "models/qwen2.h"
@@ -15,11 +17,12 @@ std::unique_ptr<const Model> make(const GgufFile& file) {
 struct FamilyEntry {
     std::string_view architecture;  // general.architecture
     std::unique_ptr<const Model> (*load)(const GgufFile& file);
+    const CheckpointFormat* checkpoint = nullptr;  // nullptr: cannot be converted
 };
 
 constexpr FamilyEntry families[] = {
-    {"llama", make<Llama>},
-    {"qwen2", make<Qwen2>},
+    {"llama", make<Llama>, &Llama::checkpoint},
+    {"qwen2", make<Qwen2>, &Qwen2::checkpoint},
 };
 
 }  // namespace
@@ -32,6 +35,27 @@ std::unique_ptr<const Model> load_model(const GgufFile& file) {
         known += concat(known.empty() ? "" : ", ", family.architecture);
     }
     throw ModelError(concat(file.path(), ": unknown architecture '", architecture, "'; quern knows ", known));
+}
+
+std::string known_checkpoint_classes() {
+    std::string known;
+    for (const FamilyEntry& family : families)
+        if (family.checkpoint)
+            for (const std::string_view each : family.checkpoint->classes) known += concat(known.empty() ? "" : ", ", each);
+    return known;
+}
+
+CheckpointFamily find_checkpoint_family(const CheckpointConfig& config) {
+    const std::vector<std::string> seen = config.strings({"architectures"});
+    for (const std::string& name : seen)
+        for (const FamilyEntry& family : families)
+            if (family.checkpoint)
+                for (const std::string_view each : family.checkpoint->classes)
+                    if (each == name) return {family.architecture, family.checkpoint};
+    std::string names;
+    for (const std::string& name : seen) names += (names.empty() ? "" : ", ") + printable(name, 100);
+    config.fail(concat(seen.empty() ? std::string("there is no entry `architectures`") : concat("unknown architecture ", names),
+                       "; quern converts ", known_checkpoint_classes(), "; entries seen: ", config.entry_names()));
 }
 
 }  // namespace quern

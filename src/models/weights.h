@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "gguf/gguf_file.h"
+#include "models/transform.h"
 #include "tensor/tensor_view.h"
 
 namespace quern {
@@ -20,6 +21,7 @@ struct WeightRow {
     std::string_view hf;
     Shape shape;
     Presence presence = Presence::required;
+    Transform transform = {};  ///< on the way from a checkpoint
 };
 
 /// The tensor, or a view without data when it is optional and absent.

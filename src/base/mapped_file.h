@@ -19,6 +19,8 @@ class MappedFile {
 
     std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
     const std::string& path() const noexcept { return path_; }
+    /// These bytes will not be read again soon: their pages no longer count as this process's memory. They may still be read.
+    void release(std::span<const std::byte> bytes) const noexcept;
 
   private:
     std::string path_;

@@ -47,7 +47,10 @@ class RowEncoder {
     int64_t encode(int64_t row, float* scratch) const noexcept {
         const std::byte* const from = planned_.source->view.data + row * in_row_;
         const float* x = reinterpret_cast<const float*>(from);
-        if (planned_.source->view.dtype != DType::f32 || reinterpret_cast<uintptr_t>(from) % alignof(float) != 0) {
+        if (planned_.read_row) {
+            planned_.read_row(row, scratch);
+            x = scratch;
+        } else if (planned_.source->view.dtype != DType::f32 || reinterpret_cast<uintptr_t>(from) % alignof(float) != 0) {
             decode_(from, scratch, n_cols_);
             x = scratch;
         }

@@ -18,38 +18,6 @@ int true_rank(const Shape& shape) {
     return rank;
 }
 
-// Matrices of weights; what is small and touchy (norms, expert gates, positions, convolutions) stays as it is.
-bool is_quantized_by_recipes(const GgufTensor& tensor) {
-    constexpr std::string_view kept[] = {"_norm.weight",
-                                         "ffn_gate_inp.weight",
-                                         "position_embd.weight",
-                                         "token_types.weight",
-                                         "ssm_conv1d.weight",
-                                         "shortconv.conv.weight",
-                                         "attn_rel_b.weight",
-                                         "altup",
-                                         "laurel",
-                                         "per_layer_model_proj",
-                                         "time_mix_first.weight",
-                                         "time_mix_w0.weight",
-                                         "time_mix_w1.weight",
-                                         "time_mix_w2.weight",
-                                         "time_mix_v0.weight",
-                                         "time_mix_v1.weight",
-                                         "time_mix_v2.weight",
-                                         "time_mix_a0.weight",
-                                         "time_mix_a1.weight",
-                                         "time_mix_a2.weight",
-                                         "time_mix_g1.weight",
-                                         "time_mix_g2.weight",
-                                         "time_mix_decay_w1.weight",
-                                         "time_mix_decay_w2.weight",
-                                         "time_mix_lerp_fused.weight"};
-    if (!tensor.name.ends_with("weight") || true_rank(tensor.view.shape) < 2) return false;
-    return std::none_of(std::begin(kept), std::end(kept),
-                        [&](std::string_view part) { return tensor.name.find(part) != std::string_view::npos; });
-}
-
 std::optional<DType> overridden(const QuantizeOptions& options, std::string_view name) {
     for (const QuantizeOptions::Override& each : options.overrides)
         if (std::regex_search(name.begin(), name.end(), each.regex)) return each.dtype;
@@ -95,6 +63,37 @@ void check(const PlannedTensor& planned, const QuantizeOptions& options) {
 }
 
 }  // namespace
+
+bool is_quantized_by_recipes(const GgufTensor& tensor) {
+    constexpr std::string_view kept[] = {"_norm.weight",
+                                         "ffn_gate_inp.weight",
+                                         "position_embd.weight",
+                                         "token_types.weight",
+                                         "ssm_conv1d.weight",
+                                         "shortconv.conv.weight",
+                                         "attn_rel_b.weight",
+                                         "altup",
+                                         "laurel",
+                                         "per_layer_model_proj",
+                                         "time_mix_first.weight",
+                                         "time_mix_w0.weight",
+                                         "time_mix_w1.weight",
+                                         "time_mix_w2.weight",
+                                         "time_mix_v0.weight",
+                                         "time_mix_v1.weight",
+                                         "time_mix_v2.weight",
+                                         "time_mix_a0.weight",
+                                         "time_mix_a1.weight",
+                                         "time_mix_a2.weight",
+                                         "time_mix_g1.weight",
+                                         "time_mix_g2.weight",
+                                         "time_mix_decay_w1.weight",
+                                         "time_mix_decay_w2.weight",
+                                         "time_mix_lerp_fused.weight"};
+    if (!tensor.name.ends_with("weight") || true_rank(tensor.view.shape) < 2) return false;
+    return std::none_of(std::begin(kept), std::end(kept),
+                        [&](std::string_view part) { return tensor.name.find(part) != std::string_view::npos; });
+}
 
 uint64_t PlannedTensor::bytes() const {
     const Shape& shape = source->view.shape;

@@ -1,6 +1,7 @@
 // What quantizing will do to each tensor, known and checked before any work begins.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <regex>
@@ -38,10 +39,15 @@ struct PlannedTensor {
     bool fell_back = false;  ///< the wanted format's blocks do not divide its rows
     DType wanted = DType::f32;
     std::span<const float> importance;
+    /// Where the source has no data of its own: fills row i with f32 values. From any thread; must not throw.
+    std::function<void(int64_t row, float* out)> read_row = {};
 
     uint64_t bytes() const;
-    bool is_copied() const { return dtype == source->view.dtype; }
+    bool is_copied() const { return dtype == source->view.dtype && !read_row; }
 };
+
+/// Matrices of weights. What is small and touchy (norms, expert gates, positions, convolutions) stays as it is.
+bool is_quantized_by_recipes(const GgufTensor& tensor);
 
 /// In the order of the file, which must outlive it.
 /// @throws InvalidInput  when a choice cannot be made: names the tensor, and says what to do

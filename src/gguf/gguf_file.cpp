@@ -64,12 +64,23 @@ void check_part(const GgufHeader& part, const std::string& path, int64_t number,
 
 std::unique_ptr<const GgufFile> GgufFile::open(const std::string& path) {
     std::unique_ptr<GgufFile> file(new GgufFile());
+    file->path_ = path;
     file->parts_.emplace_back(path);
     GgufHeader header = parse_header(file->parts_.front().bytes(), path);
     file->version_ = header.version;
     file->metadata_ = std::move(header.metadata);
     file->add_part(std::move(header));
     file->open_other_parts();
+    return file;
+}
+
+std::unique_ptr<const GgufFile> GgufFile::describe(const std::string& path, std::string header, std::vector<GgufTensor> tensors) {
+    std::unique_ptr<GgufFile> file(new GgufFile());
+    file->path_ = path;
+    file->described_ = std::make_unique<const std::string>(std::move(header));
+    file->metadata_ = parse_header(std::as_bytes(std::span(*file->described_)), file->path_).metadata;
+    file->tensors_ = std::move(tensors);
+    for (size_t i = 0; i < file->tensors_.size(); ++i) file->index_.emplace(file->tensors_[i].name, i);
     return file;
 }
 

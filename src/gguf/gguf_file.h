@@ -32,7 +32,11 @@ class GgufFile {
     /// Cost: maps the file and parses the header; no tensor data is read.
     static std::unique_ptr<const GgufFile> open(const std::string& path);
 
-    const std::string& path() const noexcept { return parts_.front().path(); }
+    /// A file that is still to be written: for what reads keys and shapes only, as all data is missing (nullptr).
+    /// @param header  of GgufWriter::header(), without tensors  @param tensors  their names must outlive the result and be unique
+    static std::unique_ptr<const GgufFile> describe(const std::string& path, std::string header, std::vector<GgufTensor> tensors);
+
+    const std::string& path() const noexcept { return path_; }
     uint32_t version() const noexcept { return version_; }
     const Metadata& metadata() const noexcept { return metadata_; }
     std::span<const GgufTensor> tensors() const noexcept { return tensors_; }
@@ -47,6 +51,8 @@ class GgufFile {
     void add_part(GgufHeader header);
     void open_other_parts();
 
+    std::string path_;
+    std::unique_ptr<const std::string> described_;
     std::vector<MappedFile> parts_;
     uint32_t version_ = 3;
     Metadata metadata_;

@@ -2,6 +2,7 @@
 // attention, SwiGLU. Source: Touvron et al. 2023 (Llama, Llama 2); Grattafiori et al. 2024 (Llama 3: frequency factors).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -16,6 +17,7 @@ class Llama final : public Decoder<LlamaLayer> {
   public:
     /// GGUF files of this architecture hold q and k with their rows permuted, so that the values of a rotary pair are neighbours.
     explicit Llama(const GgufFile& file) : Decoder(file, RopeStyle::adjacent) { require_no_experts(file, config_); }
+    static const CheckpointFormat checkpoint;
 
   private:
     Tensor forward(Graph& g, const LlamaLayer& w, Tensor x, int layer, int rope) const override;

@@ -1,6 +1,7 @@
 #include "models/qwen2.h"
 
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 
 namespace quern {
 
@@ -32,5 +33,17 @@ Tensor Qwen2::attention(Graph& g, const Qwen2Layer& w, Tensor x, int layer, int 
     const Tensor v = g.heads(linear(g, w.wv, w.bv, x), config_.n_kv_heads);
     return g.matmul(w.wo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view qwen2_classes[] = {"Qwen2ForCausalLM"};
+
+void list_qwen2_tensors(const GgufFile& keys, const CheckpointConfig&, CheckpointTensors& tensors) {
+    list_decoder_tensors<Qwen2Layer>(keys, RopeStyle::halves, tensors);
+}
+
+}  // namespace
+
+const CheckpointFormat Qwen2::checkpoint{.classes = qwen2_classes, .set_keys = set_decoder_keys, .list_tensors = list_qwen2_tensors};
 
 }  // namespace quern

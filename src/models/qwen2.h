@@ -1,6 +1,7 @@
 // Qwen 1.5, 2 and 2.5: Llama's shape with biases on q, k and v, and NeoX-style rotary pairs. Source: Yang et al. 2024 (Qwen2).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -14,6 +15,7 @@ struct Qwen2Layer {
 class Qwen2 final : public Decoder<Qwen2Layer> {
   public:
     explicit Qwen2(const GgufFile& file) : Decoder(file, RopeStyle::halves) { require_no_experts(file, config_); }
+    static const CheckpointFormat checkpoint;
 
   private:
     Tensor forward(Graph& g, const Qwen2Layer& w, Tensor x, int layer, int rope) const override;

@@ -1,5 +1,7 @@
 // The model families that quern knows: one line each.
 #include "base/error.h"
+#include "gguf/printable.h"
+#include "models/checkpoint.h"
 #include "models/gemma.h"
 #include "models/gemma2.h"
 #include "models/gemma3.h"
@@ -23,11 +25,20 @@ std::unique_ptr<const Model> make(const GgufFile& file) {
 struct FamilyEntry {
     std::string_view architecture;  // general.architecture
     std::unique_ptr<const Model> (*load)(const GgufFile& file);
+    const CheckpointFormat* checkpoint = nullptr;  // nullptr: cannot be converted
 };
 
 constexpr FamilyEntry families[] = {
-    {"llama", make<Llama>},   {"qwen2", make<Qwen2>},   {"qwen3", make<Qwen3>}, {"qwen", make<Qwen>}, {"gemma", make<Gemma>},
-    {"gemma2", make<Gemma2>}, {"gemma3", make<Gemma3>}, {"phi3", make<Phi3>},   {"gpt2", make<Gpt2>}, {"starcoder2", make<StarCoder2>},
+    {"llama", make<Llama>, &Llama::checkpoint},
+    {"qwen2", make<Qwen2>, &Qwen2::checkpoint},
+    {"qwen3", make<Qwen3>},
+    {"qwen", make<Qwen>},
+    {"gemma", make<Gemma>},
+    {"gemma2", make<Gemma2>},
+    {"gemma3", make<Gemma3>},
+    {"phi3", make<Phi3>},
+    {"gpt2", make<Gpt2>},
+    {"starcoder2", make<StarCoder2>},
 };
 
 }  // namespace
@@ -40,6 +51,27 @@ std::unique_ptr<const Model> load_model(const GgufFile& file) {
         known += concat(known.empty() ? "" : ", ", family.architecture);
     }
     throw ModelError(concat(file.path(), ": unknown architecture '", architecture, "'; quern knows ", known));
+}
+
+std::string known_checkpoint_classes() {
+    std::string known;
+    for (const FamilyEntry& family : families)
+        if (family.checkpoint)
+            for (const std::string_view each : family.checkpoint->classes) known += concat(known.empty() ? "" : ", ", each);
+    return known;
+}
+
+CheckpointFamily find_checkpoint_family(const CheckpointConfig& config) {
+    const std::vector<std::string> seen = config.strings({"architectures"});
+    for (const std::string& name : seen)
+        for (const FamilyEntry& family : families)
+            if (family.checkpoint)
+                for (const std::string_view each : family.checkpoint->classes)
+                    if (each == name) return {family.architecture, family.checkpoint};
+    std::string names;
+    for (const std::string& name : seen) names += (names.empty() ? "" : ", ") + printable(name, 100);
+    config.fail(concat(seen.empty() ? std::string("there is no entry `architectures`") : concat("unknown architecture ", names),
+                       "; quern converts ", known_checkpoint_classes(), "; entries seen: ", config.entry_names()));
 }
 
 }  // namespace quern

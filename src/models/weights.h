@@ -6,21 +6,12 @@
 #include <string_view>
 
 #include "gguf/gguf_file.h"
+#include "models/transform.h"
 #include "tensor/tensor_view.h"
 
 namespace quern {
 
 enum class Presence : uint8_t { required, optional };
-
-/// How GGUF holds what a Hugging Face checkpoint has under that name.
-enum class HfForm : uint8_t {
-    same,
-    transposed,     ///< GPT-2 keeps [n_in, n_out]
-    plus_one,       ///< Gemma's norms multiply by 1 + weight
-    rotary_rows_q,  ///< Llama's rows of q, brought into the order of adjacent rotary pairs
-    rotary_rows_k,
-    stacked,  ///< one tensor for each expert, at "{}" in the name
-};
 
 /// `Owner` is the struct that holds the views. Vectors (norms, biases, frequency factors) must be F32 in GGUF, as every writer stores them.
 template <typename Owner>
@@ -30,7 +21,7 @@ struct WeightRow {
     std::string_view hf;
     Shape shape;
     Presence presence = Presence::required;
-    HfForm form = HfForm::same;
+    Transform transform = {};  ///< on the way from a checkpoint
 };
 
 /// The tensor, or a view without data when it is optional and absent.

@@ -1,0 +1,68 @@
+#include "models/transform.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/quant/decode.h"
+
+namespace quern {
+namespace {
+
+uint64_t bytes_of_row(const TensorView& view) { return row_bytes(view.dtype, static_cast<uint64_t>(view.shape.n_cols())); }
+
+// Position i of a head in GGUF holds position i/2 of the first half, or of the second.
+int64_t interleaved(int64_t i, int64_t n_each) { return i / n_each * n_each + i % 2 * (n_each / 2) + i % n_each / 2; }
+
+float decode_value(const TensorView& view, int64_t i) noexcept {
+    float out = 0;
+    decode_row({.dtype = view.dtype, .shape = {1}, .data = view.data + i * static_cast<int64_t>(row_bytes(view.dtype, 1))}, 0, &out);
+    return out;
+}
+
+void fill_interleaved(const TensorView& source, int64_t row, int64_t n_heads, float* out) noexcept {
+    if (source.shape.rank() > 1) return decode_row(source, interleaved(row, source.shape.n_rows() / n_heads), out);
+    const int64_t n = source.shape.n_cols();
+    for (int64_t i = 0; i < n; ++i) out[i] = decode_value(source, interleaved(i, n / n_heads));
+}
+
+void fill_plus_one(const TensorView& source, int64_t row, int64_t, float* out) noexcept {
+    decode_row(source, row, out);
+    for (int64_t i = 0; i < source.shape.n_cols(); ++i) out[i] += 1.0f;
+}
+
+void fill_transposed(const TensorView& source, int64_t row, int64_t, float* out) noexcept {
+    for (int64_t i = 0; i < source.shape.n_rows(); ++i) out[i] = decode_value(source, i * source.shape.n_cols() + row);
+}
+
+Shape transposed_shape(const Shape& gguf, int64_t) { return {gguf[1], gguf[0]}; }
+
+void fill_later_row(const TensorView& source, int64_t row, int64_t n_skipped, float* out) noexcept {
+    decode_row(source, row + n_skipped, out);
+}
+
+Shape longer_shape(const Shape& gguf, int64_t n_skipped) { return {gguf[0] + n_skipped, gguf[1]}; }
+
+}  // namespace
+
+void decode_row(const TensorView& view, int64_t row, float* out) noexcept {
+    const std::byte* const from = view.data + row * static_cast<int64_t>(bytes_of_row(view));
+    const int64_t n = view.shape.n_cols();
+    const DecodeKernel decode = decode_for(view.dtype);
+    const uint64_t each_bytes = row_bytes(view.dtype, 1);
+    if (reinterpret_cast<uintptr_t>(from) % each_bytes == 0) return decode(from, out, n);
+    // Nothing makes a checkpoint's file align its values.
+    alignas(8) std::byte aligned[2048];
+    const auto n_each = static_cast<int64_t>(sizeof aligned / each_bytes);
+    for (int64_t at = 0; at < n; at += n_each) {
+        const int64_t n_now = std::min(n_each, n - at);
+        std::memcpy(aligned, from + at * static_cast<int64_t>(each_bytes), static_cast<size_t>(n_now) * each_bytes);
+        decode(aligned, out + at, n_now);
+    }
+}
+
+Transform interleave_halves(int64_t n_heads) { return {.fill_row = fill_interleaved, .parameter = n_heads}; }
+Transform plus_one() { return {.fill_row = fill_plus_one}; }
+Transform transposed() { return {.fill_row = fill_transposed, .source_shape = transposed_shape}; }
+Transform skip_rows(int64_t n) { return {.fill_row = fill_later_row, .source_shape = longer_shape, .parameter = n}; }
+
+}  // namespace quern

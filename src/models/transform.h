@@ -1,0 +1,31 @@
+// What happens to a checkpoint's tensor on its way into GGUF: row by row, so that nothing is held in memory.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/tensor_view.h"
+
+namespace quern {
+
+/// A family may bring its own. Both functions get `parameter`.
+struct Transform {
+    /// Fills row `row` of the GGUF tensor (or of one of its stacked matrices) with n_cols values. nullptr: the same row of the source.
+    void (*fill_row)(const TensorView& source, int64_t row, int64_t parameter, float* out) noexcept = nullptr;
+    /// The shape that the source must have for the GGUF tensor's shape. nullptr: the same.
+    Shape (*source_shape)(const Shape& gguf, int64_t parameter) = nullptr;
+    int64_t parameter = 0;
+};
+
+/// Row `row` of a view, decoded. REQUIRES: f32, f16 or bf16
+void decode_row(const TensorView& view, int64_t row, float* out) noexcept;
+
+/// The rows of each head with its halves interleaved, so that the values of a rotary pair are neighbours. For biases, the values.
+Transform interleave_halves(int64_t n_heads);
+/// Every value plus one: norms that are stored as their difference from one.
+Transform plus_one();
+/// [n_in, n_out] as [n_out, n_in].
+Transform transposed();
+/// Without the first n rows.
+Transform skip_rows(int64_t n);
+
+}  // namespace quern

@@ -1,0 +1,165 @@
+"""From Hugging Face folders to GGUF: logits against transformers, and everything that can be wrong with a folder."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import gguf
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+import checkpoints  # noqa: E402
+import tiny_models  # noqa: E402
+from program import complaint, quern  # noqa: E402
+from test_logits import TEXT, quern_logits, tokens_of  # noqa: E402
+
+PEER = os.environ.get("QUERN_PEER")
+
+
+def convert(folder, out, *flags):
+    return quern("convert", folder, "--outfile", out, *flags)
+
+
+def check_logits(model, path, tmp_path):
+    ids = tokens_of(path, TEXT)
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits[0].numpy()
+    actual = quern_logits(path, TEXT, tmp_path, model.config.vocab_size)
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() < 2e-4 * (expected.max() - expected.min())
+
+
+def greedy_in_transformers(model, ids, n):
+    for _ in range(n):
+        with torch.no_grad():
+            ids = [*ids, int(model(torch.tensor([ids])).logits[0, -1].argmax())]
+    return ids[-n:]
+
+
+@pytest.mark.parametrize("name", list(tiny_models.MODELS))
+def test_a_converted_model_has_the_logits_of_transformers(name, tmp_path):
+    model = tiny_models.make(name)
+    checkpoints.save(model, tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "out.gguf", "--outtype", "f32")
+    check_logits(model, tmp_path / "out.gguf", tmp_path)
+
+
+@pytest.mark.skipif(not PEER, reason="QUERN_PEER names no llama.cpp driver")
+@pytest.mark.parametrize("name", list(tiny_models.MODELS))
+def test_a_converted_model_says_the_same_in_llama_cpp(name, tmp_path):
+    model = tiny_models.make(name)
+    checkpoints.save(model, tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "out.gguf", "--outtype", "f32")
+    out = subprocess.run([PEER, "greedy", tmp_path / "out.gguf", "-t", "2", "-n", "32", "-x", "The quick brown"], capture_output=True, text=True, check=True, errors="replace")
+    ids = tokens_of(tmp_path / "out.gguf", "The quick brown")
+    found = [int(word) for word in out.stdout.replace("[", " ").replace("]", " ").replace(",", " ").split() if word.lstrip("-").isdigit()]
+    expected = greedy_in_transformers(model, ids, 32)
+    n = min(len(found), 32)
+    assert n > 0 and found[-n:] == expected[:n], (out.stdout, expected)
+
+
+@pytest.mark.parametrize("how", ["parts", "torch"])
+def test_other_ways_of_saving_give_the_same_file(how, tmp_path):
+    model = tiny_models.make("llama-gqa-tied")
+    checkpoints.save(model, tmp_path / "a" / "hf")
+    options = dict(max_shard_size="100KB") if how == "parts" else dict(torch_file=True)
+    checkpoints.save(model, tmp_path / "b" / "hf", **options)
+    if how == "parts":
+        assert len(list((tmp_path / "b" / "hf").glob("*.safetensors"))) > 2
+    for side in "ab":
+        convert(tmp_path / side / "hf", tmp_path / f"{side}.gguf", "--outtype", "f32")
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_auto_keeps_sixteen_bits_as_they_are(dtype, tmp_path):
+    model = tiny_models.make("qwen2").to(dtype)
+    checkpoints.save(model, tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "out.gguf")
+    tensors = {t.name: t for t in gguf.GGUFReader(tmp_path / "out.gguf").tensors}
+    found = tensors["blk.1.ffn_up.weight"]
+    assert found.tensor_type.name == ("F16" if dtype == torch.float16 else "BF16")
+    assert tensors["blk.1.attn_q.bias"].tensor_type.name == "F32"
+    expected = model.model.layers[1].mlp.up_proj.weight.detach().to(dtype if dtype != torch.float32 else torch.bfloat16).float().numpy()
+    assert (gguf.quants.dequantize(found.data, found.tensor_type) == expected).all()
+
+
+def test_straight_to_a_quantized_type_is_the_same_as_in_two_steps(tmp_path):
+    model = tiny_models.make("llama").to(torch.bfloat16)
+    checkpoints.save(model, tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "{ftype}.gguf", "--outtype", "q4_0", "-t", "2")
+    convert(tmp_path / "hf", tmp_path / "f32.gguf", "--outtype", "f32")
+    quern("quantize", tmp_path / "f32.gguf", tmp_path / "two.gguf", "q4_0")
+    assert quern("verify", tmp_path / "q4_0.gguf", "--against", tmp_path / "two.gguf").returncode == 0
+
+
+def test_parts_can_be_merged_again(tmp_path):
+    checkpoints.save(tiny_models.make("llama"), tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "whole.gguf", "--outtype", "f16")
+    convert(tmp_path / "hf", tmp_path / "part.gguf", "--outtype", "f16", "--split-max-tensors", "7")
+    parts = sorted(tmp_path.glob("part-*"))
+    assert parts[0].name == "part-00001-of-00005.gguf" and len(parts) == 5
+    quern("merge", parts[0], tmp_path / "merged.gguf")
+    assert (tmp_path / "merged.gguf").read_bytes() == (tmp_path / "whole.gguf").read_bytes()
+
+
+def keys(path):
+    return {name: field.contents() for name, field in gguf.GGUFReader(path).fields.items() if not name.startswith("GGUF.")}
+
+
+def test_keys_say_what_the_folder_says(tmp_path):
+    model = tiny_models.make("llama-llama3")
+    model.generation_config.eos_token_id = [1, 2]
+    checkpoints.save(model, tmp_path / "hf")
+    (tmp_path / "hf" / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    (tmp_path / "hf" / "README.md").write_text("---\nlicense: apache-2.0\ntags:\n- tiny\n- test\nlanguage: [en]\n---\n# Title\nlicense: no\n")
+    (tmp_path / "more.json").write_text(json.dumps({"author": "Somebody", "general.tags": ["a"]}))
+    convert(tmp_path / "hf", tmp_path / "out.gguf", "--model-name", "Tiny", "--metadata", tmp_path / "more.json", "--ctx", "128")
+    found = keys(tmp_path / "out.gguf")
+    expected = {
+        "general.architecture": "llama", "general.name": "Tiny", "general.license": "apache-2.0", "general.author": "Somebody", "general.tags": ["a"],
+        "general.type": "model", "general.size_label": "172K", "general.file_type": 32, "llama.context_length": 128, "llama.block_count": 3, "llama.embedding_length": 64,
+        "llama.feed_forward_length": 176, "llama.attention.head_count": 4, "llama.attention.head_count_kv": 2, "llama.vocab_size": 259,
+        "llama.rope.dimension_count": 16, "llama.rope.freq_base": 10000.0, "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.eos_token_ids": [2, 1], "tokenizer.chat_template": "{{ messages[0].content }}",
+    }
+    for name, value in expected.items():
+        assert found.get(name) == value, name
+
+
+def test_padding_is_unused_and_hides_no_real_token(tmp_path):
+    model = tiny_models.make("qwen2")
+    model.resize_token_embeddings(270)
+    checkpoints.save(model, tmp_path / "hf")
+    config = {"eos_token": "<|im_end|>", "added_tokens_decoder": {"262": {"content": "<|im_end|>", "special": True}}}
+    (tmp_path / "hf" / "tokenizer_config.json").write_text(json.dumps(config))
+    (tmp_path / "hf" / "added_tokens.json").write_text(json.dumps({"<|im_start|>": 261, "<tool>": 263}))
+    convert(tmp_path / "hf", tmp_path / "out.gguf")
+    found = keys(tmp_path / "out.gguf")
+    assert found["tokenizer.ggml.tokens"][258:266] == [found["tokenizer.ggml.tokens"][258], "[PAD259]", "[PAD260]", "<|im_start|>", "<|im_end|>", "<tool>", "[PAD264]", "[PAD265]"]
+    assert found["tokenizer.ggml.token_type"][259:266] == [5, 5, 3, 3, 4, 5, 5]
+    assert len(found["tokenizer.ggml.tokens"]) == 270
+    assert found["tokenizer.ggml.eos_token_id"] == 262
+
+
+def test_the_names_of_the_scripts_work(tmp_path):
+    checkpoints.save(tiny_models.make("llama"), tmp_path / "hf")
+    quern("convert.py", tmp_path / "hf", "--outtype", "f32", "--vocab-type", "bpe", "--padvocab", "--ctx", "64", "--concurrency", "2")
+    quern("convert-hf-to-gguf.py", tmp_path / "hf")
+    assert sorted(p.name for p in (tmp_path / "hf").glob("*.gguf")) == ["ggml-model-f16.gguf", "ggml-model-f32.gguf"]
+    quern("convert", tmp_path / "hf", "--outtype", "q8_0")
+    assert (tmp_path / "hf" / "hf-Q8_0.gguf").exists()
+    quern("convert", tmp_path / "hf", "--vocab-only", "--outfile", tmp_path / "vocab.gguf")
+    assert not gguf.GGUFReader(tmp_path / "vocab.gguf").tensors
+    assert tokens_of(tmp_path / "vocab.gguf", "abc")
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    checkpoints.save(tiny_models.make("llama"), tmp_path / "hf")
+    before = sorted(tmp_path.rglob("*"))
+    done = quern("convert", "--dry-run", tmp_path / "hf", "--outtype", "q4_k_m")
+    assert "blk.0.attn_q.weight" in done.stdout and "Q5_0" in done.stdout
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,6 +1,8 @@
 // How an endpoint answers: at once, later, or with a stream of events. The connection asks; nothing here waits or knows sockets.
 #pragma once
 
+#include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -22,22 +24,49 @@ class PendingResponse {
     virtual std::optional<HttpResponse> poll() = 0;
 };
 
-/// Server-sent events, ready to be written.
+/// Events, ready to be written.
 struct EventBatch {
     std::string text;
     bool is_last = false;
 };
 
-/// An answer as server-sent events. Polled again only after the client has taken what there was, so a slow reader gets fewer, longer
-/// events and nothing piles up. Destroyed early when the client goes away.
+/// An answer in pieces, usually server-sent events. Polled again only after the client has taken what there was, so a slow reader gets
+/// fewer, longer events and nothing piles up. Destroyed early when the client goes away.
 class EventSource {
   public:
     virtual ~EventSource() = default;
-    /// What there is to send, possibly nothing yet. What it throws becomes an error event, and the stream ends.
+    /// What there is to send, possibly nothing yet. What it throws ends the stream with error_text().
     virtual EventBatch poll() = 0;
+    virtual const char* content_type() const { return "text/event-stream"; }
+    /// What a silent stream sends from time to time; "" when the format has nothing that says nothing.
+    virtual std::string keep_alive() const { return ": still working\n\n"; }
+    /// The last words of a stream that has failed.
+    virtual std::string error_text(std::exception_ptr error, std::string_view request_id) const;
 };
 
-using Answer = std::variant<HttpResponse, std::unique_ptr<PendingResponse>, std::unique_ptr<EventSource>>;
+class DeferredAnswer;
+using Answer = std::variant<HttpResponse, std::unique_ptr<PendingResponse>, std::unique_ptr<EventSource>, std::unique_ptr<DeferredAnswer>>;
+
+/// An answer that cannot be made yet, because its model is still being loaded, say.
+class DeferredAnswer {
+  public:
+    virtual ~DeferredAnswer() = default;
+    /// Quick; polled on an I/O thread after each wake.
+    virtual bool is_ready() = 0;
+    /// Once is_ready(): like HttpService::answer, on a worker thread.
+    virtual Answer make() = 0;
+    /// The client expects server-sent events, so that comments may keep the connection open until then.
+    virtual bool is_stream() const = 0;
+};
+
+/// One request as the access log tells it: never what was asked or answered.
+struct AccessRecord {
+    std::string id, method, path, remote;
+    int status = 0;
+    bool is_complete = false;  ///< the client took the whole answer
+    uint64_t n_request_bytes = 0, n_response_bytes = 0;
+    std::chrono::microseconds time{0};
+};
 
 /// What the server serves.
 class HttpService {
@@ -48,6 +77,13 @@ class HttpService {
     virtual std::optional<HttpResponse> refuse(const HttpRequest& head) = 0;
     /// Answers. On a worker thread, several at once: may take its time, but not for as long as a generation does.
     virtual Answer answer(const HttpRequest& request, const Waker& wake) = 0;
+
+    /// Headers that every answer to this request gets. On an I/O thread: quick.
+    virtual HttpHeaders headers_for(const HttpRequest&) { return {}; }
+    /// An exception as an answer to a request for `path`.
+    virtual HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id);
+    /// Called once for every request when it is over. On an I/O thread: quick.
+    virtual void on_served(const AccessRecord&) {}
 };
 
 }  // namespace quern

@@ -1,9 +1,13 @@
 #include "server/http/byte_channel.h"
 
+#include <cstring>
+#include <sstream>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -19,7 +23,7 @@ constexpr auto with_error = asio::as_tuple(asio::use_awaitable);
 
 }  // namespace
 
-ByteChannel::ByteChannel(Socket socket)
+ByteChannel::ByteChannel(Socket socket, asio::ssl::context* tls)
     : socket_(std::move(socket)),
       something_happened_(socket_.get_executor()),
       inbox_has_room_(socket_.get_executor()),
@@ -27,18 +31,62 @@ ByteChannel::ByteChannel(Socket socket)
     boost::system::error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);  // an event is small and must not wait for the next one
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    if (tls != nullptr) tls_.emplace(socket_, *tls);
 }
 
-void ByteChannel::start() {
+asio::awaitable<bool> ByteChannel::start(Clock::duration limit) {
+    if (tls_) {
+        write_deadline_.expires_after(limit);
+        write_deadline_.async_wait([self = shared_from_this(), n_write = n_writes_](boost::system::error_code error) {
+            if (!error) self->close_late_writer(n_write);
+        });
+        const auto [error] = co_await tls_->async_handshake(asio::ssl::stream_base::server, with_error);
+        ++n_writes_;
+        write_deadline_.cancel();
+        if (error) co_return false;
+    }
     asio::co_spawn(
         socket_.get_executor(), [self = shared_from_this()] { return self->read_on(); }, asio::detached);
+    co_return true;
+}
+
+std::string ByteChannel::remote() const {
+    boost::system::error_code error;
+    const auto endpoint = socket_.remote_endpoint(error);
+    const auto family = error ? AF_UNSPEC : endpoint.data()->sa_family;
+    if (family != AF_INET && family != AF_INET6) return {};
+    asio::ip::tcp::endpoint tcp;
+    tcp.resize(endpoint.size());
+    std::memcpy(tcp.data(), endpoint.data(), endpoint.size());
+    std::ostringstream text;
+    text << tcp;
+    return text.str();
+}
+
+// Two branches, not a conditional expression: GCC 12 frees the temporaries of those too early in coroutines.
+asio::awaitable<size_t> ByteChannel::read_some() {
+    if (tls_) {
+        const auto [error, n_bytes] = co_await tls_->async_read_some(asio::buffer(piece_), with_error);
+        co_return error ? 0 : n_bytes;
+    }
+    const auto [error, n_bytes] = co_await socket_.async_read_some(asio::buffer(piece_), with_error);
+    co_return error ? 0 : n_bytes;
+}
+
+asio::awaitable<bool> ByteChannel::write_some(std::string_view bytes) {
+    if (tls_) {
+        const auto [error, n_bytes] = co_await asio::async_write(*tls_, asio::buffer(bytes), with_error);
+        co_return !error;
+    }
+    const auto [error, n_bytes] = co_await asio::async_write(socket_, asio::buffer(bytes), with_error);
+    co_return !error;
 }
 
 asio::awaitable<void> ByteChannel::read_on() {
     const auto self = shared_from_this();
     while (!is_gone_) {
-        const auto [error, n_bytes] = co_await socket_.async_read_some(asio::buffer(piece_), with_error);
-        if (error) break;
+        const size_t n_bytes = co_await read_some();
+        if (n_bytes == 0) break;
         inbox_.append(piece_.data(), n_bytes);
         notify();
         while (!is_gone_ && input().size() >= max_inbox_bytes) {
@@ -82,10 +130,10 @@ asio::awaitable<bool> ByteChannel::write(std::string_view bytes, Clock::duration
     write_deadline_.async_wait([self = shared_from_this(), n_write = n_writes_](boost::system::error_code error) {
         if (!error) self->close_late_writer(n_write);
     });
-    const auto [error, n_bytes] = co_await asio::async_write(socket_, asio::buffer(bytes), with_error);
+    const bool written = co_await write_some(bytes);
     ++n_writes_;
     write_deadline_.cancel();
-    if (!error) co_return true;
+    if (written) co_return true;
     close();
     co_return false;
 }

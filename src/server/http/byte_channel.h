@@ -6,11 +6,14 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
@@ -20,12 +23,14 @@ namespace quern {
 class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
   public:
     using Clock = std::chrono::steady_clock;
-    using Socket = boost::asio::ip::tcp::socket;
+    using Socket = boost::asio::generic::stream_protocol::socket;  // TCP or Unix
 
-    explicit ByteChannel(Socket socket);
+    /// @param tls  nullptr: plain bytes; else it must outlive this
+    ByteChannel(Socket socket, boost::asio::ssl::context* tls);
 
-    /// Begins to read. Needs a shared_ptr to this.
-    void start();
+    /// Agrees on keys with the client, where there is TLS; then begins to read. Needs a shared_ptr to this. False: the client has gone, or
+    /// did not manage within the limit.
+    boost::asio::awaitable<bool> start(Clock::duration limit);
 
     /// Bytes that arrived and were not consumed. Valid until the next wait.
     std::string_view input() const { return std::string_view(inbox_).substr(consumed_); }
@@ -46,11 +51,17 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
 
     Socket::executor_type executor() { return socket_.get_executor(); }
 
+    /// "192.0.2.1:5000", or "" for a Unix socket.
+    std::string remote() const;
+
   private:
     boost::asio::awaitable<void> read_on();
+    boost::asio::awaitable<size_t> read_some();
+    boost::asio::awaitable<bool> write_some(std::string_view bytes);
     void close_late_writer(uint64_t n_write);
 
     Socket socket_;
+    std::optional<boost::asio::ssl::stream<Socket&>> tls_;
     boost::asio::steady_timer something_happened_;
     boost::asio::steady_timer inbox_has_room_;
     boost::asio::steady_timer write_deadline_;

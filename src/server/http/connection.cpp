@@ -18,8 +18,6 @@ std::string chunk(std::string_view text) {
     return concat(size.str(), "\r\n", text, "\r\n");
 }
 
-ApiError stopping() { return ApiError("the server is shutting down", {.status = 503, .code = "shutting_down"}); }
-
 }  // namespace
 
 /// Lets other threads wake a connection for as long as it waits for an answer, and not a moment longer.
@@ -67,7 +65,7 @@ class Connection::WakeGate {
 };
 
 Connection::Connection(ByteChannel::Socket socket, ConnectionContext context)
-    : channel_(std::make_shared<ByteChannel>(std::move(socket))), context_(context) {}
+    : channel_(std::make_shared<ByteChannel>(std::move(socket), context.tls)), context_(context) {}
 
 void Connection::on_strand(void (Connection::*action)()) {
     asio::post(channel_->executor(), [self = shared_from_this(), action] { (self.get()->*action)(); });
@@ -89,9 +87,28 @@ void Connection::set_aborted() {
 }
 
 asio::awaitable<void> Connection::run() {
-    channel_->start();
-    for (bool goes_on = true; goes_on;) goes_on = co_await serve_one();
+    record_.remote = channel_->remote();
+    bool goes_on = co_await channel_->start(context_.limits.header_time);
+    while (goes_on) goes_on = co_await serve_one();
     channel_->close();
+}
+
+void Connection::note_request(const HttpRequest& request) {
+    began_ = Clock::now();
+    record_.id = request.id;
+    record_.method = request.method;
+    record_.path = request.path;
+    record_.status = 0;
+    record_.n_request_bytes = request.body.size();
+    record_.n_response_bytes = 0;
+    extra_headers_ = context_.service.headers_for(request);
+    has_stream_head_ = false;
+}
+
+void Connection::log_request(bool is_complete) {
+    record_.is_complete = is_complete;
+    record_.time = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began_);
+    context_.service.on_served(record_);
 }
 
 asio::awaitable<bool> Connection::serve_one() {
@@ -101,60 +118,126 @@ asio::awaitable<bool> Connection::serve_one() {
     is_between_requests_ = false;
     keep_alive_ = read.keep_alive;
     is_http_1_0_ = read.is_http_1_0;
-    const bool is_head = read.request && read.request->method == "HEAD";
-    request_id_ = read.request ? read.request->id : request_id_of({});
+    if (!read.request && !read.refusal) co_return false;
+    if (!read.request) read.request = HttpRequest{.id = request_id_of({})};
+    note_request(*read.request);
+    const bool is_head = read.request->method == "HEAD";
+    if (is_finishing_ && !read.refusal)
+        read.refusal = context_.service.error(std::make_exception_ptr(shutting_down()), record_.path, record_.id);
     if (read.refusal) {
         read.request.reset();
         share.give_back();  // before the answer: who has read it may rely on the room
-        const bool written = co_await write_response(*read.refusal, is_head);
-        if (!written || keeps_alive()) co_return written;
-        channel_->finish_output();
-        is_between_requests_ = true;
-        co_await drain(*channel_, context_.limits);
-        co_return false;
+        const bool goes_on = co_await write_refusal(*read.refusal, is_head);
+        co_return goes_on;
     }
-    if (!read.request) co_return false;
     const WakeGate gate(shared_from_this());
-    Answer answer = co_await make_answer(*read.request, gate.waker());
+    const auto make = [&, wake = gate.waker()] { return context_.service.answer(*read.request, wake); };
+    Answer answer;
+    if (read.request->body.empty()) {  // costs nothing that would need a worker
+        try {
+            answer = make();
+        } catch (...) {
+            answer = error_now();
+        }
+    } else {
+        answer = co_await on_worker(make);
+    }
     read.request.reset();
     share.give_back();
-    if (const auto* response = std::get_if<HttpResponse>(&answer)) {
-        const bool written = co_await write_response(*response, is_head);
-        co_return written&& keeps_alive();
-    }
-    if (const auto* pending = std::get_if<std::unique_ptr<PendingResponse>>(&answer)) {
-        const bool written = co_await write_pending(**pending);
-        co_return written&& keeps_alive();
-    }
-    const bool written = co_await write_events(*std::get<std::unique_ptr<EventSource>>(answer));
+    const bool written = co_await write_answer(std::move(answer), is_head);
+    log_request(written);
     co_return written&& keeps_alive();
 }
 
-// Requests with a body may cost time (parsing, tokenizing): they are answered on a worker, the others here.
-asio::awaitable<Answer> Connection::make_answer(const HttpRequest& request, Waker wake) {
-    const auto answer_or_error = [this, &request, wake]() -> Answer {
-        try {
-            return context_.service.answer(request, wake);
-        } catch (...) {
-            return error_response(std::current_exception(), request.id);
-        }
-    };
-    if (request.body.empty()) co_return answer_or_error();
+asio::awaitable<bool> Connection::write_refusal(const HttpResponse& refusal, bool is_head) {
+    const bool written = co_await write_response(refusal, is_head);
+    log_request(written);
+    if (!written || keeps_alive()) co_return written;
+    channel_->finish_output();
+    is_between_requests_ = true;
+    co_await drain(*channel_, context_.limits);
+    co_return false;
+}
+
+asio::awaitable<bool> Connection::write_answer(Answer answer, bool is_head) {
+    while (auto* deferred = std::get_if<std::unique_ptr<DeferredAnswer>>(&answer)) {
+        std::optional<Answer> next = co_await await_deferred(**deferred);
+        if (!next) co_return false;
+        answer = std::move(*next);
+    }
+    if (const auto* response = std::get_if<HttpResponse>(&answer)) {
+        if (has_stream_head_) co_return co_await write_late_error(*response);
+        co_return co_await write_response(*response, is_head);
+    }
+    if (const auto* pending = std::get_if<std::unique_ptr<PendingResponse>>(&answer)) co_return co_await write_pending(**pending);
+    co_return co_await write_events(*std::get<std::unique_ptr<EventSource>>(answer));
+}
+
+HttpResponse Connection::error_now() const { return context_.service.error(std::current_exception(), record_.path, record_.id); }
+
+// Parsing, tokenizing and rendering cost time: not on the threads that serve the sockets.
+asio::awaitable<Answer> Connection::on_worker(std::function<Answer()> make) {
     Answer answer;
     co_await asio::co_spawn(
         context_.workers,
-        [&answer, &answer_or_error]() -> asio::awaitable<void> {
-            answer = answer_or_error();
+        [this, &answer, &make]() -> asio::awaitable<void> {
+            try {
+                answer = make();
+            } catch (...) {
+                answer = error_now();
+            }
             co_return;
         },
         asio::use_awaitable);
     co_return answer;
 }
 
-asio::awaitable<bool> Connection::write_response(const HttpResponse& response, bool without_body) {
-    std::string bytes = response_head(response, request_id_, keeps_alive(), BodyFraming::length);
-    if (!without_body) bytes += response.body;
+void Connection::check_time() const {
+    if (is_aborted_) throw shutting_down();
+    const auto limit = context_.limits.answer_time;
+    if (limit.count() > 0 && Clock::now() - began_ > limit)
+        throw ApiError(concat("the answer was not ready within ", limit.count() / 1000, " seconds"), {.status = 504, .code = "timeout"});
+}
+
+// Nothing: the client has gone. A silent stream gets its head and comments, so that no proxy gives it up meanwhile.
+asio::awaitable<std::optional<Answer>> Connection::await_deferred(DeferredAnswer& deferred) {
+    auto last_write = Clock::now();
+    for (;;) {
+        if (channel_->is_gone()) co_return std::nullopt;
+        is_woken_ = false;
+        std::optional<Answer> failed;
+        bool is_ready = false;
+        try {
+            check_time();
+            is_ready = deferred.is_ready();
+        } catch (...) {
+            failed = error_now();
+        }
+        if (failed) co_return failed;
+        if (is_ready) break;
+        co_await wait_for_wake(context_.limits.event_pause);
+        if (!deferred.is_stream() || Clock::now() - last_write < context_.limits.event_pause) continue;
+        const std::string head = has_stream_head_ ? std::string() : stream_head("text/event-stream");
+        const bool written = co_await write_bytes(head + framed(": waiting\n\n"));
+        if (!written) co_return std::nullopt;
+        last_write = Clock::now();
+    }
+    co_return co_await on_worker([&deferred] { return deferred.make(); });
+}
+
+asio::awaitable<bool> Connection::write_bytes(std::string bytes) {
+    record_.n_response_bytes += bytes.size();
     const bool written = co_await channel_->write(bytes, context_.limits.write_time);
+    co_return written;
+}
+
+asio::awaitable<bool> Connection::write_response(const HttpResponse& response, bool without_body) {
+    record_.status = response.status;
+    HttpResponse head{.status = response.status, .content_type = response.content_type, .headers = response.headers, .body = response.body};
+    head.headers.insert(head.headers.end(), extra_headers_.begin(), extra_headers_.end());
+    std::string bytes = response_head(head, record_.id, keeps_alive(), BodyFraming::length);
+    if (!without_body) bytes += response.body;
+    const bool written = co_await write_bytes(std::move(bytes));
     co_return written;
 }
 
@@ -168,12 +251,12 @@ asio::awaitable<bool> Connection::write_pending(PendingResponse& pending) {
         if (channel_->is_gone()) co_return false;
         is_woken_ = false;
         try {
-            if (is_aborted_) throw stopping();
+            check_time();
             response = pending.poll();
         } catch (...) {
-            response = error_response(std::current_exception(), request_id_);
+            response = error_now();
         }
-        if (!response) co_await wait_for_wake(std::chrono::hours(1));
+        if (!response) co_await wait_for_wake(context_.limits.event_pause);
     }
     const bool written = co_await write_response(*response, false);
     co_return written;
@@ -181,17 +264,32 @@ asio::awaitable<bool> Connection::write_pending(PendingResponse& pending) {
 
 EventBatch Connection::next_events(EventSource& events) {
     try {
-        if (is_aborted_) throw stopping();
+        check_time();
         return events.poll();
     } catch (...) {
-        return {.text = error_event(std::current_exception(), request_id_), .is_last = true};
+        return {.text = events.error_text(std::current_exception(), record_.id), .is_last = true};
     }
 }
 
-asio::awaitable<bool> Connection::write_events(EventSource& events) {
+std::string Connection::stream_head(const char* content_type) {
     if (is_http_1_0_) keep_alive_ = false;
-    const HttpResponse head{.content_type = "text/event-stream", .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}};
-    std::string bytes = response_head(head, request_id_, keeps_alive(), is_http_1_0_ ? BodyFraming::until_close : BodyFraming::chunks);
+    has_stream_head_ = true;
+    record_.status = 200;
+    HttpResponse head{.content_type = content_type, .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}};
+    head.headers.insert(head.headers.end(), extra_headers_.begin(), extra_headers_.end());
+    return response_head(head, record_.id, keeps_alive(), is_http_1_0_ ? BodyFraming::until_close : BodyFraming::chunks);
+}
+
+std::string Connection::framed(const std::string& text) const { return is_http_1_0_ ? text : chunk(text); }
+
+// The stream has begun with comments, so the refusal comes as its only event.
+asio::awaitable<bool> Connection::write_late_error(const HttpResponse& response) {
+    const bool written = co_await write_bytes(framed(concat("data: ", response.body, "\n\n")) + (is_http_1_0_ ? "" : "0\r\n\r\n"));
+    co_return written;
+}
+
+asio::awaitable<bool> Connection::write_events(EventSource& events) {
+    std::string bytes = has_stream_head_ ? std::string() : stream_head(events.content_type());
     auto last_write = Clock::now();
     for (bool is_last = false; !is_last;) {
         if (channel_->is_gone()) co_return false;
@@ -199,11 +297,11 @@ asio::awaitable<bool> Connection::write_events(EventSource& events) {
         EventBatch batch = next_events(events);
         is_last = batch.is_last;
         const bool is_silent = Clock::now() - last_write >= context_.limits.event_pause;
-        if (batch.text.empty() && is_silent) batch.text = ": still working\n\n";
-        if (!batch.text.empty()) bytes += is_http_1_0_ ? batch.text : chunk(batch.text);
+        if (batch.text.empty() && is_silent) batch.text = events.keep_alive();
+        if (!batch.text.empty()) bytes += framed(batch.text);
         if (is_last && !is_http_1_0_) bytes += "0\r\n\r\n";
         if (!bytes.empty()) {
-            const bool written = co_await channel_->write(bytes, context_.limits.write_time);
+            const bool written = co_await write_bytes(std::move(bytes));
             if (!written) co_return false;
             bytes.clear();
             last_write = Clock::now();

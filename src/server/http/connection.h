@@ -18,6 +18,7 @@ struct ConnectionContext {
     const HttpLimits& limits;
     BodyBudget& bodies;
     boost::asio::thread_pool& workers;
+    boost::asio::ssl::context* tls;  ///< nullptr: plain HTTP
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -26,6 +27,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     /// Serves until the client goes, or the server stops. On the socket's strand.
     boost::asio::awaitable<void> run();
+
+    /// Before run(): the server is stopping, and this client is told so.
+    void turn_away() { is_finishing_ = is_turned_away_ = true; }
+    bool is_turned_away() const { return is_turned_away_; }
 
     /// Any thread: answers what was asked and is still being made, then closes.
     void finish_soon();
@@ -38,12 +43,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
     class WakeGate;
 
     boost::asio::awaitable<bool> serve_one();
-    boost::asio::awaitable<Answer> make_answer(const HttpRequest& request, Waker wake);
+    boost::asio::awaitable<bool> write_refusal(const HttpResponse& refusal, bool is_head);
+    boost::asio::awaitable<bool> write_answer(Answer answer, bool is_head);
+    boost::asio::awaitable<Answer> on_worker(std::function<Answer()> make);
+    boost::asio::awaitable<std::optional<Answer>> await_deferred(DeferredAnswer& deferred);
     boost::asio::awaitable<bool> write_response(const HttpResponse& response, bool without_body);
     boost::asio::awaitable<bool> write_pending(PendingResponse& pending);
     boost::asio::awaitable<bool> write_events(EventSource& events);
+    boost::asio::awaitable<bool> write_late_error(const HttpResponse& response);
+    boost::asio::awaitable<bool> write_bytes(std::string bytes);
     boost::asio::awaitable<void> wait_for_wake(ByteChannel::Clock::duration at_most);
     EventBatch next_events(EventSource& events);
+    std::string stream_head(const char* content_type);
+    std::string framed(const std::string& text) const;
+    HttpResponse error_now() const;
+    void check_time() const;
+    void note_request(const HttpRequest& request);
+    void log_request(bool is_complete);
     void on_strand(void (Connection::*action)());
     void set_finishing();
     void set_aborted();
@@ -52,13 +68,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     const std::shared_ptr<ByteChannel> channel_;
     const ConnectionContext context_;
-    std::string request_id_;
+    AccessRecord record_;  // of the request being answered
+    HttpHeaders extra_headers_;
+    ByteChannel::Clock::time_point began_;
     bool is_between_requests_ = true;
     bool keep_alive_ = false;
     bool is_http_1_0_ = false;
     bool is_woken_ = false;
     bool is_finishing_ = false;
+    bool is_turned_away_ = false;
     bool is_aborted_ = false;
+    bool has_stream_head_ = false;
 };
 
 }  // namespace quern

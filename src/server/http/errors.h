@@ -1,6 +1,8 @@
-// The one place where exceptions become HTTP answers, in the shape of OpenAI's API: {"error":{message,type,param,code}}.
+// The one place where exceptions become HTTP answers: {"error":{message,type,param,code}} as OpenAI's API has it, and what clients of
+// Anthropic's and Ollama's APIs expect on their routes.
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <string>
 
@@ -25,12 +27,19 @@ class ApiError : public Error {
     Details details_;
 };
 
+enum class ErrorShape : uint8_t { openai, anthropic, ollama };
+
 /// InvalidInput: 400 with its field as `param`; ContextOverflow: 400 with code context_length_exceeded; EngineBusy: 429 with Retry-After;
 /// ApiError: as it says; all else: 500. Server errors are logged with the request's id.
-HttpResponse error_response(std::exception_ptr error, std::string_view request_id);
-HttpResponse error_response(const ApiError& error);
+ApiError to_api_error(std::exception_ptr error, std::string_view request_id);
 
-/// The same error as an event inside a stream that has begun.
-std::string error_event(std::exception_ptr error, std::string_view request_id);
+HttpResponse error_response(std::exception_ptr error, std::string_view request_id, ErrorShape shape = ErrorShape::openai);
+HttpResponse error_response(const ApiError& error, ErrorShape shape = ErrorShape::openai);
+
+/// The same error inside a stream that has begun: an event, or for Ollama's clients a line.
+std::string error_event(std::exception_ptr error, std::string_view request_id, ErrorShape shape = ErrorShape::openai);
+
+/// 503 with Retry-After: the server is going down.
+ApiError shutting_down();
 
 }  // namespace quern

@@ -21,6 +21,7 @@ struct HttpLimits {
     std::chrono::milliseconds drain_time{30'000};
     std::chrono::milliseconds event_pause{10'000};  ///< a stream silent for so long gets a comment, so that proxies keep it open
     std::chrono::milliseconds stop_time{30'000};    ///< for running answers after the first signal
+    std::chrono::milliseconds answer_time{0};       ///< for a whole answer; 0: as long as it takes
     int n_io_threads = 2;
     int n_workers = 4;
 };

@@ -1,6 +1,9 @@
 #include "server/http/server.h"
 
+#include <algorithm>
 #include <csignal>
+#include <cstring>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -9,6 +12,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -21,6 +26,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using Protocol = asio::generic::stream_protocol;
 
 constexpr auto with_error = asio::as_tuple(asio::use_awaitable);
 
@@ -42,9 +48,41 @@ tcp::endpoint resolve_one(const ListenAddress& address) {
     return endpoints.front();
 }
 
+/// Takes the place of a socket file that nobody listens on any more.
+void remove_dead_socket(const std::string& path) {
+    std::error_code ignored;
+    if (!std::filesystem::is_socket(path, ignored)) return;
+    asio::io_context context;
+    asio::local::stream_protocol::socket probe(context);
+    boost::system::error_code error;
+    probe.connect(path, error);
+    if (error) std::filesystem::remove(path, ignored);
+}
+
+std::unique_ptr<asio::ssl::context> make_tls(const ListenAddress& address) {
+    if (address.certificate_file.empty() && address.key_file.empty()) return nullptr;
+    if (address.certificate_file.empty() || address.key_file.empty())
+        throw InvalidInput("HTTPS needs both --ssl-certfile and --ssl-keyfile", "ssl_certfile");
+    auto tls = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
+    tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+    boost::system::error_code error;
+    tls->use_certificate_chain_file(address.certificate_file, error);
+    if (error) throw InvalidInput(concat("cannot use the certificate ", address.certificate_file, ": ", error.message()), "ssl_certfile");
+    tls->use_private_key_file(address.key_file, asio::ssl::context::pem, error);
+    if (error) throw InvalidInput(concat("cannot use the private key ", address.key_file, ": ", error.message()), "ssl_keyfile");
+    return tls;
+}
+
 }  // namespace
 
+std::string unix_socket_path(const std::string& host) {
+    if (host.starts_with("unix://")) return host.substr(7);
+    if (host.starts_with("unix:")) return host.substr(5);
+    return host.ends_with(".sock") ? host : std::string();
+}
+
 bool is_loopback(const std::string& host) {
+    if (!unix_socket_path(host).empty()) return true;
     const std::vector<tcp::endpoint> endpoints = resolve(host, 0);
     return std::all_of(endpoints.begin(), endpoints.end(), [](const tcp::endpoint& endpoint) { return endpoint.address().is_loopback(); });
 }
@@ -65,8 +103,9 @@ class HttpServer::State {
     asio::awaitable<void> stop_late();
     void begin_stop();
     void end_if_done();
-    void add(tcp::socket socket);
+    void add(Protocol::socket socket);
     void remove(uint64_t id);
+    void close_acceptor();
     void for_each(void (Connection::*action)());
     asio::awaitable<void> pause(std::chrono::milliseconds time);
 
@@ -75,12 +114,14 @@ class HttpServer::State {
     uint16_t port_ = 0;
     asio::io_context io_;
     asio::strand<asio::io_context::executor_type> strand_;  // of all below up to mutex_
-    tcp::acceptor acceptor_;
+    asio::basic_socket_acceptor<Protocol> acceptor_;
+    std::string socket_file_;
     asio::signal_set signals_;
     asio::steady_timer stop_timer_;
     bool is_stopping_ = false;
     bool is_stopped_ = false;  // no connection is left
     asio::thread_pool workers_;
+    const std::unique_ptr<asio::ssl::context> tls_;
     const ConnectionContext context_;
 
     std::mutex mutex_;
@@ -96,22 +137,38 @@ HttpServer::State::State(const ListenAddress& address, HttpService& service, con
       signals_(strand_),
       stop_timer_(strand_),
       workers_(static_cast<size_t>(limits.n_workers)),
-      context_{service, limits_, bodies_, workers_} {
+      tls_(make_tls(address)),
+      context_{service, limits_, bodies_, workers_, tls_.get()} {
     listen(address);
 }
 
 void HttpServer::State::listen(const ListenAddress& address) {
-    const tcp::endpoint endpoint = resolve_one(address);
+    const std::string path = unix_socket_path(address.host);
+    Protocol::endpoint endpoint;
+    if (path.empty()) {
+        endpoint = resolve_one(address);
+    } else {
+        if (path.size() > 100) throw InvalidInput(concat("the path of the Unix socket is too long: ", path), "host");
+        remove_dead_socket(path);
+        endpoint = asio::local::stream_protocol::endpoint(path);
+    }
     boost::system::error_code error;
     acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error && path.empty()) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) {
         const char* hint = error == asio::error::address_in_use ? "; is another server running? choose another --port" : "";
-        throw DeviceError(concat("cannot listen on ", address.host, ":", address.port, ": ", error.message(), hint));
+        throw DeviceError(
+            concat("cannot listen on ", address.host, path.empty() ? concat(":", address.port) : "", ": ", error.message(), hint));
     }
-    port_ = acceptor_.local_endpoint().port();
+    socket_file_ = path;
+    if (!path.empty()) return;
+    const Protocol::endpoint bound = acceptor_.local_endpoint();
+    tcp::endpoint tcp_endpoint;
+    tcp_endpoint.resize(bound.size());
+    std::memcpy(tcp_endpoint.data(), bound.data(), bound.size());
+    port_ = tcp_endpoint.port();
 }
 
 void HttpServer::State::stop_on_signals() {
@@ -149,7 +206,7 @@ asio::awaitable<void> HttpServer::State::pause(std::chrono::milliseconds time) {
 
 asio::awaitable<void> HttpServer::State::accept() {
     bool has_complained = false;
-    while (!is_stopping_) {
+    while (acceptor_.is_open()) {
         size_t n_connections = 0;
         {
             const std::lock_guard lock(mutex_);
@@ -160,9 +217,9 @@ asio::awaitable<void> HttpServer::State::accept() {
             continue;
         }
         auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(io_), with_error);
-        if (is_stopping_) break;
+        if (!acceptor_.is_open()) break;
         if (!error) {
-            add(std::move(socket));
+            add(Protocol::socket(std::move(socket)));
             continue;
         }
         if (!has_complained) log_warning(concat("cannot take a connection: ", error.message()));
@@ -171,9 +228,10 @@ asio::awaitable<void> HttpServer::State::accept() {
     }
 }
 
-void HttpServer::State::add(tcp::socket socket) {
+void HttpServer::State::add(Protocol::socket socket) {
     const auto executor = socket.get_executor();
     auto connection = std::make_shared<Connection>(std::move(socket), context_);
+    if (is_stopping_) connection->turn_away();
     uint64_t id = 0;
     {
         const std::lock_guard lock(mutex_);
@@ -191,16 +249,30 @@ void HttpServer::State::add(tcp::socket socket) {
 void HttpServer::State::remove(uint64_t id) {
     const std::lock_guard lock(mutex_);
     connections_.erase(id);
-    if (connections_.empty()) asio::post(strand_, [this] { end_if_done(); });
+    const bool was_last =
+        std::all_of(connections_.begin(), connections_.end(), [](const auto& each) { return each.second->is_turned_away(); });
+    if (was_last) asio::post(strand_, [this] { end_if_done(); });
 }
 
-// With nothing left to wait for, run() returns.
+void HttpServer::State::close_acceptor() {
+    if (!acceptor_.is_open()) return;
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    std::error_code also_ignored;
+    if (!socket_file_.empty()) std::filesystem::remove(socket_file_, also_ignored);
+}
+
+// With nothing left to wait for, run() returns. Clients that came too late do not count.
 void HttpServer::State::end_if_done() {
     const std::lock_guard lock(mutex_);
-    if (!is_stopping_ || !connections_.empty()) return;
+    if (!is_stopping_ || is_stopped_) return;
+    for (const auto& [id, connection] : connections_)
+        if (!connection->is_turned_away()) return;
     is_stopped_ = true;
+    close_acceptor();
     signals_.cancel();
     stop_timer_.cancel();
+    for (const auto& [id, connection] : connections_) connection->close();
 }
 
 void HttpServer::State::for_each(void (Connection::*action)()) {
@@ -211,7 +283,6 @@ void HttpServer::State::for_each(void (Connection::*action)()) {
 void HttpServer::State::begin_stop() {
     if (is_stopping_) return;
     is_stopping_ = true;
-    acceptor_.close();
     for_each(&Connection::finish_soon);
     asio::co_spawn(strand_, stop_late(), asio::detached);
     end_if_done();
@@ -224,6 +295,7 @@ asio::awaitable<void> HttpServer::State::stop_late() {
     co_await stop_timer_.async_wait(with_error);
     if (is_stopped_) co_return;
     for_each(&Connection::break_off);
+    close_acceptor();
     stop_timer_.expires_after(std::chrono::seconds(1));
     co_await stop_timer_.async_wait(with_error);
     if (!is_stopped_) for_each(&Connection::close);

@@ -168,12 +168,8 @@ class Executor::Run {
         LinearInput input{.matrices = step.outputs, .rows = rows(step.x), .n_rows = n_rows(step.x), .n_cols = n_cols};
         if (step.norm.weight.data) {
             input.rows = {reinterpret_cast<float*>(owner_.observed_.data()), n_cols};
-            device_.norm({.norm = step.norm.pointers(),
-                          .n = n_cols,
-                          .n_groups = 1,
-                          .n_rows = input.n_rows,
-                          .x = rows(step.x),
-                          .out = input.rows});
+            device_.norm(
+                {.norm = step.norm.pointers(), .n = n_cols, .n_groups = 1, .n_rows = input.n_rows, .x = rows(step.x), .out = input.rows});
         }
         owner_.observer_(input);
     }

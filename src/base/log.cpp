@@ -3,6 +3,8 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "base/printable.h"
+
 namespace quern {
 namespace {
 
@@ -52,9 +54,9 @@ LogLevel log_level() {
     }
 }
 
-void log_debug(std::string_view message) { logger().debug("{}", message); }
-void log_info(std::string_view message) { logger().info("{}", message); }
-void log_warning(std::string_view message) { logger().warn("{}", message); }
-void log_error(std::string_view message) { logger().error("{}", message); }
+void log_debug(std::string_view message) { logger().debug("{}", one_line(message)); }
+void log_info(std::string_view message) { logger().info("{}", one_line(message)); }
+void log_warning(std::string_view message) { logger().warn("{}", one_line(message)); }
+void log_error(std::string_view message) { logger().error("{}", one_line(message)); }
 
 }  // namespace quern

@@ -1,4 +1,5 @@
-// One logger for the process, writing to standard error. Libraries log through it and never print.
+// One logger for the process, writing to standard error. Libraries log through it and never print. A message
+// is one line: control characters in it, from a hostile file for example, are escaped.
 #pragma once
 
 #include <string_view>

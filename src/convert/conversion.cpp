@@ -8,7 +8,7 @@
 #include "convert/checkpoint/json_file.h"
 #include "convert/model_card.h"
 #include "convert/vocabulary/read_vocabulary.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

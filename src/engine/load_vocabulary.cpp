@@ -94,6 +94,14 @@ Vocabulary load_vocabulary(const GgufFile& file) {
     return vocabulary;
 }
 
+std::unique_ptr<const Tokenizer> make_tokenizer(const GgufFile& file, Vocabulary vocabulary) {
+    try {
+        return Tokenizer::create(std::move(vocabulary));
+    } catch (const ModelError& error) {
+        throw ModelError(concat(file.path(), ": ", error.what()));
+    }
+}
+
 TemplateTokens template_tokens(const Tokenizer& tokenizer) {
     const auto text = [&](const std::optional<TokenId>& id) {
         return id ? std::string(tokenizer.vocabulary().pieces[static_cast<size_t>(id->value)]) : std::string();

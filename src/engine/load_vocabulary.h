@@ -11,6 +11,9 @@ namespace quern {
 /// @throws ModelError  naming the key at fault
 Vocabulary load_vocabulary(const GgufFile& file);
 
+/// The tokenizer of a vocabulary from this file. @throws ModelError  naming the file and what is wrong with its vocabulary
+std::unique_ptr<const Tokenizer> make_tokenizer(const GgufFile& file, Vocabulary vocabulary);
+
 /// The file's own chat template, or nullptr when it has none. @throws ModelError when it does not parse
 std::unique_ptr<const ChatTemplate> load_chat_template(const GgufFile& file, const Tokenizer& tokenizer);
 

@@ -138,7 +138,7 @@ void LocalEngine::load_text(const EngineOptions& options) {
     if (static_cast<int64_t>(vocabulary.pieces.size()) > n_vocab)
         throw ModelError(concat(file_->path(), ": the vocabulary has ", vocabulary.pieces.size(), " tokens, but token_embd.weight only ",
                                 n_vocab, " rows"));
-    tokenizer_ = Tokenizer::create(std::move(vocabulary));
+    tokenizer_ = make_tokenizer(*file_, std::move(vocabulary));
     never_sampled_ = tokenizer_->never_sampled();
     for (int32_t id = tokenizer_->n_vocab(); id < n_vocab; ++id) never_sampled_.push_back({id});  // rows that pad the table
     template_ = options.chat_format.empty() ? load_chat_template(*file_, *tokenizer_)

@@ -1,7 +1,7 @@
 #include "gguf/cursor.h"
 
 #include "base/error.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 

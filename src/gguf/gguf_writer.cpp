@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "gguf/cursor.h"
 #include "gguf/header.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

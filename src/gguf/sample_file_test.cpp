@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "gguf/header.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern::test {
 

@@ -1,6 +1,6 @@
 // The model families that quern knows: one line each.
 #include "base/error.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 #include "models/checkpoint.h"
 #include "models/gemma.h"
 #include "models/gemma2.h"

@@ -8,8 +8,8 @@
 
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/conversion.h"
-#include "gguf/printable.h"
 #include "tools/command_line.h"
 #include "tools/progress_line.h"
 #include "tools/quantities.h"

@@ -8,10 +8,10 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/imatrix_file.h"
 #include "engine/engine.h"
 #include "gguf/output_file.h"
-#include "gguf/printable.h"
 #include "tools/command_line.h"
 #include "tools/engine_flags.h"
 #include "tools/environment.h"

@@ -6,8 +6,10 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "tools/command_line.h"
 #include "tools/foreign_flags.h"
+#include "tools/process_start.h"
 
 namespace quern {
 namespace {
@@ -20,7 +22,9 @@ constexpr const Subcommand* subcommands[] = {
     &split_command, &merge_command, &verify_command, &perplexity_command, &convert_command,  &convert_py_command, &convert_hf_command,
 };
 
-void complain(const std::string& where, const char* message) { std::fprintf(stderr, "%s: %s\n", where.c_str(), message); }
+void complain(const std::string& where, std::string_view message) {
+    std::fprintf(stderr, "%s\n", one_line(concat(where, ": ", message)).c_str());
+}
 
 /// One line for what CLI11 found wrong; its own text for --help and --version.
 int answer_parse_error(const CLI::App& app, const CLI::App* chosen, const CLI::ParseError& error) {
@@ -28,7 +32,7 @@ int answer_parse_error(const CLI::App& app, const CLI::App* chosen, const CLI::P
     std::string message = error.what();
     std::replace(message.begin(), message.end(), '\n', ' ');
     const std::string program = chosen == nullptr ? "quern" : "quern " + chosen->get_name();
-    complain(program, concat(message, " (see ", program, " --help)").c_str());
+    complain(program, concat(message, " (see ", program, " --help)"));
     return exit_user_error;
 }
 
@@ -39,7 +43,7 @@ int run_subcommand(CLI::App& app, CLI::App* chosen, const Command& command, std:
         std::reverse(words.begin(), words.end());  // CLI11 takes them last first
         app.parse(words);
         const std::string note = check_foreign_flags(*chosen);
-        if (!note.empty()) complain("quern " + chosen->get_name(), note.c_str());
+        if (!note.empty()) complain("quern " + chosen->get_name(), note);
     } catch (const CLI::ParseError& error) {
         return answer_parse_error(app, chosen, error);
     }
@@ -78,6 +82,8 @@ int main_checked(int argc, char** argv, std::string& program) {
 
 int main(int argc, char** argv) {
     std::string program = "quern";
+    quern::open_standard_streams();
+    quern::explain_bus_errors();
     try {
         return quern::main_checked(argc, argv, program);
     } catch (const quern::InternalError& error) {
@@ -92,7 +98,7 @@ int main(int argc, char** argv) {
         quern::complain(program, "out of memory");
         return quern::exit_user_error;
     } catch (const std::exception& error) {
-        quern::complain(program, quern::concat("internal error: ", error.what()).c_str());
+        quern::complain(program, quern::concat("internal error: ", error.what()));
     }
     return quern::exit_internal_error;
 }

@@ -1,6 +1,5 @@
 // quern tokenize: text to token ids and back.
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -8,11 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "engine/load_vocabulary.h"
 #include "gguf/gguf_file.h"
-#include "gguf/printable.h"
 #include "tools/command_line.h"
 #include "tools/run/escapes.h"
+#include "tools/text_file.h"
 
 namespace quern {
 namespace {
@@ -33,10 +33,8 @@ std::string read_all(std::istream& in) {
 std::string read_text(const TokenizeFlags& flags) {
     if (flags.from_stdin) return read_all(std::cin);
     if (flags.prompt) return flags.no_escape ? *flags.prompt : unescape(*flags.prompt);
-    std::ifstream file(flags.file, std::ios::binary);
     if (flags.file.empty()) throw InvalidInput("there is no text: give -p, -f or --stdin");
-    if (!file) throw InvalidInput(concat("cannot read ", flags.file));
-    return read_all(file);
+    return read_whole_file(flags.file);
 }
 
 std::string ids_line(std::span<const TokenId> tokens) {
@@ -45,39 +43,56 @@ std::string ids_line(std::span<const TokenId> tokens) {
     return line + "]";
 }
 
+[[noreturn]] void refuse_line(int64_t number, const char* expected) {
+    throw InvalidInput(concat("line ", number, " of standard input is not ", expected));
+}
+
+std::vector<TokenId> read_ids(const nlohmann::json& json, int64_t line, int64_t n_vocab) {
+    if (!json.is_array()) refuse_line(line, "an array of token ids");
+    std::vector<TokenId> tokens;
+    for (const auto& id : json) {
+        if (!id.is_number_integer() || id < 0 || id >= n_vocab) refuse_line(line, "an array of ids within the vocabulary");
+        tokens.push_back({id.get<int32_t>()});
+    }
+    return tokens;
+}
+
 // One JSON value a line on stdin, one a line on stdout.
 void convert_lines(const Tokenizer& tokenizer, const TokenizeFlags& flags, TokenizeOptions options) {
+    int64_t number = 0;
     for (std::string line; std::getline(std::cin, line);) {
         const auto json = nlohmann::json::parse(line, nullptr, false);
+        ++number;
         if (flags.detokenize) {
-            if (!json.is_array()) throw InvalidInput("--jsonl --detokenize takes an array of ids on each line");
-            std::vector<TokenId> tokens;
-            for (const auto& id : json) tokens.push_back({id.is_number_integer() ? id.get<int32_t>() : -1});
-            std::printf("%s\n",
-                        nlohmann::json(tokenizer.detokenize(tokens)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).c_str());
+            const std::string text = tokenizer.detokenize(read_ids(json, number, tokenizer.n_vocab()));
+            std::printf("%s\n", nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace).c_str());
         } else {
-            if (!json.is_string()) throw InvalidInput("--jsonl takes a JSON string on each line");
+            if (!json.is_string()) refuse_line(number, "a JSON string");
             std::printf("%s\n", ids_line(tokenizer.tokenize(json.get<std::string>(), options)).c_str());
         }
     }
 }
 
-int tokenize(const TokenizeFlags& flags) {
-    const auto file = GgufFile::open(flags.model);
-    const auto tokenizer = Tokenizer::create(load_vocabulary(*file));
-    const TokenizeOptions options{.add_special = !flags.no_bos, .parse_special = !flags.no_parse_special};
-    if (flags.jsonl) {
-        convert_lines(*tokenizer, flags, options);
-        return 0;
-    }
-    const std::vector<TokenId> tokens = tokenizer->tokenize(read_text(flags), options);
+void print_tokens(const Tokenizer& tokenizer, std::span<const TokenId> tokens, const TokenizeFlags& flags) {
     if (flags.ids) {
         std::printf("%s\n", ids_line(tokens).c_str());
     } else {
         for (const TokenId token : tokens)
-            std::printf("%6d -> %s\n", token.value, quern::quoted(tokenizer->token_bytes(token, true)).c_str());
+            std::printf("%6d -> %s\n", token.value, quern::quoted(tokenizer.token_bytes(token, true)).c_str());
     }
     if (flags.show_count) std::printf("Total number of tokens: %zu\n", tokens.size());
+}
+
+int tokenize(const TokenizeFlags& flags) {
+    if (flags.detokenize && !flags.jsonl) throw InvalidInput("--detokenize goes with --jsonl");
+    const auto file = GgufFile::open(flags.model);
+    const auto tokenizer = make_tokenizer(*file, load_vocabulary(*file));
+    const TokenizeOptions options{.add_special = !flags.no_bos, .parse_special = !flags.no_parse_special};
+    if (flags.jsonl)
+        convert_lines(*tokenizer, flags, options);
+    else
+        print_tokens(*tokenizer, tokenizer->tokenize(read_text(flags), options), flags);
+    if (std::fflush(stdout) != 0) throw DeviceError("cannot write the tokens to standard output");
     return 0;
 }
 

@@ -6,8 +6,8 @@
 
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/verify.h"
-#include "gguf/printable.h"
 #include "tools/command_line.h"
 
 namespace quern {

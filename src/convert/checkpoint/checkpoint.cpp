@@ -8,7 +8,7 @@
 #include "convert/checkpoint/json_file.h"
 #include "convert/checkpoint/safetensors.h"
 #include "convert/checkpoint/torch_file.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

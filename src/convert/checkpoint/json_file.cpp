@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

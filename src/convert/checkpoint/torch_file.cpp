@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "convert/checkpoint/unpickler.h"
 #include "convert/checkpoint/zip.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

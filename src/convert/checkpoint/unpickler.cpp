@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "convert/checkpoint/pickle_value.h"
 #include "gguf/cursor.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 

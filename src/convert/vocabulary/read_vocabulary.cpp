@@ -8,7 +8,7 @@
 #include "convert/vocabulary/sentencepiece_model.h"
 #include "convert/vocabulary/special_tokens.h"
 #include "convert/vocabulary/vocabulary_files.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "gguf/cursor.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "convert/checkpoint/json_file.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

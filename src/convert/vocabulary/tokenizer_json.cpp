@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "convert/vocabulary/pre_tokenizer_name.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

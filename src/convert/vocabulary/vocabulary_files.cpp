@@ -9,7 +9,7 @@
 #include "base/utf8.h"
 #include "convert/checkpoint/json_file.h"
 #include "convert/vocabulary/tokenizer_json.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

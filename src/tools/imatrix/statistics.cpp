@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "base/error.h"
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -95,6 +95,7 @@ QuantizeRequest read_quantize_request(const QuantizeFlags& flags) {
     // IN TYPE [THREADS] or IN OUT TYPE [THREADS]: what stands second is a type, or else it is a file.
     const bool has_out = words.size() > 2 && (!find_quantize_type(words[1]) || find_quantize_type(words[2]));
     const size_t type_at = has_out ? 2 : 1;
+    if (words.size() <= type_at) throw InvalidInput("TYPE is missing: quern quantize IN [OUT] TYPE, for example Q4_K_M");
     request.options.type = read_type(words[type_at]);
     if (words.size() > type_at + 2) throw InvalidInput(concat("'", words.back(), "' is one word too many"));
     request.n_threads = flags.n_threads;

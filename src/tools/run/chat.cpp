@@ -77,10 +77,12 @@ class Chat {
             if (given.finish == FinishReason::length && is_window_full(given)) note(window_text("the answer ends here"));
         } catch (const ContextOverflow&) {
             messages_.erase(messages_.size() - 1);
+            all_answered_ = false;
             note(window_text("this message was not sent"));
         } catch (const InvalidInput& error) {
             output_.finish_line();
             messages_.erase(messages_.size() - 1);
+            all_answered_ = false;
             note(concat(error.what(), "\n"));
         }
     }
@@ -98,7 +100,8 @@ class Chat {
 
     int finish() {
         if (!options_.quiet && speed_.has_any()) note(speed_.line() + "\n");
-        return interrupted_ && options_.single_turn ? exit_interrupted : 0;
+        if (interrupted_ && options_.single_turn) return exit_interrupted;
+        return all_answered_ || output_.is_terminal() ? 0 : 1;  // nobody sees the note in a script
     }
 
     Engine& engine_;
@@ -108,7 +111,7 @@ class Chat {
     std::unique_ptr<LineReader> reader_;
     Json messages_;
     SpeedReport speed_;
-    bool interrupted_ = false;
+    bool interrupted_ = false, all_answered_ = true;
 };
 
 }  // namespace

@@ -1,5 +1,8 @@
 // Goes on with a text: once, or in turns with the user.
+#include <algorithm>
 #include <cstdio>
+#include <span>
+#include <string_view>
 
 #include "base/error.h"
 #include "tools/run/answer.h"
@@ -33,6 +36,10 @@ void report(const RunOptions& options, const SpeedReport& speed) {
     if (!options.quiet && speed.has_any()) std::fprintf(stderr, "%s\n", speed.line().c_str());
 }
 
+bool ends_with_any(std::string_view text, std::span<const std::string> endings) {
+    return std::any_of(endings.begin(), endings.end(), [&](const std::string& ending) { return text.ends_with(ending); });
+}
+
 }  // namespace
 
 int run_completion(Engine& engine, const RunOptions& options) {
@@ -62,7 +69,7 @@ int run_interactive(Engine& engine, const RunOptions& options) {
     const std::string text = options.prompt.value_or("");
     std::vector<TokenId> tokens = tokenize_prompt(engine, text, true);
     show_prompt(output, options, text);
-    bool users_turn = options.interactive_first || text.empty();
+    bool users_turn = options.interactive_first || text.empty() || ends_with_any(text, options.reverse_prompts);
     while (true) {
         if (users_turn) {
             output.set_style(TextStyle::user);

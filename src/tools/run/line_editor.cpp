@@ -2,10 +2,12 @@
 
 #include <histedit.h>
 #include <langinfo.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <cwchar>
@@ -24,10 +26,27 @@ void use_utf8_locale() {
     std::setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+// A signal handler can reach nothing but globals.
+termios terminal_before;
+
+extern "C" void give_terminal_back(int signal) {
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+}
+
+/// Whoever ends the program while a line is edited finds the terminal as it was.
+void guard_terminal() {
+    if (tcgetattr(STDIN_FILENO, &terminal_before) != 0) return;
+    std::signal(SIGTERM, give_terminal_back);
+    std::signal(SIGHUP, give_terminal_back);
+}
+
 class LineEditor : public LineReader {
   public:
     explicit LineEditor(InterruptGuard& interrupts) : interrupts_(interrupts) {
         use_utf8_locale();
+        guard_terminal();
         editor_ = el_init("quern", stdin, stdout, stderr);
         history_ = history_init();
         if (editor_ == nullptr || history_ == nullptr) throw DeviceError("cannot set up line editing; use --simple-io");
@@ -98,10 +117,15 @@ class LineEditor : public LineReader {
             const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
             if (n < 0 && errno == EINTR) continue;
             if (n <= 0) return static_cast<int>(n);
-            const size_t used = std::mbrtowc(out, &byte, 1, &state);
-            if (used == static_cast<size_t>(-2)) continue;  // the character goes on
-            if (used != static_cast<size_t>(-1)) return 1;
-            state = {};  // not UTF-8: skip the byte
+            const bool began_before = std::mbsinit(&state) == 0;
+            size_t used = std::mbrtowc(out, &byte, 1, &state);
+            if (used == static_cast<size_t>(-1)) {  // not UTF-8: drop what began before, and the byte unless it begins a character itself
+                state = {};
+                if (!began_before) continue;
+                used = std::mbrtowc(out, &byte, 1, &state);
+                if (used == static_cast<size_t>(-1)) state = {};
+            }
+            if (used != static_cast<size_t>(-1) && used != static_cast<size_t>(-2)) return 1;
         }
     }
 

@@ -1,5 +1,6 @@
 #include "tools/run/options.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"
@@ -31,6 +32,7 @@ void declare_chat_flags(CLI::App& app, RunOptions& options) {
     app.add_flag("--no-chat,--no-conversation", options.no_chat, "-no-cnv: no conversation, even without -p");
     app.add_flag("--single-turn", options.single_turn, "-st: one answer, then end");
     app.add_option("--system-prompt", options.system_prompt, "-sys: what the model is told before the conversation")->type_name("TEXT");
+    app.add_option("--system-prompt-file", options.system_prompt_file, "-sysf: the same from a file")->type_name("FILE");
     app.add_option("--chat-format,--chat-template", options.engine.chat_format,
                    "a built-in format in place of the model's template: chatml ...")
         ->type_name("NAME");
@@ -54,8 +56,8 @@ void declare_sampling_flags(CLI::App& app, RunOptions& options) {
     const auto number = [&](const char* names, auto& value, const char* description, auto least, auto most) {
         app.add_option(names, value, description)->check(CLI::Range(least, most))->capture_default_str()->type_name("X");
     };
-    number("--temp,--temperature", sampling.temperature, "0: always the likeliest token", 0.0, 100.0);
-    number("--top-k", sampling.top_k, "choose among the k likeliest; 0: all", 0, std::numeric_limits<int>::max());
+    number("--temp,--temperature", sampling.temperature, "0 or less: always the likeliest token", -1e6, 100.0);
+    number("--top-k", sampling.top_k, "choose among the k likeliest; 0 or less: all", -1, std::numeric_limits<int>::max());
     number("--top-p", sampling.top_p, "choose among the likeliest that make up this share", 0.0, 1.0);
     number("--min-p", sampling.min_p, "choose among those with this share of the likeliest's chance", 0.0, 1.0);
     number("--repeat-penalty", sampling.repeat_penalty, "above 1: repeat less", 0.01, 100.0);
@@ -111,6 +113,12 @@ void complete_run_options(RunOptions& options) {
         if (options.prompt) throw InvalidInput("-p and -f both give a prompt: leave one out", "file");
         options.prompt = read_text_file(options.prompt_file);
     }
+    if (!options.system_prompt_file.empty()) {
+        if (!options.system_prompt.empty()) throw InvalidInput("-sys and -sysf both give a system prompt: leave one out", "system-prompt");
+        options.system_prompt = read_text_file(options.system_prompt_file);
+    }
+    options.sampling.temperature = std::max(0.0f, options.sampling.temperature);
+    options.sampling.top_k = std::max(0, options.sampling.top_k);
     if (options.escapes) replace_escapes(options);
     check_together(options);
     options.engine.isa = isa_from_environment();

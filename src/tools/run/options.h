@@ -22,7 +22,7 @@ struct RunOptions {
     EngineOptions engine;
     SamplingParams sampling;
     std::optional<std::string> prompt;  ///< of -p or -f
-    std::string prompt_file;
+    std::string prompt_file, system_prompt_file;
     std::string system_prompt;
     std::string in_prefix, in_suffix;
     std::vector<std::string> reverse_prompts;

@@ -1,5 +1,5 @@
 // UTF-8 as in RFC 3629. Escaped are the characters of the classes Cc, Zl, Zp and the direction marks of Unicode's UAX #9.
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 #include <array>
 #include <cstdint>
@@ -59,6 +59,27 @@ void append_escape(std::string& out, uint32_t code) {
     }
 }
 
+std::string escaped(std::string_view text, size_t max_bytes, bool double_backslashes) {
+    std::string out;
+    for (size_t at = 0; at < text.size();) {
+        const Character c = character_at(text, at);
+        const size_t length = c.length ? c.length : 1;
+        if (length > max_bytes || at > max_bytes - length) return out + "...";
+        if (c.length == 0) {
+            out += "\\x";
+            append_hex(out, static_cast<unsigned char>(text[at]), 2);
+        } else if (is_unsafe(c.code)) {
+            append_escape(out, c.code);
+        } else if (c.code == '\\' && double_backslashes) {
+            out += "\\\\";
+        } else {
+            out += text.substr(at, length);
+        }
+        at += length;
+    }
+    return out;
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view text) {
@@ -70,26 +91,9 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
-std::string printable(std::string_view text, size_t max_bytes) {
-    std::string out;
-    for (size_t at = 0; at < text.size();) {
-        const Character c = character_at(text, at);
-        const size_t length = c.length ? c.length : 1;
-        if (length > max_bytes || at > max_bytes - length) return out + "...";
-        if (c.length == 0) {
-            out += "\\x";
-            append_hex(out, static_cast<unsigned char>(text[at]), 2);
-        } else if (is_unsafe(c.code)) {
-            append_escape(out, c.code);
-        } else if (c.code == '\\') {
-            out += "\\\\";
-        } else {
-            out += text.substr(at, length);
-        }
-        at += length;
-    }
-    return out;
-}
+std::string printable(std::string_view text, size_t max_bytes) { return escaped(text, max_bytes, true); }
+
+std::string one_line(std::string_view message) { return escaped(message, std::string_view::npos, false); }
 
 std::string quoted(std::string_view text) { return concat('"', printable(text, 100), '"'); }
 

@@ -1,4 +1,4 @@
-#include "gguf/printable.h"
+#include "base/printable.h"
 
 #include <doctest/doctest.h>
 
@@ -43,4 +43,10 @@ TEST_CASE("UTF-8 is checked to its last rule") {
 }
 
 }  // namespace
+
+TEST_CASE("a message stays on one line, and what is escaped in it already stays as it is") {
+    CHECK(one_line("a\nb\x1b[2J \\n ü") == "a\\nb\\x1b[2J \\n ü");
+    CHECK(one_line(std::string_view("nul\0end", 7)) == "nul\\x00end");
+}
+
 }  // namespace quern

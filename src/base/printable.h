@@ -14,6 +14,9 @@ bool is_utf8(std::string_view text);
 /// and a backslash becomes two. What exceeds `max_bytes` of the input is cut at a character and replaced by "...".
 std::string printable(std::string_view text, size_t max_bytes = std::string_view::npos);
 
+/// A whole message on one line: escaped like printable(), but backslashes stay, for what was escaped already stays as it is.
+std::string one_line(std::string_view message);
+
 /// printable() between double quotes, cut after 100 bytes: for error messages.
 std::string quoted(std::string_view text);
 

@@ -1,0 +1,13 @@
+// What the program sets right in its process before anything else.
+#pragma once
+
+namespace quern {
+
+/// Standard streams that the caller has closed become /dev/null, or else the next files to be opened would take their numbers, and with
+/// them what is meant for the terminal.
+void open_standard_streams();
+
+/// A mapped file that shrinks or whose disk fails ends the program by a signal when the missing part is read: it says so first.
+void explain_bus_errors();
+
+}  // namespace quern

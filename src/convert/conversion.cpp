@@ -5,10 +5,10 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/checkpoint/json_file.h"
 #include "convert/model_card.h"
 #include "convert/vocabulary/read_vocabulary.h"
-#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -7,11 +7,11 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "base/printable.h"
 #include "gguf/cursor.h"
 #include "gguf/gguf_file.h"
 #include "gguf/gguf_writer.h"
 #include "gguf/output_file.h"
-#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -3,8 +3,8 @@
 #include <limits>
 
 #include "base/error.h"
-#include "convert/checkpoint/json_file.h"
 #include "base/printable.h"
+#include "convert/checkpoint/json_file.h"
 
 namespace quern {
 namespace {

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "gguf/header.h"
 #include "base/printable.h"
+#include "gguf/header.h"
 
 namespace quern {
 namespace {

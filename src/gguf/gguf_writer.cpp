@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "gguf/cursor.h"
 #include "gguf/header.h"
-#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "gguf/cursor.h"
 #include "base/printable.h"
+#include "gguf/cursor.h"
 
 namespace quern {
 namespace {

@@ -16,7 +16,9 @@ class KvCache {
   public:
     /// REQUIRES: head_dim is a multiple of both types' blocks. @throws DeviceError
     KvCache(Device& device, KvShape shape, int64_t n_pages)
-        : shape_(shape), n_pages_(n_pages), memory_(device.allocate(static_cast<uint64_t>(n_pages) * page_bytes(shape), "the KV cache (a smaller window, -c, takes less)")) {}
+        : shape_(shape),
+          n_pages_(n_pages),
+          memory_(device.allocate(static_cast<uint64_t>(n_pages) * page_bytes(shape), "the KV cache (a smaller window, -c, takes less)")) {}
 
     /// Keys and values of 64 tokens in all layers.
     static uint64_t page_bytes(KvShape shape) {

@@ -5,10 +5,10 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/checkpoint/json_file.h"
 #include "convert/checkpoint/safetensors.h"
 #include "convert/checkpoint/torch_file.h"
-#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/checkpoint/json_file.h"
 #include "gguf/cursor.h"
-#include "base/printable.h"
 
 namespace quern {
 namespace {

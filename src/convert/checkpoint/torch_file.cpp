@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/checkpoint/unpickler.h"
 #include "convert/checkpoint/zip.h"
-#include "base/printable.h"
 
 namespace quern {
 namespace {

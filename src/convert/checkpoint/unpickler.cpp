@@ -5,9 +5,9 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/checkpoint/pickle_value.h"
 #include "gguf/cursor.h"
-#include "base/printable.h"
 
 namespace quern {
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "gguf/cursor.h"
 #include "base/printable.h"
+#include "gguf/cursor.h"
 
 namespace quern {
 namespace {

@@ -4,11 +4,11 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "convert/checkpoint/json_file.h"
 #include "convert/vocabulary/sentencepiece_model.h"
 #include "convert/vocabulary/special_tokens.h"
 #include "convert/vocabulary/vocabulary_files.h"
-#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "gguf/cursor.h"
 #include "base/printable.h"
+#include "gguf/cursor.h"
 
 namespace quern {
 namespace {

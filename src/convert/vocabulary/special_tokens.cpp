@@ -5,8 +5,8 @@
 #include <set>
 
 #include "base/error.h"
-#include "convert/checkpoint/json_file.h"
 #include "base/printable.h"
+#include "convert/checkpoint/json_file.h"
 
 namespace quern {
 namespace {

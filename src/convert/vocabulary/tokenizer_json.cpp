@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "convert/vocabulary/pre_tokenizer_name.h"
 #include "base/printable.h"
+#include "convert/vocabulary/pre_tokenizer_name.h"
 
 namespace quern {
 namespace {

@@ -6,10 +6,10 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/utf8.h"
 #include "convert/checkpoint/json_file.h"
 #include "convert/vocabulary/tokenizer_json.h"
-#include "base/printable.h"
 
 namespace quern {
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "kernels/quant/decode.h"
+#include "kernels/cpu_kernels.h"
 #include "kernels/quant/encode.h"
 
 namespace quern {
@@ -31,11 +31,11 @@ void keep_least(std::atomic<int64_t>& least, int64_t value) {
 /// Decodes and encodes ranges of a tensor's rows.
 class RowEncoder {
   public:
-    RowEncoder(const PlannedTensor& planned, std::byte* out)
+    RowEncoder(const PlannedTensor& planned, Isa isa, std::byte* out)
         : planned_(planned),
           out_(out),
-          decode_(decode_for(planned.source->view.dtype)),
-          encode_(encode_for(planned.dtype)),
+          decode_(cpu_kernels(isa).decode(planned.source->view.dtype)),
+          encode_(encode_for(planned.dtype, isa)),
           n_cols_(planned.source->view.shape.n_cols()),
           in_row_(static_cast<int64_t>(row_bytes(planned.source->view.dtype, static_cast<uint64_t>(n_cols_)))),
           out_row_(static_cast<int64_t>(row_bytes(planned.dtype, static_cast<uint64_t>(n_cols_)))) {
@@ -79,15 +79,15 @@ class RowEncoder {
 
 }  // namespace
 
-std::vector<std::byte> encode_tensor(const PlannedTensor& planned, ThreadPool& pool) {
+std::vector<std::byte> encode_tensor(const PlannedTensor& planned, const EncodeResources& resources) {
     std::vector<std::byte> out(static_cast<size_t>(planned.bytes()));
-    const RowEncoder encoder(planned, out.data());
+    const RowEncoder encoder(planned, resources.isa, out.data());
     const int64_t n_rows = planned.source->view.shape.n_rows();
     const int64_t rows_per_block = std::max<int64_t>(1, values_per_block / std::max<int64_t>(1, encoder.n_cols()));
-    std::vector<std::vector<float>> scratch(static_cast<size_t>(pool.n_threads()));
+    std::vector<std::vector<float>> scratch(static_cast<size_t>(resources.pool.n_threads()));
     for (std::vector<float>& each : scratch) each.resize(static_cast<size_t>(encoder.n_cols()));
     std::atomic<int64_t> bad{nowhere};
-    pool.for_each((n_rows + rows_per_block - 1) / rows_per_block, [&](int64_t block, int thread) noexcept {
+    resources.pool.for_each((n_rows + rows_per_block - 1) / rows_per_block, [&](int64_t block, int thread) noexcept {
         const int64_t end = std::min(n_rows, (block + 1) * rows_per_block);
         for (int64_t row = block * rows_per_block; row < end; ++row) {
             const int64_t place = encoder.encode(row, scratch[static_cast<size_t>(thread)].data());
@@ -100,7 +100,7 @@ std::vector<std::byte> encode_tensor(const PlannedTensor& planned, ThreadPool& p
     return out;
 }
 
-void write_quantized(std::span<const PlannedTensor> plan, GgufWriter& writer, const std::string& path, ThreadPool& pool,
+void write_quantized(std::span<const PlannedTensor> plan, GgufWriter& writer, const std::string& path, const EncodeResources& resources,
                      const QuantizeProgress& progress) {
     for (const PlannedTensor& each : plan) writer.add_tensor(each.source->name, each.dtype, each.source->view.shape);
     writer.open(path);
@@ -109,7 +109,7 @@ void write_quantized(std::span<const PlannedTensor> plan, GgufWriter& writer, co
         if (each.is_copied())
             writer.write({each.source->view.data, static_cast<size_t>(n_read)});
         else
-            writer.write(encode_tensor(each, pool));
+            writer.write(encode_tensor(each, resources));
         if (progress) progress(each, n_read, each.bytes());
     }
     writer.finish();

@@ -53,7 +53,7 @@ void check(const PlannedTensor& planned, const QuantizeOptions& options) {
     if (!is_float(from) && !options.allow_requantize)
         throw InvalidInput(concat(tensor.name, " is ", dtype_name(from), " already, and would lose once more as ",
                                   dtype_name(planned.dtype), "; start from an F16 or F32 file, or say --allow-requantize"));
-    if (planned.dtype != DType::f32 && !encode_for(planned.dtype))
+    if (planned.dtype != DType::f32 && !encode_for(planned.dtype, Isa::scalar))
         throw InvalidInput(concat(tensor.name, " would become ", dtype_name(planned.dtype), ", which quern cannot write yet"));
     if (planned.importance.empty() && needs_importance(planned.dtype, options.type.file_type, tensor.name))
         throw InvalidInput(concat(dtype_name(planned.dtype), " for ", tensor.name,

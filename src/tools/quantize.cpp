@@ -10,6 +10,7 @@
 #include "convert/quantize.h"
 #include "convert/split_files.h"
 #include "tools/command_line.h"
+#include "tools/environment.h"
 #include "tools/progress_line.h"
 #include "tools/quantities.h"
 #include "tools/quantize/options.h"
@@ -91,6 +92,7 @@ void set_keys(GgufWriter& writer, const GgufFile& file, const QuantizeRequest& r
 
 void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, const QuantizeRequest& request, const QuantizeFlags& flags) {
     ThreadPool pool(request.n_threads);
+    const EncodeResources resources(pool, isa_from_environment().value_or(best_isa()));
     ProgressLine line;
     uint64_t n_done = 0;
     const auto n_all = static_cast<double>(std::max<uint64_t>(1, total_of(plan).read));
@@ -103,7 +105,7 @@ void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, cons
     if (n_parts == 1) {
         GgufWriter writer;
         set_keys(writer, file, request, flags);
-        return write_quantized(plan, writer, request.out, pool, progress);
+        return write_quantized(plan, writer, request.out, resources, progress);
     }
     const std::string prefix = split_prefix(request.out).value_or(std::filesystem::path(request.out).replace_extension().string());
     for (int part = 0; part < n_parts; ++part) {
@@ -113,7 +115,7 @@ void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, cons
         GgufWriter writer;
         if (part == 0) set_keys(writer, file, request, flags);
         set_split_keys(writer, part + 1, n_parts, plan.size());
-        write_quantized(share, writer, split_part_path(prefix, part + 1, n_parts), pool, progress);
+        write_quantized(share, writer, split_part_path(prefix, part + 1, n_parts), resources, progress);
     }
 }
 

@@ -1,140 +1,132 @@
-// Least squares for levels with an offset, x ~ scale * q + offset with q in 0 .. top: the search of Q4_1, Q5_1, Q2_K, Q4_K and Q5_K.
-// Plain f32 in a fixed order: the same bits on every machine.
+// Least squares for levels with an offset, x ~ scale * q + offset with q in 0 .. top: the search of Q4_1, Q5_1, Q2_K, Q4_K and Q5_K, for
+// sixteen groups at a time.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-
-#include "kernels/quant/i/fit.h"
+#include "kernels/quant/group_tile.h"
 
 namespace quern {
 
-/// v to the nearest integer, ties to even. REQUIRES: |v| < 2^22.
-inline float nearest_integer(float v) {
-    const float shifted = v + 0x1.8p23f;  // here a float's last place is 1
-    return shifted - 0x1.8p23f;
-}
-
-/// The level of x: NaNs and what is out of range go to an end.
-inline float level_of(float x, float inverse, float offset, float top) {
-    return nearest_integer(within((x - offset) * inverse, 0.0f, top));
-}
-
+template <typename S>
 struct AffineFit {
-    float scale = 0.0f, offset = 0.0f;
-    float error = 0.0f;  ///< weighted squared error
+    S scale, offset;
+    S error;  ///< weighted squared error
 };
 
-/// n values, a multiple of 8, and their weights. V is a vocabulary of kernels/simd/; products are rounded before they are added, so that
-/// all of them give the same bits.
-template <typename V, int n>
+template <typename S>
+struct AffineSums {
+    S q, qq, xq;  ///< sums of w q, w q^2 and w x q
+};
+
+template <typename V, int group>
 class AffineSearch {
-    using Floats = typename V::Floats;
-    static constexpr int n_vectors = n / 8;
+    using S = Sixteen<V>;
+    using Fit = AffineFit<S>;
 
   public:
-    /// @param non_positive  the offset may not be above 0, as in formats that subtract a minimum
-    AffineSearch(const float* x, const float* w, float top, bool non_positive) : x_(x), w_(w), top_(top), non_positive_(non_positive) {
-        Floats ws = V::zero(), xs = V::zero(), xxs = V::zero();
-        for (int i = 0; i < n; i += 8) {
-            const Floats wv = V::load_floats(w + i), xv = V::load_floats(x + i), wx = V::times(wv, xv);
-            ws = V::add(ws, wv);
-            xs = V::add(xs, wx);
-            xxs = V::add(xxs, V::times(wx, xv));
+    /// @param top           the highest level
+    /// @param non_positive  offsets may not be above 0, as in formats that subtract a minimum
+    AffineSearch(const GroupTile<V, group>& tile, float top, bool non_positive)
+        : tile_(tile), top_(top), non_positive_(non_positive), sum_w_(zero()), sum_x_(zero()), sum_xx_(zero()) {
+        for (int i = 0; i < group; ++i) {
+            const S x = tile.xs.at[i], wx = tile.ws.at[i] * x;
+            sum_w_ = sum_w_ + tile.ws.at[i];
+            sum_x_ = sum_x_ + wx;
+            sum_xx_ = sum_xx_ + wx * x;
         }
-        sum_w_ = V::total(ws);
-        sum_x_ = V::total(xs);
-        sum_xx_ = V::total(xxs);
     }
 
     /// The best of a row of trial scales, each with the offset and scale that suit its levels best.
-    AffineFit run() const {
-        float least = x_[0], most = x_[0];
-        for (int i = 1; i < n; ++i) {
-            least = std::min(least, x_[i]);
-            most = std::max(most, x_[i]);
+    Fit run() const {
+        S lowest = tile_.xs.at[0], highest = tile_.xs.at[0];
+        for (int i = 1; i < group; ++i) {
+            lowest = min(lowest, tile_.xs.at[i]);
+            highest = max(highest, tile_.xs.at[i]);
         }
-        if (non_positive_) least = std::min(least, 0.0f);
-        AffineFit best{.scale = 0.0f, .offset = constant(), .error = 0.0f};
-        best.error = error_of(0.0f, best.offset);
-        const float range = most - least;
-        if (!(range >= least_magnitude)) return best;
-        constexpr int n_trials = 24;
-        for (int k = 0; k < n_trials; ++k) {
-            const float wider = top_ + 0.1f * static_cast<float>(k - 10);
-            improve(best, range / wider, least);
-        }
-        for (int round = 0; round < 3 && best.scale > 0.0f; ++round)
-            if (!improve(best, best.scale, best.offset)) break;
+        if (non_positive_) lowest = min(lowest, zero());
+        Fit best{zero(), constant(), zero()};
+        best.error = error_of(best.scale, best.offset);
+        const S range = highest - lowest;
+        const auto is_flat = less(range, S::splat(least_magnitude));
+        const S inverse_range = S::splat(1.0f) / choose(is_flat, S::splat(1.0f), range);
+        constexpr int n_trials = 20;
+        for (int k = 0; k < n_trials; ++k) improve(best, inverse_range * S::splat(top_ + 0.12f * static_cast<float>(k - 8)), lowest);
+        for (int round = 0; round < 3; ++round) improve(best, inverse(best.scale), best.offset);
+        best.scale = choose(is_flat, zero(), best.scale);
+        best.offset = choose(is_flat, constant(), best.offset);
         return best;
     }
 
     /// The weighted squared error with the best levels for this scale and offset.
-    float error_of(float scale, float offset) const {
-        const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-        Floats error = V::zero();
-        for (int i = 0; i < n; i += 8) {
-            const Floats xv = V::load_floats(x_ + i);
-            const Floats value = V::add(V::times(V::splat(scale), levels(xv, inverse, offset)), V::splat(offset));
-            const Floats d = V::subtract(xv, value);
-            error = V::add(error, V::times(V::times(V::load_floats(w_ + i), d), d));
+    QUERN_INLINE S error_of(S scale, S offset) const {
+        const S inverted = inverse(scale);
+        S error = zero();
+        for (int i = 0; i < group; ++i) {
+            const S y = tile_.xs.at[i] - offset, difference = y - scale * levels(y * inverted);
+            error = error + tile_.ws.at[i] * difference * difference;
         }
-        return V::total(error);
+        return error;
     }
 
-    /// The best levels themselves.
-    void choose_levels(float scale, float offset, uint8_t* q) const {
-        const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-        for (int i = 0; i < n; i += 8) {
-            float values[8];
-            V::store_floats(values, levels(V::load_floats(x_ + i), inverse, offset));
-            for (int j = 0; j < 8; ++j) q[i + j] = static_cast<uint8_t>(values[j]);
+    QUERN_INLINE AffineSums<S> sums(S inverted, S offset) const {
+        AffineSums<S> out{zero(), zero(), zero()};
+        for (int i = 0; i < group; ++i) {
+            const S x = tile_.xs.at[i], q = levels((x - offset) * inverted), wq = tile_.ws.at[i] * q;
+            out.q = out.q + wq;
+            out.qq = out.qq + wq * q;
+            out.xq = out.xq + wq * x;
         }
+        return out;
     }
+
+    /// 1 / v, or 0 for 0 and below.
+    QUERN_INLINE static S inverse(S v) {
+        const auto positive = less(zero(), v);
+        return choose(positive, S::splat(1.0f) / choose(positive, v, S::splat(1.0f)), zero());
+    }
+    S sum_w() const { return sum_w_; }
+    S sum_x() const { return sum_x_; }
 
   private:
-    Floats levels(Floats x, float inverse, float offset) const {
-        const Floats exact = V::times(V::subtract(x, V::splat(offset)), V::splat(inverse));
-        return V::to_floats(V::round(V::within(exact, V::zero(), V::splat(top_))));
-    }
+    QUERN_INLINE static S zero() { return S::splat(0.0f); }
+    QUERN_INLINE S levels(S exact) const { return round(within(exact, zero(), S::splat(top_))); }
 
-    float constant() const {
-        const float mean = sum_w_ > 0.0f ? sum_x_ / sum_w_ : 0.0f;
-        return non_positive_ ? std::min(mean, 0.0f) : mean;
+    QUERN_INLINE S constant() const {
+        const S mean = sum_x_ / sum_w_;
+        return non_positive_ ? min(mean, zero()) : mean;
     }
 
     // Levels by the trial, then the scale and offset that minimise the error for these levels.
-    bool improve(AffineFit& best, float scale, float offset) const {
-        const float inverse = 1.0f / scale;
-        Floats q_sums = V::zero(), qq_sums = V::zero(), xq_sums = V::zero();
-        for (int i = 0; i < n; i += 8) {
-            const Floats xv = V::load_floats(x_ + i), q = levels(xv, inverse, offset), wq = V::times(V::load_floats(w_ + i), q);
-            q_sums = V::add(q_sums, wq);
-            qq_sums = V::add(qq_sums, V::times(wq, q));
-            xq_sums = V::add(xq_sums, V::times(wq, xv));
+    QUERN_INLINE void improve(Fit& best, S inverted, S offset) const {
+        const auto [q, qq, xq] = sums(inverted, offset);
+        const S determinant = sum_w_ * qq - q * q;
+        const auto solvable = less(S::splat(1e-5f) * sum_w_ * qq, determinant);  // else all levels are one
+        const S share = S::splat(1.0f) / choose(solvable, determinant, S::splat(1.0f));
+        S scale = choose(solvable, (sum_w_ * xq - sum_x_ * q) * share, zero());
+        S base = choose(solvable, (qq * sum_x_ - q * xq) * share, zero());
+        if (non_positive_) {
+            const auto raised = less(zero(), choose(solvable, base, S::splat(1.0f)));
+            scale = choose(raised, xq * inverse(qq), scale);
+            base = choose(raised, zero(), base);
         }
-        const float q_sum = V::total(q_sums), qq_sum = V::total(qq_sums), xq_sum = V::total(xq_sums);
-        const float determinant = sum_w_ * qq_sum - q_sum * q_sum;
-        const bool solvable = determinant > 1e-5f * sum_w_ * qq_sum;  // else all levels are one
-        float fitted = solvable ? (sum_w_ * xq_sum - sum_x_ * q_sum) / determinant : 0.0f;
-        float base = solvable ? (qq_sum * sum_x_ - q_sum * xq_sum) / determinant : 0.0f;
-        if (non_positive_ && (!solvable || base > 0.0f)) {
-            base = 0.0f;
-            fitted = qq_sum > 0.0f ? xq_sum / qq_sum : 0.0f;
-        }
-        if (!(fitted > 0.0f)) return false;
-        const float error = sum_xx_ + fitted * fitted * qq_sum + base * base * sum_w_ - 2.0f * (fitted * xq_sum + base * sum_x_) +
-                            2.0f * fitted * base * q_sum;
-        if (!(error < best.error)) return false;
-        best = {fitted, base, error};
-        return true;
+        const S two = S::splat(2.0f);
+        const S error = sum_xx_ + scale * scale * qq + base * base * sum_w_ - two * (scale * xq + base * sum_x_) + two * scale * base * q;
+        const auto better = less(choose(less(zero(), scale), error, best.error), best.error);
+        best = {choose(better, scale, best.scale), choose(better, base, best.offset), choose(better, error, best.error)};
     }
 
-    const float* x_;
-    const float* w_;
+    const GroupTile<V, group>& tile_;
     float top_;
     bool non_positive_;
-    float sum_w_ = 0.0f, sum_x_ = 0.0f, sum_xx_ = 0.0f;
+    S sum_w_, sum_x_, sum_xx_;
 };
+
+/// Levels of `n` values of one group, a multiple of 16, as they stand.
+template <typename V>
+QUERN_INLINE void affine_levels(const float* x, int n, float scale, float offset, float top, uint8_t* q) {
+    using S = Sixteen<V>;
+    const S inverse = S::splat(scale > 0.0f ? 1.0f / scale : 0.0f);
+    for (int i = 0; i < n; i += 16)
+        round(within((S::load(x + i) - S::splat(offset)) * inverse, S::splat(0.0f), S::splat(top))).store_bytes(q + i);
+}
 
 }  // namespace quern

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/cpu_features.h"
 #include "tensor/dtype.h"
 
 namespace quern {
@@ -12,7 +13,7 @@ namespace quern {
 /// @param importance  n weights >= 0 of the squared errors (an importance matrix's row), or nullptr: all alike, or what the format prefers
 using EncodeKernel = void (*)(const float* x, const float* importance, int64_t n, std::byte* out) noexcept;
 
-/// nullptr for formats that quern cannot encode.
-EncodeKernel encode_for(DType dtype) noexcept;
+/// nullptr for formats that quern cannot encode. REQUIRES: this machine can run `isa`.
+EncodeKernel encode_for(DType dtype, Isa isa) noexcept;
 
 }  // namespace quern

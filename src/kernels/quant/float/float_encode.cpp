@@ -1,7 +1,7 @@
 #include <cstring>
 
 #include "kernels/quant/float/encoders.h"
-#include "kernels/quant/i/fit.h"
+#include "kernels/quant/group_tile.h"
 
 namespace quern {
 

@@ -12,138 +12,164 @@ namespace quern {
 template <int group_values>
 struct AffineBlock {
     static constexpr int n_groups = 256 / group_values;
-    uint16_t d = 0, dmin = 0;
-    uint8_t scales[n_groups] = {}, mins[n_groups] = {};
-    uint8_t q[256] = {};
+    uint16_t d, dmin;
+    uint8_t scales[n_groups], mins[n_groups];
+    uint8_t q[256];
 };
 
-/// @param top_q  the highest level  @param top_code  the highest integer for scales and minimums
+/// Finds all blocks of a tile: one where groups have 16 values, two where they have 32.
 template <typename V, int group>
 class AffineBlockFit {
+    using S = Sixteen<V>;
     using Block = AffineBlock<group>;
     static constexpr int n_groups = Block::n_groups;
+    static constexpr int n_blocks = 16 / n_groups;
 
   public:
-    AffineBlockFit(const float* x, const float* importance, float top_q, int top_code) : x_(x), top_q_(top_q), top_code_(top_code) {
-        load_fit_weights(x, importance, 256, w_);
-    }
+    /// @param top_q  the highest level  @param top_code  the highest integer for scales and minimums
+    AffineBlockFit(const GroupTile<V, group>& tile, float top_q, float top_code)
+        : tile_(tile), search_(tile, top_q, true), top_q_(top_q), top_code_(top_code) {}
 
-    Block run() const {
-        float scales[n_groups], mins[n_groups], largest_scale = 0.0f, largest_min = 0.0f;
-        for (int g = 0; g < n_groups; ++g) {
-            const AffineFit fit = search(g).run();
-            scales[g] = fit.scale;
-            mins[g] = -fit.offset;
-            largest_scale = std::max(largest_scale, scales[g]);
-            largest_min = std::max(largest_min, mins[g]);
+    void run(Block* out) {
+        const AffineFit<S> fit = search_.run();
+        scales_ = fit.scale;
+        mins_ = S::splat(0.0f) - fit.offset;
+        float scales[16], mins[16], d[n_blocks], dmin[n_blocks];
+        scales_.store(scales);
+        mins_.store(mins);
+        for (int b = 0; b < n_blocks; ++b) {
+            float largest_scale = 0.0f, largest_min = 0.0f;
+            for (int g = b * n_groups; g < (b + 1) * n_groups; ++g) {
+                largest_scale = largest_scale < scales[g] ? scales[g] : largest_scale;
+                largest_min = largest_min < mins[g] ? mins[g] : largest_min;
+            }
+            d[b] = largest_scale / top_code_;
+            dmin[b] = largest_min / top_code_;
         }
-        const auto top = static_cast<float>(top_code_);
-        Block best = with_units(largest_scale / top, largest_min / top, scales, mins);
-        float best_error = error_of(best);
+        Trial best = with_units(d, dmin);
         for (int round = 0; round < 2; ++round) {
-            float d, dmin;
-            if (!refit(best, d, dmin)) break;
-            const Block trial = with_units(d, dmin, scales, mins);
-            const float error = error_of(trial);
-            if (!(error < best_error)) break;
-            best = trial;
-            best_error = error;
+            refit(best, d, dmin);
+            keep_better(best, with_units(d, dmin));
         }
-        return best;
+        write(best, out);
     }
 
   private:
-    AffineSearch<V, group> search(int g) const { return {x_ + g * group, w_ + g * group, top_q_, true}; }
+    struct Trial {
+        uint16_t d[n_blocks], dmin[n_blocks];
+        float error[n_blocks];
+        S unit, min_unit;          ///< d and dmin of each group's block
+        S scale, min, code_error;  ///< the groups' integers
+    };
 
-    uint8_t code_of(float value, float unit, int step) const {
-        const float code = unit > 0.0f ? nearest_integer(within(value / unit, 0.0f, static_cast<float>(top_code_))) : 0.0f;
-        return static_cast<uint8_t>(std::clamp(static_cast<int>(code) + step, 0, top_code_));
+    QUERN_INLINE S codes_of(S values, S unit, float step) const {
+        const S limit = S::splat(top_code_), zero = S::splat(0.0f);
+        return within(round(within(values * AffineSearch<V, group>::inverse(unit), zero, limit)) + S::splat(step), zero, limit);
     }
 
-    /// The best integers near those of the groups' own scales and minimums, and the levels.
-    Block with_units(float d_wanted, float dmin_wanted, const float* scales, const float* mins) const {
-        Block out;
-        out.d = nearest_f16(d_wanted);
-        out.dmin = nearest_f16(dmin_wanted);
-        const float d = f16_to_f32(out.d), dmin = f16_to_f32(out.dmin);
-        for (int g = 0; g < n_groups; ++g) {
-            const AffineSearch<V, group> group_search = search(g);
-            float best = -1.0f;
-            for (int s = -1; s <= 1; ++s)
-                for (int m = -1; m <= 1; ++m) {
-                    const uint8_t scale = code_of(scales[g], d, s), min = code_of(mins[g], dmin, m);
-                    const float error = group_search.error_of(d * static_cast<float>(scale), -(dmin * static_cast<float>(min)));
-                    if (best >= 0.0f && !(error < best)) continue;
-                    best = error;
-                    out.scales[g] = scale;
-                    out.mins[g] = min;
-                }
-            group_search.choose_levels(d * static_cast<float>(out.scales[g]), -(dmin * static_cast<float>(out.mins[g])), out.q + g * group);
+    /// The best integers near those of the groups' own scales and minimums.
+    Trial with_units(const float* d, const float* dmin) const {
+        Trial out;
+        float unit[16], min_unit[16];
+        for (int b = 0; b < n_blocks; ++b) {
+            out.d[b] = nearest_f16(d[b]);
+            out.dmin[b] = nearest_f16(dmin[b]);
+            std::fill_n(unit + b * n_groups, n_groups, f16_to_f32(out.d[b]));
+            std::fill_n(min_unit + b * n_groups, n_groups, f16_to_f32(out.dmin[b]));
+        }
+        out.unit = S::load(unit);
+        out.min_unit = S::load(min_unit);
+        out.code_error = S::splat(3e38f);
+        out.scale = out.min = S::splat(0.0f);
+        for (int s = -1; s <= 1; ++s)
+            for (int m = -1; m <= 1; ++m) {
+                const S scale = codes_of(scales_, out.unit, static_cast<float>(s)),
+                        min = codes_of(mins_, out.min_unit, static_cast<float>(m));
+                const S error = search_.error_of(out.unit * scale, S::splat(0.0f) - out.min_unit * min);
+                const auto better = less(error, out.code_error);
+                out.code_error = choose(better, error, out.code_error);
+                out.scale = choose(better, scale, out.scale);
+                out.min = choose(better, min, out.min);
+            }
+        float errors[16];
+        out.code_error.store(errors);
+        for (int b = 0; b < n_blocks; ++b) {
+            out.error[b] = 0.0f;
+            for (int g = b * n_groups; g < (b + 1) * n_groups; ++g) out.error[b] += errors[g];
         }
         return out;
     }
 
-    /// d and dmin of the least error for the integers and levels of a block.
-    bool refit(const Block& block, float& d, float& dmin) const {
-        float aa = 0.0f, ab = 0.0f, bb = 0.0f, xa = 0.0f, xb = 0.0f;
-        for (int g = 0; g < n_groups; ++g) {
-            typename V::Floats ws = V::zero(), qs = V::zero(), qqs = V::zero(), xs = V::zero(), xqs = V::zero();
-            for (int i = g * group; i < (g + 1) * group; i += 8) {
-                const auto w = V::load_floats(w_ + i), x = V::load_floats(x_ + i), q = levels_of(block.q + i), wq = V::times(w, q);
-                ws = V::add(ws, w);
-                qs = V::add(qs, wq);
-                qqs = V::add(qqs, V::times(wq, q));
-                xs = V::add(xs, V::times(w, x));
-                xqs = V::add(xqs, V::times(wq, x));
+    /// d and dmin of the least error for the integers and levels of a trial.
+    void refit(const Trial& trial, float* d, float* dmin) const {
+        const S offset = S::splat(0.0f) - trial.min_unit * trial.min, min = S::splat(0.0f) - trial.min;
+        const AffineSums<S> sums = search_.sums(AffineSearch<V, group>::inverse(trial.unit * trial.scale), offset);
+        float aa[16], ab[16], bb[16], xa[16], xb[16];
+        (trial.scale * trial.scale * sums.qq).store(aa);
+        (trial.scale * min * sums.q).store(ab);
+        (min * min * search_.sum_w()).store(bb);
+        (trial.scale * sums.xq).store(xa);
+        (min * search_.sum_x()).store(xb);
+        for (int b = 0; b < n_blocks; ++b) {
+            float saa = 0.0f, sab = 0.0f, sbb = 0.0f, sxa = 0.0f, sxb = 0.0f;
+            for (int g = b * n_groups; g < (b + 1) * n_groups; ++g) {
+                saa += aa[g];
+                sab += ab[g];
+                sbb += bb[g];
+                sxa += xa[g];
+                sxb += xb[g];
             }
-            const auto scale = static_cast<float>(block.scales[g]), min = -static_cast<float>(block.mins[g]);
-            aa += scale * scale * V::total(qqs);
-            ab += scale * min * V::total(qs);
-            bb += min * min * V::total(ws);
-            xa += scale * V::total(xqs);
-            xb += min * V::total(xs);
+            const float determinant = saa * sbb - sab * sab;
+            const bool solvable = determinant > 1e-6f * saa * sbb && sbb > 0.0f;
+            const float scale = solvable ? (sxa * sbb - sxb * sab) / determinant : saa > 0.0f ? sxa / saa : 0.0f;
+            const float least = solvable ? (sxb * saa - sxa * sab) / determinant : f16_to_f32(trial.dmin[b]);
+            const bool usable = scale > 0.0f && least >= 0.0f;
+            d[b] = usable ? scale : f16_to_f32(trial.d[b]);
+            dmin[b] = usable ? least : f16_to_f32(trial.dmin[b]);
         }
-        const float determinant = aa * bb - ab * ab;
-        if (determinant > 1e-6f * aa * bb && bb > 0.0f) {
-            d = (xa * bb - xb * ab) / determinant;
-            dmin = (xb * aa - xa * ab) / determinant;
-        } else {
-            d = aa > 0.0f ? xa / aa : 0.0f;
-            dmin = f16_to_f32(block.dmin);
-        }
-        return d > 0.0f && dmin >= 0.0f;
     }
 
-    float error_of(const Block& block) const {
-        const float d = f16_to_f32(block.d), dmin = f16_to_f32(block.dmin);
-        float error = 0.0f;
-        for (int g = 0; g < n_groups; ++g) {
-            const auto scale = V::splat(d * static_cast<float>(block.scales[g])),
-                       offset = V::splat(-(dmin * static_cast<float>(block.mins[g])));
-            typename V::Floats sum = V::zero();
-            for (int i = g * group; i < (g + 1) * group; i += 8) {
-                const auto difference = V::subtract(V::load_floats(x_ + i), V::add(V::times(scale, levels_of(block.q + i)), offset));
-                sum = V::add(sum, V::times(V::times(V::load_floats(w_ + i), difference), difference));
-            }
-            error += V::total(sum);
+    void keep_better(Trial& best, const Trial& trial) const {
+        float gains[16];
+        for (int b = 0; b < n_blocks; ++b) {
+            const bool better = trial.error[b] < best.error[b];
+            std::fill_n(gains + b * n_groups, n_groups, better ? 1.0f : 0.0f);
+            if (!better) continue;
+            best.d[b] = trial.d[b];
+            best.dmin[b] = trial.dmin[b];
+            best.error[b] = trial.error[b];
         }
-        return error;
+        const auto better = less(S::splat(0.0f), S::load(gains));
+        best.unit = choose(better, trial.unit, best.unit);
+        best.min_unit = choose(better, trial.min_unit, best.min_unit);
+        best.scale = choose(better, trial.scale, best.scale);
+        best.min = choose(better, trial.min, best.min);
     }
 
-    static typename V::Floats levels_of(const uint8_t* q) {
-        float values[8];
-        for (int i = 0; i < 8; ++i) values[i] = static_cast<float>(q[i]);
-        return V::load_floats(values);
+    void write(const Trial& trial, Block* out) const {
+        uint8_t scales[16], mins[16];
+        trial.scale.store_bytes(scales);
+        trial.min.store_bytes(mins);
+        for (int b = 0; b < n_blocks; ++b) {
+            out[b].d = trial.d[b];
+            out[b].dmin = trial.dmin[b];
+            std::memcpy(out[b].scales, scales + b * n_groups, n_groups);
+            std::memcpy(out[b].mins, mins + b * n_groups, n_groups);
+            const float d = f16_to_f32(trial.d[b]), dmin = f16_to_f32(trial.dmin[b]);
+            for (int g = 0; g < n_groups; ++g)
+                affine_levels<V>(tile_.x + b * 256 + g * group, group, d * static_cast<float>(out[b].scales[g]),
+                                 -(dmin * static_cast<float>(out[b].mins[g])), top_q_, out[b].q + g * group);
+        }
     }
 
-    const float* x_;
-    float top_q_;
-    int top_code_;
-    float w_[256];
+    const GroupTile<V, group>& tile_;
+    AffineSearch<V, group> search_;
+    float top_q_, top_code_;
+    S scales_, mins_;
 };
 
 /// As unpack_scales_and_mins() reads them.
-inline void pack_scales_and_mins(const uint8_t* scales, const uint8_t* mins, uint8_t* packed) {
+QUERN_INLINE void pack_scales_and_mins(const uint8_t* scales, const uint8_t* mins, uint8_t* packed) {
     for (int i = 0; i < 4; ++i) {
         packed[i] = static_cast<uint8_t>(scales[i] | scales[4 + i] >> 4 << 6);
         packed[4 + i] = static_cast<uint8_t>(mins[i] | mins[4 + i] >> 4 << 6);
@@ -151,51 +177,59 @@ inline void pack_scales_and_mins(const uint8_t* scales, const uint8_t* mins, uin
     }
 }
 
-inline void pack_nibbles_k(const uint8_t* q, uint8_t* qs) {
+QUERN_INLINE void pack_nibbles_k(const uint8_t* q, uint8_t* qs) {
     for (int pair = 0; pair < 4; ++pair)
         for (int i = 0; i < 32; ++i) qs[32 * pair + i] = static_cast<uint8_t>((q[64 * pair + i] & 15) | (q[64 * pair + 32 + i] & 15) << 4);
 }
 
-template <typename V>
-void encode_q4_k_with(const float* x, const float* importance, int64_t n, std::byte* out) noexcept {
-    auto* block = reinterpret_cast<Q4_K::Block*>(out);
-    for (int64_t i = 0; i < n; i += 256, ++block) {
-        const AffineBlock<32> fit = AffineBlockFit<V, 32>(x + i, importance != nullptr ? importance + i : nullptr, 15, 63).run();
-        block->d = fit.d;
-        block->dmin = fit.dmin;
-        pack_scales_and_mins(fit.scales, fit.mins, block->scales);
-        pack_nibbles_k(fit.q, block->qs);
-    }
-}
-
-template <typename V>
-void encode_q5_k_with(const float* x, const float* importance, int64_t n, std::byte* out) noexcept {
-    auto* block = reinterpret_cast<Q5_K::Block*>(out);
-    for (int64_t i = 0; i < n; i += 256, ++block) {
-        const AffineBlock<32> fit = AffineBlockFit<V, 32>(x + i, importance != nullptr ? importance + i : nullptr, 31, 63).run();
-        *block = {};
-        block->d = fit.d;
-        block->dmin = fit.dmin;
-        pack_scales_and_mins(fit.scales, fit.mins, block->scales);
-        pack_nibbles_k(fit.q, block->qs);
-        for (int v = 0; v < 256; ++v) block->qh[v % 32] = static_cast<uint8_t>(block->qh[v % 32] | (fit.q[v] >> 4) << v / 32);
-    }
-}
-
-template <typename V>
-void encode_q2_k_with(const float* x, const float* importance, int64_t n, std::byte* out) noexcept {
-    auto* block = reinterpret_cast<Q2_K::Block*>(out);
-    for (int64_t i = 0; i < n; i += 256, ++block) {
-        const AffineBlock<16> fit = AffineBlockFit<V, 16>(x + i, importance != nullptr ? importance + i : nullptr, 3, 15).run();
-        *block = {};
-        block->d = fit.d;
-        block->dmin = fit.dmin;
-        for (int g = 0; g < 16; ++g) block->scales[g] = static_cast<uint8_t>(fit.scales[g] | fit.mins[g] << 4);
-        for (int v = 0; v < 256; ++v) {
-            uint8_t& byte = block->qs[v / 128 * 32 + v % 32];
-            byte = static_cast<uint8_t>(byte | fit.q[v] << v / 32 % 4 * 2);
+/// q of 256 values below 4, as Q2_K, Q3_K and TQ2_0 have them: value 128 h + 32 j + l is bit pair j of byte 32 h + l.
+QUERN_INLINE void pack_bit_pairs(const uint8_t* q, uint8_t* qs) {
+    for (int half = 0; half < 2; ++half)
+        for (int i = 0; i < 32; ++i) {
+            const uint8_t* const from = q + 128 * half + i;
+            qs[32 * half + i] = static_cast<uint8_t>((from[0] & 3) | (from[32] & 3) << 2 | (from[64] & 3) << 4 | (from[96] & 3) << 6);
         }
-    }
 }
+
+QUERN_INLINE void pack(const AffineBlock<32>& fit, Q4_K::Block& out) {
+    out.d = fit.d;
+    out.dmin = fit.dmin;
+    pack_scales_and_mins(fit.scales, fit.mins, out.scales);
+    pack_nibbles_k(fit.q, out.qs);
+}
+
+QUERN_INLINE void pack(const AffineBlock<32>& fit, Q5_K::Block& out) {
+    out.d = fit.d;
+    out.dmin = fit.dmin;
+    pack_scales_and_mins(fit.scales, fit.mins, out.scales);
+    pack_nibbles_k(fit.q, out.qs);
+    std::memset(out.qh, 0, sizeof out.qh);
+    for (int g = 0; g < 8; ++g)
+        for (int i = 0; i < 32; ++i) out.qh[i] = static_cast<uint8_t>(out.qh[i] | (fit.q[32 * g + i] >> 4) << g);
+}
+
+QUERN_INLINE void pack(const AffineBlock<16>& fit, Q2_K::Block& out) {
+    out.d = fit.d;
+    out.dmin = fit.dmin;
+    for (int g = 0; g < 16; ++g) out.scales[g] = static_cast<uint8_t>(fit.scales[g] | fit.mins[g] << 4);
+    pack_bit_pairs(fit.q, out.qs);
+}
+
+template <typename V, typename Format, int group, int top_q, int top_code>
+void encode_affine_k(const float* x, const float* importance, int64_t n, std::byte* out) noexcept {
+    auto* blocks = reinterpret_cast<typename Format::Block*>(out);
+    for_tiles<V, group, 256>(x, importance, n, [&](const GroupTile<V, group>& tile, int64_t first, int n_blocks) {
+        AffineBlock<group> fitted[group / 16];
+        AffineBlockFit<V, group>(tile, static_cast<float>(top_q), static_cast<float>(top_code)).run(fitted);
+        for (int b = 0; b < n_blocks; ++b) pack(fitted[b], blocks[first + b]);
+    });
+}
+
+template <typename V>
+inline constexpr auto encode_q2_k = encode_affine_k<V, Q2_K, 16, 3, 15>;
+template <typename V>
+inline constexpr auto encode_q4_k = encode_affine_k<V, Q4_K, 32, 15, 63>;
+template <typename V>
+inline constexpr auto encode_q5_k = encode_affine_k<V, Q5_K, 32, 31, 63>;
 
 }  // namespace quern

@@ -24,12 +24,21 @@ std::optional<DType> overridden(const QuantizeOptions& options, std::string_view
     return std::nullopt;
 }
 
+/// What the user asks for by the tensor's name.
+std::optional<DType> asked_dtype(const Recipe& recipe, const QuantizeOptions& options, std::string_view name) {
+    const bool is_output = name == "output.weight" || (!recipe.model.has_output && name == "token_embd.weight");
+    if (is_output && options.output_dtype) return options.output_dtype;
+    if (name == "token_embd.weight" && options.embedding_dtype) return options.embedding_dtype;
+    return overridden(options, name);
+}
+
 DType wanted_dtype(const Recipe& recipe, const QuantizeOptions& options, const GgufTensor& tensor, int64_t n_matrices) {
     const std::string_view name = tensor.name;
-    const bool is_output = name == "output.weight" || (!recipe.model.has_output && name == "token_embd.weight");
-    if (is_output && options.output_dtype) return *options.output_dtype;
-    if (name == "token_embd.weight" && options.embedding_dtype) return *options.embedding_dtype;
-    if (const auto dtype = overridden(options, name)) return *dtype;
+    if (const auto dtype = asked_dtype(recipe, options, name)) return *dtype;
+    if (options.chosen) {
+        const auto found = options.chosen->find(name);
+        if (found != options.chosen->end()) return found->second;
+    }
     return options.pure ? recipe.type.dtype : recipe.dtype_for(name, tensor.view.shape.n_cols(), n_matrices);
 }
 
@@ -111,6 +120,7 @@ std::vector<PlannedTensor> plan_quantize(const GgufFile& file, const QuantizeOpt
             const int64_t n_matrices = shape.rank() >= 3 ? shape[shape.rank() - 3] : 1;
             planned.wanted = wanted_dtype(recipe, options, tensor, n_matrices);
             planned.dtype = dtype_that_fits(planned.wanted, shape.n_cols());
+            planned.is_free = !asked_dtype(recipe, options, tensor.name);
             planned.fell_back = planned.dtype != planned.wanted;
             planned.importance = importance_of(options, tensor, n_matrices);
             check(planned, options);

@@ -31,11 +31,14 @@ struct QuantizeOptions {
     };
     std::vector<Override> overrides;
     const Importance* importance = nullptr;  ///< must outlive the plan
+    /// Formats that were chosen tensor by tensor: they go before the recipe, and after what the user asks for by name.
+    const std::map<std::string, DType, std::less<>>* chosen = nullptr;
 };
 
 struct PlannedTensor {
     const GgufTensor* source = nullptr;
     DType dtype = DType::f32;
+    bool is_free = false;    ///< neither kept as it is nor asked for by name: the recipe decides
     bool fell_back = false;  ///< the wanted format's blocks do not divide its rows
     DType wanted = DType::f32;
     std::span<const float> importance;

@@ -111,6 +111,14 @@ Tensor Graph::attend(Tensor q, Tensor k, Tensor v, int layer, const Attention& a
                   q.n_heads);
 }
 
+void Graph::replace_weight(const std::byte* data, const TensorView& instead) {
+    for (Node& node : nodes_) {
+        if (node.weight.data != data) continue;
+        QUERN_CHECK(node.weight.shape.n_values() == instead.shape.n_values());
+        node.weight = {instead.dtype, node.weight.shape, instead.data};
+    }
+}
+
 Tensor Graph::select_outputs(Tensor x) {
     QUERN_CHECK(!node(x.id).output_rows);
     return append({.op = Op::select_outputs, .inputs = {x.id, -1, -1}, .n_cols = node(x.id).n_cols, .output_rows = true}, x.n_heads);

@@ -83,6 +83,8 @@ class Graph {
     Tensor attend(Tensor q, Tensor k, Tensor v, int layer, const Attention& attention);
     /// Only the rows that want logits.
     Tensor select_outputs(Tensor x);
+    /// Reads `instead` wherever the weight at `data` was read. @param instead  of the same shape, any DType
+    void replace_weight(const std::byte* data, const TensorView& instead);
     /// Names the result of the graph: the logits.
     void set_result(Tensor x) { result_ = x.id; }
 

@@ -13,6 +13,7 @@
 #include "tools/environment.h"
 #include "tools/progress_line.h"
 #include "tools/quantities.h"
+#include "tools/quantize/fit.h"
 #include "tools/quantize/options.h"
 
 namespace quern {
@@ -90,6 +91,32 @@ void set_keys(GgufWriter& writer, const GgufFile& file, const QuantizeRequest& r
     for (const std::string& text : flags.key_overrides) override_key(writer, text);
 }
 
+/// What stands before the tensors' data in the file that will be written.
+uint64_t header_bytes(const GgufFile& file, const QuantizeRequest& request, const QuantizeFlags& flags) {
+    GgufWriter writer;
+    set_keys(writer, file, request, flags);
+    for (const GgufTensor& each : file.tensors()) writer.add_tensor(each.name, each.view.dtype, each.view.shape);
+    return writer.header().size();
+}
+
+/// What the choice is expected to cost, and where.
+void print_fit(const Fit& fit) {
+    constexpr size_t most_named = 5;
+    std::vector<std::pair<double, std::string_view>> costs;
+    for (const auto& [name, cost] : fit.costs) costs.emplace_back(cost, name);
+    std::stable_sort(costs.begin(), costs.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::string text = fit.is_measured ? "expected KL divergence" : "relative errors of the weights";
+    char number[32];
+    std::snprintf(number, sizeof number, " %.4f, most of it by ", fit.cost());
+    text += number;
+    for (size_t i = 0; i < std::min(most_named, costs.size()); ++i) {
+        std::snprintf(number, sizeof number, " (%.4f)", costs[i].first);
+        text += concat(i == 0 ? "" : ", ", costs[i].second, number);
+    }
+    std::printf("%s\n", text.c_str());
+    std::fflush(stdout);
+}
+
 void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, const QuantizeRequest& request, const QuantizeFlags& flags) {
     ThreadPool pool(request.n_threads);
     const EncodeResources resources(pool, isa_from_environment().value_or(best_isa()));
@@ -130,9 +157,16 @@ int quantize(const QuantizeFlags& flags) {
     std::error_code error;
     if (!flags.dry_run && std::filesystem::equivalent(request.in, request.out, error))
         throw InvalidInput(concat(request.out, " is the file to read; give another name to write"));
+    std::optional<Fit> fit;
+    if (request.fit) {
+        fit = fit_formats(*file, request, header_bytes(*file, request, flags));
+        request.options.chosen = &fit->formats;
+        request.options.type = fit->type;
+    }
     const std::vector<PlannedTensor> plan = plan_quantize(*file, request.options);
     const Totals totals = total_of(plan);
     print_plan(plan, totals);
+    if (fit) print_fit(*fit);
     if (request.imatrix) print_unweighted(plan);
     if (flags.dry_run) return 0;
     const auto start = Clock::now();

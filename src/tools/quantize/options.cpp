@@ -6,6 +6,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "convert/imatrix_file.h"
+#include "tools/quantities.h"
 
 namespace quern {
 namespace {
@@ -48,9 +49,21 @@ QuantizeType read_type(const std::string& word) {
 }  // namespace
 
 void add_quantize_flags(CLI::App& app, QuantizeFlags& flags) {
-    app.add_option("words", flags.words, "IN [OUT] TYPE [THREADS]; OUT is ggml-model-TYPE.gguf beside IN by default")
+    app.add_option("words", flags.words, "IN [OUT] TYPE [THREADS]; OUT is ggml-model-TYPE.gguf beside IN by default. With --fit no TYPE")
         ->required()
-        ->expected(2, 4);
+        ->expected(1, 4);
+    app.add_option("--fit", flags.fit,
+                   "Choose each tensor's type so that the file has this size and loses the least: 3.2GiB, 900MB, 4.1bpw")
+        ->type_name("SIZE");
+    app.add_option("--fit-types", flags.fit_types, "Types that --fit may choose, such as q4_K,q6_K; all that can be made by default")
+        ->type_name("TYPES")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    app.add_option("--fit-text", flags.fit_text, "Text to measure on, instead of quern's own sample")->type_name("FILE");
+    app.add_option("--fit-tokens", flags.fit_tokens, "Tokens of that text to measure on")
+        ->check(CLI::Range(int64_t{32}, int64_t{1} << 14))
+        ->capture_default_str()
+        ->type_name("N");
     app.add_option("--imatrix", flags.imatrix, "Importance matrix, from quern imatrix or llama.cpp: fewer errors where they matter")
         ->type_name("FILE");
     app.add_option("--include-weights", flags.included_weights, "Use the matrix for tensors with this in their names only; may be repeated")
@@ -88,25 +101,69 @@ void add_quantize_flags(CLI::App& app, QuantizeFlags& flags) {
     app.footer(types);
 }
 
-QuantizeRequest read_quantize_request(const QuantizeFlags& flags) {
-    QuantizeRequest request;
+namespace {
+
+int read_threads(const std::string& word) {
+    const auto n = read_number<int>(word);
+    if (!n || *n < 0 || *n > 1024) throw InvalidInput(concat("'", word, "' is no number of threads"));
+    return *n;
+}
+
+// IN [OUT] [THREADS]
+void read_fit(const QuantizeFlags& flags, QuantizeRequest& request) {
     const std::vector<std::string>& words = flags.words;
-    request.in = words[0];
+    request.fit = {.budget = parse_fit_budget(flags.fit), .text_file = flags.fit_text, .n_tokens = flags.fit_tokens};
+    for (const std::string& name : flags.fit_types) request.fit->formats.push_back(read_dtype("--fit-types", name));
+    const bool has_out = words.size() > 1 && !read_number<int>(words[1]);
+    const size_t n_words = has_out ? 2 : 1;
+    for (size_t i = 1; i < words.size(); ++i)
+        if (find_quantize_type(words[i]) && !read_number<int>(words[i]))
+            throw InvalidInput(concat("--fit chooses the types by itself: leave out ", words[i]), "fit");
+    if (words.size() > n_words + 1) throw InvalidInput(concat("'", words.back(), "' is one word too many"));
+    if (words.size() > n_words) request.n_threads = read_threads(words[n_words]);
+    const std::filesystem::path folder = std::filesystem::path(request.in).parent_path();
+    request.out = has_out ? words[1] : (folder / concat("ggml-model-", flags.fit, ".gguf")).string();
+}
+
+void read_recipe(const QuantizeFlags& flags, QuantizeRequest& request) {
+    const std::vector<std::string>& words = flags.words;
+    if (words.size() < 2) throw InvalidInput(concat("a type is needed, such as Q4_K_M; there are ", type_names()));
     // IN TYPE [THREADS] or IN OUT TYPE [THREADS]: what stands second is a type, or else it is a file.
     const bool has_out = words.size() > 2 && (!find_quantize_type(words[1]) || find_quantize_type(words[2]));
     const size_t type_at = has_out ? 2 : 1;
     if (words.size() <= type_at) throw InvalidInput("TYPE is missing: quern quantize IN [OUT] TYPE, for example Q4_K_M");
     request.options.type = read_type(words[type_at]);
     if (words.size() > type_at + 2) throw InvalidInput(concat("'", words.back(), "' is one word too many"));
-    request.n_threads = flags.n_threads;
-    if (words.size() == type_at + 2) {
-        const auto n = read_number<int>(words.back());
-        if (!n || *n < 0 || *n > 1024) throw InvalidInput(concat("'", words.back(), "' is no number of threads"));
-        request.n_threads = *n;
-    }
-    if (request.n_threads == 0) request.n_threads = usable_cores();
+    if (words.size() == type_at + 2) request.n_threads = read_threads(words.back());
     const std::filesystem::path folder = std::filesystem::path(request.in).parent_path();
     request.out = has_out ? words[1] : (folder / concat("ggml-model-", request.options.type.name, ".gguf")).string();
+}
+
+}  // namespace
+
+FitBudget parse_fit_budget(const std::string& text) {
+    constexpr std::string_view unit = "bpw";
+    FitBudget budget;
+    if (!text.ends_with(unit)) {
+        budget.file_bytes = parse_bytes(text);
+        if (budget.file_bytes == 0) throw InvalidInput(concat("--fit ", text, ": no file is that small"), "fit");
+        return budget;
+    }
+    const auto bits = read_number<double>(std::string_view(text).substr(0, text.size() - unit.size()));
+    if (!bits || !(*bits > 0) || *bits > 32) throw InvalidInput(concat("--fit '", text, "' is no number of bits: write 4.1bpw"), "fit");
+    budget.bits_per_weight = *bits;
+    return budget;
+}
+
+QuantizeRequest read_quantize_request(const QuantizeFlags& flags) {
+    QuantizeRequest request{.in = flags.words[0], .n_threads = flags.n_threads};
+    if (flags.fit.empty() && (!flags.fit_types.empty() || !flags.fit_text.empty()))
+        throw InvalidInput("--fit-types and --fit-text go with --fit SIZE", "fit");
+    if (flags.fit.empty())
+        read_recipe(flags, request);
+    else
+        read_fit(flags, request);
+    if (request.n_threads == 0) request.n_threads = usable_cores();
     request.options.pure = flags.pure;
     request.options.leave_output = flags.leave_output;
     request.options.allow_requantize = flags.allow_requantize;

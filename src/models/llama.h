@@ -9,6 +9,7 @@ namespace quern {
 
 struct LlamaLayer {
     TensorView attn_norm, wq, wk, wv, wo, bq, bk, bv, bo, ffn_norm, gate, up, down;
+    static constexpr std::string_view hf_prefix = "model.layers.";
     static std::vector<WeightRow<LlamaLayer>> table(const DecoderConfig& c);
 };
 

@@ -8,6 +8,7 @@ namespace quern {
 
 struct Qwen2Layer {
     TensorView attn_norm, wq, wk, wv, wo, bq, bk, bv, ffn_norm, gate, up, down;
+    static constexpr std::string_view hf_prefix = "model.layers.";
     static std::vector<WeightRow<Qwen2Layer>> table(const DecoderConfig& c);
 };
 

@@ -15,6 +15,24 @@ struct DecoderWeights {
     static std::vector<WeightRow<DecoderWeights>> table(const DecoderConfig& c);
 };
 
+/// The table of what surrounds the layers: the family's own, or the one of Llama's shape.
+template <typename Layer>
+std::vector<WeightRow<DecoderWeights>> outer_table(const DecoderConfig& c) {
+    if constexpr (requires { Layer::outer_table(c); })
+        return Layer::outer_table(c);
+    else
+        return DecoderWeights::table(c);
+}
+
+/// The table of one layer; in some families, layers differ.
+template <typename Layer>
+std::vector<WeightRow<Layer>> layer_table(const DecoderConfig& c, int layer) {
+    if constexpr (requires { Layer::table(c, layer); })
+        return Layer::table(c, layer);
+    else
+        return Layer::table(c);
+}
+
 /// A family derives from this, brings its `Layer` (views and their table()) and writes forward() for one layer.
 template <typename Layer>
 class Decoder : public Model {

@@ -91,9 +91,12 @@ void Conversion::list_tensors() {
     if (!options_.skip_unknown) check_leftovers();
 }
 
+bool Conversion::is_tied() const { return checkpoint_->config().boolean({"tie_word_embeddings"}).value_or(false); }
+
 void Conversion::resolve(const ConvertedTensor& wanted) {
+    if (wanted.gguf == "output.weight" && is_tied()) return;
     Resolved resolved{.wanted = &wanted, .dtype = DType::f32};
-    const size_t star = wanted.hf.find('*');
+    const size_t star = wanted.hf.find("{}");
     const int64_t n_sources = wanted.hf.empty() ? 0 : star == std::string::npos ? 1 : wanted.shape[0];
     Shape matrix = wanted.shape;
     if (star != std::string::npos) {
@@ -104,7 +107,7 @@ void Conversion::resolve(const ConvertedTensor& wanted) {
     const Shape expected = transform.source_shape ? transform.source_shape(matrix, transform.parameter) : matrix;
     for (int64_t i = 0; i < n_sources; ++i) {
         std::string name = wanted.hf;
-        if (star != std::string::npos) name.replace(star, 1, std::to_string(i));
+        if (star != std::string::npos) name.replace(star, 2, std::to_string(i));
         const SourceTensor* source = find_source(name);
         if (!source && wanted.presence == Presence::optional) return;
         if (!source) fail(concat("tensor ", name, " is missing"));
@@ -130,12 +133,12 @@ void Conversion::resolve(const ConvertedTensor& wanted) {
 void Conversion::check_leftovers() const {
     std::set<const SourceTensor*> used;
     for (const Resolved& each : resolved_) used.insert(each.sources.begin(), each.sources.end());
-    const bool tied = checkpoint_->config().boolean({"tie_word_embeddings"}).value_or(false);
     for (const auto& [name, tensor] : checkpoint_->tensors()) {
         const auto& ignored = family_.format->ignored;
         const bool is_ignored =
             std::any_of(ignored.begin(), ignored.end(), [&](std::string_view part) { return name.find(part) != std::string::npos; });
-        if (used.contains(&tensor) || is_ignored || name.ends_with("rotary_emb.inv_freq") || (tied && name == "lm_head.weight")) continue;
+        if (used.contains(&tensor) || is_ignored || name.ends_with("rotary_emb.inv_freq") || (is_tied() && name == "lm_head.weight"))
+            continue;
         throw ModelError(concat(printable(checkpoint_->file_of(tensor)), ": tensor ", quoted(name),
                                 " has no place in a model of the architecture ", family_.architecture,
                                 "; --skip-unknown leaves such tensors out"));

@@ -55,6 +55,7 @@ class Conversion {
     void list_tensors();
     void resolve(const ConvertedTensor& wanted);
     void check_leftovers() const;
+    bool is_tied() const;  ///< the embeddings are the output matrix, too
     const SourceTensor* find_source(const std::string& name) const;
     void read_tokens(const VocabularyWarning& warn);
     void make_plan();

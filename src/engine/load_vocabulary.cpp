@@ -63,6 +63,10 @@ Vocabulary load_vocabulary(const GgufFile& file) {
     if (model == "no_vocab" || model == "none") return vocabulary;
     vocabulary.model = tokenizer_model(file, model);
     vocabulary.pre = std::string(metadata.string("tokenizer.ggml.pre").value_or(""));
+    const auto patterns = metadata.strings("tokenizer.quern.pre_patterns");
+    vocabulary.pre_patterns.assign(patterns.begin(), patterns.end());
+    vocabulary.takes_whole_words = metadata.boolean("tokenizer.quern.ignore_merges").value_or(false);
+    vocabulary.normalizes_to_nfc = metadata.string("tokenizer.quern.normal_form").value_or("") == "nfc";
     const auto pieces = metadata.strings("tokenizer.ggml.tokens");
     if (pieces.empty()) throw ModelError(concat(file.path(), ": tokenizer.ggml.tokens is missing or empty"));
     vocabulary.pieces.assign(pieces.begin(), pieces.end());

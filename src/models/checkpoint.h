@@ -10,6 +10,7 @@
 #include "gguf/gguf_file.h"
 #include "gguf/gguf_writer.h"
 #include "models/checkpoint_config.h"
+#include "models/transform.h"
 #include "models/weights.h"
 
 namespace quern {
@@ -35,7 +36,7 @@ struct CheckpointKeys {
 /// One tensor of the GGUF file and where it comes from.
 struct ConvertedTensor {
     std::string gguf;
-    /// In the checkpoint. A `*` stands for 0, 1, ... of the outermost size: those tensors are stacked.
+    /// In the checkpoint. "{}" stands for 0, 1, ... of the outermost size: those tensors are stacked.
     std::string hf;
     Shape shape;  ///< in GGUF
     Presence presence = Presence::required;
@@ -46,12 +47,6 @@ struct ConvertedTensor {
 /// Collects the tensors of a model in the order of the file.
 class CheckpointTensors {
   public:
-    /// The rows of a family's table. @param gguf_prefix  "" or "blk.7."  @param hf_prefix  "" or "model.layers.7."
-    template <typename Owner>
-    void add(std::span<const WeightRow<Owner>> rows, const std::string& gguf_prefix, const std::string& hf_prefix) {
-        for (const WeightRow<Owner>& row : rows)
-            add({gguf_prefix + std::string(row.gguf), hf_prefix + std::string(row.hf), row.shape, row.presence, row.transform, {}});
-    }
     void add(ConvertedTensor tensor) { tensors_.push_back(std::move(tensor)); }
     std::span<const ConvertedTensor> all() const noexcept { return tensors_; }
 

@@ -7,12 +7,12 @@ namespace quern {
 std::vector<WeightRow<GemmaLayer>> GemmaLayer::table(const DecoderConfig& c) {
     using enum Presence;
     return {
-        {&GemmaLayer::attn_norm, "attn_norm.weight", "input_layernorm.weight", {c.n_embd}, required, plus_one()},
+        {&GemmaLayer::attn_norm, "attn_norm.weight", "input_layernorm.weight", {c.n_embd}, required, HfForm::plus_one},
         {&GemmaLayer::wq, "attn_q.weight", "self_attn.q_proj.weight", {c.q_width(), c.n_embd}},
         {&GemmaLayer::wk, "attn_k.weight", "self_attn.k_proj.weight", {c.kv_width(), c.n_embd}},
         {&GemmaLayer::wv, "attn_v.weight", "self_attn.v_proj.weight", {c.kv_width(), c.n_embd}},
         {&GemmaLayer::wo, "attn_output.weight", "self_attn.o_proj.weight", {c.n_embd, c.q_width()}},
-        {&GemmaLayer::ffn_norm, "ffn_norm.weight", "post_attention_layernorm.weight", {c.n_embd}, required, plus_one()},
+        {&GemmaLayer::ffn_norm, "ffn_norm.weight", "post_attention_layernorm.weight", {c.n_embd}, required, HfForm::plus_one},
         {&GemmaLayer::gate, "ffn_gate.weight", "mlp.gate_proj.weight", {c.n_ff, c.n_embd}},
         {&GemmaLayer::up, "ffn_up.weight", "mlp.up_proj.weight", {c.n_ff, c.n_embd}},
         {&GemmaLayer::down, "ffn_down.weight", "mlp.down_proj.weight", {c.n_embd, c.n_ff}},

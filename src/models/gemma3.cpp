@@ -11,19 +11,19 @@ std::vector<WeightRow<Gemma3Layer>> Gemma3Layer::table(const DecoderConfig& c) {
     using enum Presence;
     using L = Gemma3Layer;
     return {
-        {&L::attn_norm, "attn_norm.weight", "input_layernorm.weight", {c.n_embd}, required, plus_one()},
+        {&L::attn_norm, "attn_norm.weight", "input_layernorm.weight", {c.n_embd}, required, HfForm::plus_one},
         {&L::wq, "attn_q.weight", "self_attn.q_proj.weight", {c.q_width(), c.n_embd}},
         {&L::wk, "attn_k.weight", "self_attn.k_proj.weight", {c.kv_width(), c.n_embd}},
         {&L::wv, "attn_v.weight", "self_attn.v_proj.weight", {c.kv_width(), c.n_embd}},
         {&L::wo, "attn_output.weight", "self_attn.o_proj.weight", {c.n_embd, c.q_width()}},
-        {&L::q_norm, "attn_q_norm.weight", "self_attn.q_norm.weight", {c.head_dim}, required, plus_one()},
-        {&L::k_norm, "attn_k_norm.weight", "self_attn.k_norm.weight", {c.head_dim}, required, plus_one()},
-        {&L::attn_post_norm, "post_attention_norm.weight", "post_attention_layernorm.weight", {c.n_embd}, required, plus_one()},
-        {&L::ffn_norm, "ffn_norm.weight", "pre_feedforward_layernorm.weight", {c.n_embd}, required, plus_one()},
+        {&L::q_norm, "attn_q_norm.weight", "self_attn.q_norm.weight", {c.head_dim}, required, HfForm::plus_one},
+        {&L::k_norm, "attn_k_norm.weight", "self_attn.k_norm.weight", {c.head_dim}, required, HfForm::plus_one},
+        {&L::attn_post_norm, "post_attention_norm.weight", "post_attention_layernorm.weight", {c.n_embd}, required, HfForm::plus_one},
+        {&L::ffn_norm, "ffn_norm.weight", "pre_feedforward_layernorm.weight", {c.n_embd}, required, HfForm::plus_one},
         {&L::gate, "ffn_gate.weight", "mlp.gate_proj.weight", {c.n_ff, c.n_embd}},
         {&L::up, "ffn_up.weight", "mlp.up_proj.weight", {c.n_ff, c.n_embd}},
         {&L::down, "ffn_down.weight", "mlp.down_proj.weight", {c.n_embd, c.n_ff}},
-        {&L::ffn_post_norm, "post_ffw_norm.weight", "post_feedforward_layernorm.weight", {c.n_embd}, required, plus_one()},
+        {&L::ffn_post_norm, "post_ffw_norm.weight", "post_feedforward_layernorm.weight", {c.n_embd}, required, HfForm::plus_one},
     };
 }
 

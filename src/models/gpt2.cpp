@@ -11,15 +11,15 @@ std::vector<WeightRow<Gpt2Layer>> Gpt2Layer::table(const DecoderConfig& c) {
     return {
         {&Gpt2Layer::attn_norm, "attn_norm.weight", "ln_1.weight", {n}},
         {&Gpt2Layer::attn_norm_bias, "attn_norm.bias", "ln_1.bias", {n}},
-        {&Gpt2Layer::wqkv, "attn_qkv.weight", "attn.c_attn.weight", {3 * n, n}, required, transposed()},
+        {&Gpt2Layer::wqkv, "attn_qkv.weight", "attn.c_attn.weight", {3 * n, n}, required, HfForm::transposed},
         {&Gpt2Layer::bqkv, "attn_qkv.bias", "attn.c_attn.bias", {3 * n}},
-        {&Gpt2Layer::wo, "attn_output.weight", "attn.c_proj.weight", {n, n}, required, transposed()},
+        {&Gpt2Layer::wo, "attn_output.weight", "attn.c_proj.weight", {n, n}, required, HfForm::transposed},
         {&Gpt2Layer::bo, "attn_output.bias", "attn.c_proj.bias", {n}},
         {&Gpt2Layer::ffn_norm, "ffn_norm.weight", "ln_2.weight", {n}},
         {&Gpt2Layer::ffn_norm_bias, "ffn_norm.bias", "ln_2.bias", {n}},
-        {&Gpt2Layer::up, "ffn_up.weight", "mlp.c_fc.weight", {c.n_ff, n}, required, transposed()},
+        {&Gpt2Layer::up, "ffn_up.weight", "mlp.c_fc.weight", {c.n_ff, n}, required, HfForm::transposed},
         {&Gpt2Layer::up_bias, "ffn_up.bias", "mlp.c_fc.bias", {c.n_ff}},
-        {&Gpt2Layer::down, "ffn_down.weight", "mlp.c_proj.weight", {n, c.n_ff}, required, transposed()},
+        {&Gpt2Layer::down, "ffn_down.weight", "mlp.c_proj.weight", {n, c.n_ff}, required, HfForm::transposed},
         {&Gpt2Layer::down_bias, "ffn_down.bias", "mlp.c_proj.bias", {n}},
     };
 }

@@ -7,15 +7,14 @@ namespace quern {
 
 // Llama's own checkpoints have no biases; some of its shape (InternLM, Llama with attention_bias) do.
 std::vector<WeightRow<LlamaLayer>> LlamaLayer::table(const DecoderConfig& c) {
-    const auto pairs = interleave_halves(c.n_heads), kv_pairs = interleave_halves(c.n_kv_heads);
     return {
         {&LlamaLayer::attn_norm, "attn_norm.weight", "input_layernorm.weight", {c.n_embd}},
-        {&LlamaLayer::wq, "attn_q.weight", "self_attn.q_proj.weight", {c.q_width(), c.n_embd}, Presence::required, pairs},
-        {&LlamaLayer::wk, "attn_k.weight", "self_attn.k_proj.weight", {c.kv_width(), c.n_embd}, Presence::required, kv_pairs},
+        {&LlamaLayer::wq, "attn_q.weight", "self_attn.q_proj.weight", {c.q_width(), c.n_embd}, Presence::required, HfForm::rotary_rows_q},
+        {&LlamaLayer::wk, "attn_k.weight", "self_attn.k_proj.weight", {c.kv_width(), c.n_embd}, Presence::required, HfForm::rotary_rows_k},
         {&LlamaLayer::wv, "attn_v.weight", "self_attn.v_proj.weight", {c.kv_width(), c.n_embd}},
         {&LlamaLayer::wo, "attn_output.weight", "self_attn.o_proj.weight", {c.n_embd, c.q_width()}},
-        {&LlamaLayer::bq, "attn_q.bias", "self_attn.q_proj.bias", {c.q_width()}, Presence::optional, pairs},
-        {&LlamaLayer::bk, "attn_k.bias", "self_attn.k_proj.bias", {c.kv_width()}, Presence::optional, kv_pairs},
+        {&LlamaLayer::bq, "attn_q.bias", "self_attn.q_proj.bias", {c.q_width()}, Presence::optional, HfForm::rotary_rows_q},
+        {&LlamaLayer::bk, "attn_k.bias", "self_attn.k_proj.bias", {c.kv_width()}, Presence::optional, HfForm::rotary_rows_k},
         {&LlamaLayer::bv, "attn_v.bias", "self_attn.v_proj.bias", {c.kv_width()}, Presence::optional},
         {&LlamaLayer::bo, "attn_output.bias", "self_attn.o_proj.bias", {c.n_embd}, Presence::optional},
         {&LlamaLayer::ffn_norm, "ffn_norm.weight", "post_attention_layernorm.weight", {c.n_embd}},
@@ -48,7 +47,7 @@ void set_llama_keys(const CheckpointKeys& keys) {
 
 void list_llama_tensors(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors) {
     add_llama3_frequencies(keys, config, tensors);
-    list_decoder_tensors<LlamaLayer>(keys, RopeStyle::adjacent, tensors);
+    list_decoder_tensors<LlamaLayer>(read_decoder_config(keys, RopeStyle::adjacent), tensors);
 }
 
 }  // namespace

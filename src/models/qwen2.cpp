@@ -38,12 +38,9 @@ namespace {
 
 constexpr std::string_view qwen2_classes[] = {"Qwen2ForCausalLM"};
 
-void list_qwen2_tensors(const GgufFile& keys, const CheckpointConfig&, CheckpointTensors& tensors) {
-    list_decoder_tensors<Qwen2Layer>(keys, RopeStyle::halves, tensors);
-}
-
 }  // namespace
 
-const CheckpointFormat Qwen2::checkpoint{.classes = qwen2_classes, .set_keys = set_decoder_keys, .list_tensors = list_qwen2_tensors};
+const CheckpointFormat Qwen2::checkpoint{
+    .classes = qwen2_classes, .set_keys = set_decoder_keys, .list_tensors = list_plain_decoder<Qwen2Layer, RopeStyle::halves>};
 
 }  // namespace quern

@@ -34,6 +34,20 @@ void fill_transposed(const TensorView& source, int64_t row, int64_t, float* out)
     for (int64_t i = 0; i < source.shape.n_rows(); ++i) out[i] = decode_value(source, i * source.shape.n_cols() + row);
 }
 
+void fill_every_second(const TensorView& source, int64_t row, int64_t first, float* out) noexcept {
+    const int64_t n_cols = source.shape.n_cols(), n_out = n_cols / 2;
+    if (source.shape.rank() == 2) {
+        for (int64_t i = 0; i < n_out; ++i) out[i] = decode_value(source, row * n_cols + 2 * i + first);
+        return;
+    }
+    const int64_t n_in = source.shape[1], expert = row / n_out, column = 2 * (row % n_out) + first;
+    for (int64_t i = 0; i < n_in; ++i) out[i] = decode_value(source, (expert * n_in + i) * n_cols + column);
+}
+
+Shape twice_as_wide(const Shape& gguf, int64_t) {
+    return gguf.rank() == 2 ? Shape{gguf[0], 2 * gguf[1]} : Shape{gguf[0], gguf[2], 2 * gguf[1]};
+}
+
 Shape transposed_shape(const Shape& gguf, int64_t) { return {gguf[1], gguf[0]}; }
 
 void fill_later_row(const TensorView& source, int64_t row, int64_t n_skipped, float* out) noexcept {
@@ -62,6 +76,7 @@ void decode_row(const TensorView& view, int64_t row, float* out) noexcept {
 
 Transform interleave_halves(int64_t n_heads) { return {.fill_row = fill_interleaved, .parameter = n_heads}; }
 Transform plus_one() { return {.fill_row = fill_plus_one}; }
+Transform every_second_column(int64_t first) { return {.fill_row = fill_every_second, .source_shape = twice_as_wide, .parameter = first}; }
 Transform transposed() { return {.fill_row = fill_transposed, .source_shape = transposed_shape}; }
 Transform skip_rows(int64_t n) { return {.fill_row = fill_later_row, .source_shape = longer_shape, .parameter = n}; }
 

@@ -25,6 +25,9 @@ Transform interleave_halves(int64_t n_heads);
 Transform plus_one();
 /// [n_in, n_out] as [n_out, n_in].
 Transform transposed();
+/// Of [n_experts, n_in, 2 n_out] every second column, from `first` on, as [n_experts, n_out, n_in]; of [n_experts, 2 n_out] every second
+/// value.
+Transform every_second_column(int64_t first);
 /// Without the first n rows.
 Transform skip_rows(int64_t n);
 

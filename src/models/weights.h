@@ -6,12 +6,24 @@
 #include <string_view>
 
 #include "gguf/gguf_file.h"
-#include "models/transform.h"
 #include "tensor/tensor_view.h"
 
 namespace quern {
 
 enum class Presence : uint8_t { required, optional };
+
+/// How GGUF holds what a Hugging Face checkpoint has under that name.
+enum class HfForm : uint8_t {
+    same,
+    transposed,     ///< GPT-2 keeps [n_in, n_out]
+    plus_one,       ///< Gemma's norms multiply by 1 + weight
+    rotary_rows_q,  ///< Llama's rows of q, brought into the order of adjacent rotary pairs
+    rotary_rows_k,
+    stacked,    ///< one tensor for each expert, at "{}" in the name
+    even_rows,  ///< gpt-oss: every second column of [n_experts, n_in, 2 n_out], transposed; of a bias [n_experts, 2 n_out] every second
+                ///< value
+    odd_rows,   ///< the others
+};
 
 /// `Owner` is the struct that holds the views. Vectors (norms, biases, frequency factors) must be F32 in GGUF, as every writer stores them.
 template <typename Owner>
@@ -21,7 +33,7 @@ struct WeightRow {
     std::string_view hf;
     Shape shape;
     Presence presence = Presence::required;
-    Transform transform = {};  ///< on the way from a checkpoint
+    HfForm form = HfForm::same;
 };
 
 /// The tensor, or a view without data when it is optional and absent.

@@ -11,7 +11,7 @@ void write_texts(const ConvertedVocabulary& v, GgufWriter& writer) {
     writer.set_strings("tokenizer.ggml.tokens", std::span<const std::string>(v.pieces));
     if (!v.scores.empty()) writer.set_reals("tokenizer.ggml.scores", v.scores);
     writer.set_integers("tokenizer.ggml.token_type", v.kinds);
-    if (!v.merges.empty()) writer.set_strings("tokenizer.ggml.merges", std::span<const std::string>(v.merges));
+    if (!v.merges.empty() || v.model == "gpt2") writer.set_strings("tokenizer.ggml.merges", std::span<const std::string>(v.merges));
 }
 
 void write_templates(const ConvertedVocabulary& v, GgufWriter& writer) {

@@ -74,7 +74,7 @@ bool add_step(const nlohmann::json& step, int depth, std::vector<std::string>& p
     return pattern.has_value();
 }
 
-/// \x{41} and \u0041 become the character itself, so that two spellings of one pattern are equal.
+/// \x{41}, \u0041 and \n become the character itself, so that two spellings of one pattern are equal.
 std::string plain_spelling(std::string_view pattern) {
     std::string out;
     for (size_t at = 0; at < pattern.size(); ++at) {
@@ -89,8 +89,11 @@ std::string plain_spelling(std::string_view pattern) {
             append_utf8(out, code);
             at += rest[1] == 'x' ? end : end - 1;
         } else {
-            out += pattern[at];
-            if (pattern[at] == '\\' && at + 1 < pattern.size()) out += pattern[++at];
+            const bool is_escape = pattern[at] == '\\' && at + 1 < pattern.size();
+            const size_t control = is_escape ? std::string_view("nrt").find(pattern[at + 1]) : std::string_view::npos;
+            if (control == std::string_view::npos) out += pattern[at];
+            if (is_escape) out += control == std::string_view::npos ? pattern[at + 1] : "\n\r\t"[control];
+            at += is_escape;
         }
     }
     // One of quern's own patterns looks back only to be fast.

@@ -174,8 +174,12 @@ void read_post_processor(const Json& json, ConvertedVocabulary& out) {
         if (type == "BertProcessing" || type == "RobertaProcessing") out.add_bos = out.add_eos = true;
         const Json& single = member(*step, "single");
         if (type != "TemplateProcessing" || !single.is_array() || single.empty()) continue;
-        out.add_bos = member(single.front(), "SpecialToken").is_object();
-        out.add_eos = single.size() > 1 && member(single.back(), "SpecialToken").is_object();
+        const auto special = [&](const Json& each) { return out.find(text_of(member(each, "SpecialToken"), "id")); };
+        const auto first = special(single.front()), last = single.size() > 1 ? special(single.back()) : std::nullopt;
+        out.add_bos = first.has_value();
+        out.add_eos = last.has_value();
+        if (first) out.special_ids[out.model == "bert" ? "cls" : "bos"] = *first;
+        if (last) out.special_ids[out.model == "bert" ? "seperator" : "eos"] = *last;
     }
 }
 

@@ -28,7 +28,7 @@ inline Tensor scaled_embedding(Graph& g, const TensorView& table) {
 inline std::vector<WeightRow<DecoderWeights>> gemma_outer_table(const DecoderConfig& c) {
     std::vector<WeightRow<DecoderWeights>> table = DecoderWeights::table(c);
     for (WeightRow<DecoderWeights>& row : table)
-        if (row.field == &DecoderWeights::output_norm) row.transform = plus_one();
+        if (row.field == &DecoderWeights::output_norm) row.form = HfForm::plus_one;
     return table;
 }
 

@@ -67,6 +67,27 @@ void set_decoder_keys(const CheckpointKeys& keys) {
     set_rope_keys(keys);
 }
 
+Transform transform_of(HfForm form, const DecoderConfig& config) {
+    switch (form) {
+        case HfForm::same:
+        case HfForm::stacked:
+            return {};
+        case HfForm::transposed:
+            return transposed();
+        case HfForm::plus_one:
+            return plus_one();
+        case HfForm::rotary_rows_q:
+            return interleave_halves(config.n_heads);
+        case HfForm::rotary_rows_k:
+            return interleave_halves(config.n_kv_heads);
+        case HfForm::even_rows:
+            return every_second_column(0);
+        case HfForm::odd_rows:
+            return every_second_column(1);
+    }
+    throw InternalError("a form of weights without a transform");
+}
+
 void add_llama3_frequencies(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors) {
     if (rope_type(config) != "llama3") return;
     const RopeConfig rope = read_decoder_config(keys, RopeStyle::adjacent).rope;

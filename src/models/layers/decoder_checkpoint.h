@@ -14,15 +14,35 @@ void set_decoder_keys(const CheckpointKeys& keys);
 /// rope_freqs.weight, for a config whose rope scaling is of the type "llama3". Source: Grattafiori et al. 2024 (Llama 3.1).
 void add_llama3_frequencies(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors);
 
-/// What stands around the layers, and Layer::table() for each. @param hf_layers  what stands before a layer's number
+/// What the form of a row in a family's table asks for.
+Transform transform_of(HfForm form, const DecoderConfig& config);
+
+template <typename Owner>
+void add_rows(std::span<const WeightRow<Owner>> rows, const DecoderConfig& config, const std::string& gguf_prefix,
+              const std::string& hf_prefix, CheckpointTensors& tensors) {
+    for (const WeightRow<Owner>& row : rows)
+        tensors.add({.gguf = gguf_prefix + std::string(row.gguf),
+                     .hf = hf_prefix + std::string(row.hf),
+                     .shape = row.shape,
+                     .presence = row.presence,
+                     .transform = transform_of(row.form, config),
+                     .values = {}});
+}
+
+/// What stands around the layers, then every layer's table.
 template <typename Layer>
-void list_decoder_tensors(const GgufFile& keys, RopeStyle rope_style, CheckpointTensors& tensors,
-                          const std::string& hf_layers = "model.layers.") {
-    const DecoderConfig config = read_decoder_config(keys, rope_style);
-    tensors.add<DecoderWeights>(outer_table<Layer>(config), "", "");
-    for (int layer = 0; layer < config.n_layers; ++layer)
-        tensors.add<Layer>(layer_table<Layer>(config, layer), "blk." + std::to_string(layer) + ".",
-                           hf_layers + std::to_string(layer) + ".");
+void list_decoder_tensors(const DecoderConfig& config, CheckpointTensors& tensors) {
+    add_rows<DecoderWeights>(outer_table<Layer>(config), config, "", "", tensors);
+    for (int layer = 0; layer < config.n_layers; ++layer) {
+        const std::string number = std::to_string(layer) + ".";
+        add_rows<Layer>(layer_table<Layer>(config, layer), config, "blk." + number, std::string(Layer::hf_prefix) + number, tensors);
+    }
+}
+
+/// For CheckpointFormat::list_tensors of families that need no more than that.
+template <typename Layer, RopeStyle style>
+void list_plain_decoder(const GgufFile& keys, const CheckpointConfig&, CheckpointTensors& tensors) {
+    list_decoder_tensors<Layer>(read_decoder_config(keys, style), tensors);
 }
 
 }  // namespace quern

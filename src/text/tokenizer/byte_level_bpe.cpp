@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "text/tokenizer/merge_list.h"
+#include "text/tokenizer/normal_form.h"
 #include "text/tokenizer/word_cache.h"
 
 namespace quern {
@@ -43,7 +44,10 @@ const ByteAlphabet& alphabet() {
 
 }  // namespace
 
-ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary) : Tokenizer(std::move(vocabulary)), pre_tokenizer_(vocabulary_.pre) {
+ByteLevelBpe::ByteLevelBpe(Vocabulary vocabulary)
+    : Tokenizer(std::move(vocabulary)),
+      pre_tokenizer_(vocabulary_.pre_patterns.empty() ? PreTokenizer(vocabulary_.pre)
+                                                      : PreTokenizer(vocabulary_.pre_patterns, vocabulary_.takes_whole_words)) {
     bool has_bytes = false, has_text = false;
     for (size_t byte = 0; byte < 256; ++byte) {
         byte_tokens_[byte] = find_text(alphabet().spelling(static_cast<uint8_t>(byte)));
@@ -111,7 +115,8 @@ void ByteLevelBpe::append_word(std::string_view word, std::vector<TokenId>& toke
 
 void ByteLevelBpe::append_tokens(std::string_view text, bool, std::vector<TokenId>& tokens) const {
     WordCache cache(tokens);
-    pre_tokenizer_.split(text,
+    const std::string normal = vocabulary_.normalizes_to_nfc ? to_nfc(text) : std::string();
+    pre_tokenizer_.split(vocabulary_.normalizes_to_nfc ? normal : text,
                          [&](std::string_view word) { cache.append(word, [&](std::string_view fresh) { append_word(fresh, tokens); }); });
 }
 

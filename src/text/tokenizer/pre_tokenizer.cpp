@@ -16,6 +16,8 @@ namespace {
 constexpr std::string_view white_space =
     R"(\x{09}-\x{0D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
 constexpr size_t largest_jit_stack = size_t{64} << 20;
+// A pattern of a model file that goes on for ever stops here: what follows is one word then.
+constexpr uint32_t most_match_steps = 50'000'000, most_heap_kib = 256 << 10;
 
 // Writes \s and \S out, inside and outside of character classes.
 std::string spell_out_spaces(std::string_view pattern) {
@@ -65,6 +67,8 @@ class PreTokenizer::Scratch {
   public:
     Scratch() : match_(pcre2_match_data_create(1, nullptr)), context_(pcre2_match_context_create(nullptr)) {
         if (!match_ || !context_) throw DeviceError("no memory for the pre-tokenizer");
+        pcre2_set_match_limit(context_.get(), most_match_steps);
+        pcre2_set_heap_limit(context_.get(), most_heap_kib);
     }
 
     pcre2_match_data* match() const { return match_.get(); }
@@ -89,9 +93,9 @@ class PreTokenizer::Pattern {
         int error = 0;
         PCRE2_SIZE at = 0;
         code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelt.data()), spelt.size(), options, &error, &at, nullptr));
-        QUERN_CHECK(code_ != nullptr);                       // the patterns are ours
-        pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE);  // without a JIT the interpreter runs it
+        if (code_) pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE);  // without a JIT the interpreter runs it
     }
+    bool is_valid() const { return code_ != nullptr; }
 
     struct Match {
         size_t begin, end;
@@ -125,9 +129,20 @@ class PreTokenizer::Pattern {
 
 PreTokenizer::PreTokenizer(std::string_view name) : PreTokenizer(family_of(name)) {}
 
-PreTokenizer::PreTokenizer(const PreTokenizerFamily& family) : family_(family) {
+PreTokenizer::PreTokenizer(std::span<const std::string_view> patterns, bool takes_whole_words) : takes_whole_words_(takes_whole_words) {
+    for (const std::string_view pattern : patterns) {
+        auto compiled = std::make_unique<Pattern>(pattern, PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C);
+        if (!compiled->is_valid())
+            throw ModelError(
+                concat("the pre-tokenizer's pattern number ", patterns_.size() + 1, " is no regular expression that PCRE2 knows"));
+        patterns_.push_back(std::move(compiled));
+    }
+}
+
+PreTokenizer::PreTokenizer(const PreTokenizerFamily& family) : takes_whole_words_(family.takes_whole_words), adds_bos_(family.adds_bos) {
     for (const std::string_view pattern : family.patterns) patterns_.push_back(std::make_unique<Pattern>(pattern, PCRE2_UTF));
     for (const std::string_view pattern : family.byte_patterns) patterns_.push_back(std::make_unique<Pattern>(pattern, 0));
+    for (const auto& pattern : patterns_) QUERN_CHECK(pattern->is_valid());  // the patterns are ours
 }
 
 PreTokenizer::~PreTokenizer() = default;

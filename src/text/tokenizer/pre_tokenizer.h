@@ -19,15 +19,17 @@ class PreTokenizer {
     /// @param name  `tokenizer.ggml.pre`; an unknown one gets the most common pattern and a warning
     explicit PreTokenizer(std::string_view name);
     explicit PreTokenizer(const PreTokenizerFamily& family);
+    /// The patterns of a model file. @throws ModelError when one is no regular expression
+    PreTokenizer(std::span<const std::string_view> patterns, bool takes_whole_words);
     ~PreTokenizer();
 
     /// Hands over the words in order; joined they are the text. A byte that is no UTF-8 is a word of its own. Never fails.
     void split(std::string_view text, const WordSink& sink) const;
 
     /// A word that is a piece as a whole is taken before any merging (Llama 3's `ignore_merges`).
-    bool takes_whole_words() const noexcept { return family_.takes_whole_words; }
+    bool takes_whole_words() const noexcept { return takes_whole_words_; }
     /// The family's models begin with BOS although some of their files do not say so.
-    bool adds_bos() const noexcept { return family_.adds_bos; }
+    bool adds_bos() const noexcept { return adds_bos_; }
 
   private:
     class Pattern;
@@ -35,7 +37,7 @@ class PreTokenizer {
 
     void split_from(size_t level, std::string_view text, Scratch& scratch, const WordSink& sink) const;
 
-    const PreTokenizerFamily& family_;
+    bool takes_whole_words_ = false, adds_bos_ = false;
     std::vector<std::unique_ptr<const Pattern>> patterns_;
 };
 

@@ -52,6 +52,7 @@ SentencePiece::SentencePiece(Vocabulary vocabulary)
     vocabulary_.bos = named(vocabulary_.bos, "<s>", TokenKind::control);
     vocabulary_.eos = named(vocabulary_.eos, "</s>", TokenKind::control);
     check_bytes();
+    load_merges();
     for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
         if (!is_text(static_cast<int32_t>(id))) continue;
         const std::string_view piece = vocabulary_.pieces[id];
@@ -87,6 +88,31 @@ void SentencePiece::append_unknown(std::string_view text, bool after_unknown, st
     } else if (!after_unknown) {
         tokens.push_back(*vocabulary_.unk);
     }
+}
+
+// "left right"; a merge of pieces that the vocabulary lacks can never happen.
+void SentencePiece::load_merges() {
+    if (vocabulary_.merges.size() >= size_t{1} << 24) throw ModelError("the vocabulary has more merges than ranks");  // exact in f32
+    for (size_t rank = 0; rank < vocabulary_.merges.size(); ++rank) {
+        const std::string_view merge = vocabulary_.merges[rank];
+        const size_t space = merge.find(' ', 1);
+        if (space == std::string_view::npos) throw ModelError(concat("merge ", rank, " has no two parts"));
+        const int32_t left = find_text(merge.substr(0, space)), right = find_text(merge.substr(space + 1));
+        if (left >= 0 && right >= 0) merges_.insert(left, right, static_cast<int32_t>(rank), 0);
+    }
+}
+
+bool SentencePiece::rank_by_score(int32_t merged, float& priority) const {
+    const float score = vocabulary_.scores[static_cast<size_t>(merged)];
+    priority = score == score ? -score : 0.0f;  // a NaN would break the heap's order
+    return true;
+}
+
+bool SentencePiece::rank_by_merges(std::string_view left, std::string_view right, float& priority) const {
+    const int32_t l = find_text(left), r = find_text(right);
+    const PairTable::Entry* found = l >= 0 && r >= 0 ? merges_.find(l, r) : nullptr;
+    if (found) priority = static_cast<float>(found->first);
+    return found != nullptr;
 }
 
 struct SentencePiece::Symbols {
@@ -125,9 +151,7 @@ void SentencePiece::append_word(std::string_view word, std::vector<TokenId>& tok
         if (left.size() + right.size() > longest_piece_) return false;
         merged = {left.data(), left.size() + right.size()};
         const int32_t id = find_text(merged);
-        if (id < 0) return false;
-        const float score = vocabulary_.scores[static_cast<size_t>(id)];
-        priority = score == score ? -score : 0.0f;  // a NaN would break the heap's order
+        if (id < 0 || !(vocabulary_.merges.empty() ? rank_by_score(id, priority) : rank_by_merges(left, right, priority))) return false;
         if (has_unused_ && kind(id) == TokenKind::unused) symbols.first_part_bytes.insert_or_assign(merged, left.size());
         return true;
     };

@@ -20,11 +20,14 @@ enum class TokenizerModel { spm, bpe, wordpiece };
 
 struct Vocabulary {
     TokenizerModel model = TokenizerModel::bpe;
-    std::string pre;                       ///< `tokenizer.ggml.pre`, names the pre-tokenizer pattern; empty if absent
-    std::vector<std::string_view> pieces;  ///< by id; the mapped file owns the bytes and must outlive every user
-    std::vector<float> scores;             ///< by id, or empty
-    std::vector<TokenKind> kinds;          ///< by id, or empty: all normal
-    std::vector<std::string_view> merges;  ///< byte-level BPE: "left right", best first
+    std::string pre;                             ///< `tokenizer.ggml.pre`, names the pre-tokenizer pattern; empty if absent
+    std::vector<std::string_view> pre_patterns;  ///< the pattern itself, where no name is known for it; then `pre` does not count
+    bool takes_whole_words = false;              ///< with pre_patterns: a word that is a piece is taken before any merge
+    bool normalizes_to_nfc = false;              ///< byte-level BPE
+    std::vector<std::string_view> pieces;        ///< by id; the mapped file owns the bytes and must outlive every user
+    std::vector<float> scores;                   ///< by id, or empty
+    std::vector<TokenKind> kinds;                ///< by id, or empty: all normal
+    std::vector<std::string_view> merges;        ///< "left right", best first; SentencePiece's scores count only where there are none
     std::optional<TokenId> bos, eos, eot, eom, unk, sep, pad, cls, mask;
     std::vector<TokenId> extra_end_of_generation;  ///< any more ids that the file names as an end
     std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;

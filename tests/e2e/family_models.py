@@ -4,6 +4,7 @@ import math
 
 import gguf
 import numpy as np
+import qwen1_reference
 import torch
 import transformers as hf
 from tiny_models import add_byte_vocabulary, permute
@@ -55,6 +56,7 @@ MODELS |= {
         **SIZES, num_key_value_heads=2, head_dim=16, num_local_experts=6, num_experts_per_tok=2, sliding_window=24, rope_parameters=dict(PLAIN_ROPE))),
     "gpt-oss-yarn": ("gpt-oss", hf.GptOssForCausalLM, lambda: hf.GptOssConfig(
         **SIZES, num_key_value_heads=2, head_dim=32, num_local_experts=6, num_experts_per_tok=2, sliding_window=24, rope_parameters=dict(YARN_GPT_OSS))),
+    "qwen": ("qwen", qwen1_reference.Qwen1, qwen1_reference.Config),
 }
 
 

@@ -17,6 +17,8 @@ struct ScratchNeeds {
     int64_t n_tokens = 0;  ///< in a batch
     int64_t max_n_in = 0;  ///< widest input of any matmul
     int n_heads = 0, head_dim = 0;
+    int64_t n_expert_rows = 0;  ///< tokens times experts that each uses
+    int64_t expert_n_embd = 0, expert_n_ff = 0;
 };
 
 /// Operations run in the order they are issued. Used from one thread, the engine's.
@@ -43,6 +45,7 @@ class Device {
     virtual void rope(const RopeOperation& operation) noexcept = 0;
     virtual void store(const StoreOperation& operation) noexcept = 0;
     virtual void elementwise(const ElementwiseOperation& operation) noexcept = 0;
+    virtual void experts(const ExpertsOperation& operation) noexcept = 0;
     virtual void select_rows(const SelectRowsOperation& operation) noexcept = 0;
 };
 

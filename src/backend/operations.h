@@ -8,6 +8,7 @@
 
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
+#include "kernels/moe/routing.h"
 #include "kernels/norm/norm.h"
 #include "kernels/rope/rope.h"
 #include "tensor/tensor_view.h"
@@ -132,6 +133,26 @@ struct ElementwiseOperation {
     Rows a, b, out;  ///< out may be a or b
     Activation activation;
     float factor = 1;
+};
+
+/// The matrices of a mixture of experts: for each expert, [n_ff, n_embd], [n_ff, n_embd] and [n_embd, n_ff].
+struct ExpertWeights {
+    TensorView gate, up;                       ///< [n_experts, n_ff, n_embd]
+    TensorView down;                           ///< [n_experts, n_embd, n_ff]
+    TensorView gate_bias, up_bias, down_bias;  ///< [n_experts, n] f32, or no data
+    Gating gating = Gating::silu;
+};
+
+/// A feed-forward layer of experts: out[t] = sum over the chosen experts of weight * down (gating(gate x[t], up x[t])).
+struct ExpertsOperation {
+    TokenKernels kernels = TokenKernels::many;
+    ExpertWeights weights;
+    Routing routing;
+    int64_t n_tokens = 0;
+    Rows x;                   ///< [n_tokens, n_embd]
+    Rows logits;              ///< [n_tokens, n_experts], the router's
+    Rows out;                 ///< [n_tokens, n_embd]
+    float* add_to = nullptr;  ///< add_to[t * out.stride + i] += result
 };
 
 /// out[i] = x[rows[i]].

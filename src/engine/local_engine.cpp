@@ -113,7 +113,7 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     info_.n_ctx = budget.n_ctx;
     info_.workspace_bytes = workspace;
     for (const Node& node : graph.nodes())
-        if (node.op == Op::matmul) info_.weight_bytes_per_token += node.weight.bytes();
+        info_.weight_bytes_per_token += graph.weight_bytes_per_token(node);
     fill_info();
     publish_stats();
     thread_ = std::thread([this] { serve(); });
@@ -145,15 +145,16 @@ void LocalEngine::load_text(const EngineOptions& options) {
                                             : ChatTemplate::named(options.chat_format, template_tokens(*tokenizer_));
 }
 
-// The device must read every format before the first request does.
+// The device must read every format before the first request does. A matrix may be a part of its tensor.
 void LocalEngine::check_weights(const Graph& graph) const {
-    for (const Node& node : graph.nodes()) {
-        if ((node.op != Op::matmul && node.op != Op::embed) || device_->supports(node.weight.dtype)) continue;
-        for (const GgufTensor& tensor : file_->tensors())
-            if (tensor.view.data == node.weight.data)
-                throw ModelError(
-                    concat(file_->path(), ": tensor ", tensor.name, " is ", dtype_name(tensor.view.dtype), ", which quern cannot run yet"));
-    }
+    for (const Node& node : graph.nodes())
+        for (const TensorView& matrix : graph.matrices(node)) {
+            if (device_->supports(matrix.dtype)) continue;
+            for (const GgufTensor& tensor : file_->tensors())
+                if (matrix.data >= tensor.view.data && matrix.data < tensor.view.data + tensor.view.bytes())
+                    throw ModelError(concat(file_->path(), ": tensor ", tensor.name, " is ", dtype_name(tensor.view.dtype),
+                                            ", which quern cannot run yet"));
+        }
 }
 
 void LocalEngine::load_draft_model(const KvBudget& budget) {

@@ -16,6 +16,11 @@ ScratchNeeds scratch_needs(const Plan& plan, BatchLimits limits) {
         } else if (const auto* attend = std::get_if<AttendStep>(&step)) {
             needs.n_heads = std::max(needs.n_heads, attend->n_heads);
             needs.head_dim = std::max(needs.head_dim, attend->head_dim);
+        } else if (const auto* experts = std::get_if<ExpertsStep>(&step)) {
+            const Shape& gate = experts->experts.weights.gate.shape;
+            needs.n_expert_rows = std::max(needs.n_expert_rows, needs.n_tokens * experts->experts.routing.n_used);
+            needs.expert_n_ff = std::max(needs.expert_n_ff, gate[1]);
+            needs.expert_n_embd = std::max(needs.expert_n_embd, gate[2]);
         }
     }
     return needs;
@@ -138,6 +143,17 @@ class Executor::Run {
                         .softcap = step.attention.softcap,
                         .sinks = step.attention.sinks.f32(),
                         .causal = step.attention.causal});
+    }
+
+    void operator()(const ExpertsStep& step) {
+        device_.experts({.kernels = owner_.kernels_,
+                         .weights = step.experts.weights,
+                         .routing = step.experts.routing,
+                         .n_tokens = n_rows(step.x),
+                         .x = rows(step.x),
+                         .logits = rows(step.logits),
+                         .out = rows(step.out),
+                         .add_to = step.add_to >= 0 ? rows(step.add_to).data : nullptr});
     }
 
     void operator()(const ElementwiseStep& step) {

@@ -66,6 +66,9 @@ class Lowering {
             case Op::attend:
                 lower_attend(id);
                 return;
+            case Op::experts:
+                lower_experts(id);
+                return;
             case Op::rope:
                 lower_rope(id);
                 return;
@@ -121,6 +124,14 @@ class Lowering {
         }
         plan_.steps.push_back(
             AttendStep{value(node.inputs[0]), new_value(id), node.layer, node.n_heads, node.n_kv_heads, node.head_dim, node.attention});
+    }
+
+    void lower_experts(int32_t id) {
+        const Node& node = graph_.node(id);
+        ExpertsStep step{graph_.experts()[at(node.experts)], value(node.inputs[0]), value(node.inputs[1]), new_value(id)};
+        const int32_t next = only_consumer(id);
+        if (fuse_ && next >= 0 && graph_.node(next).op == Op::add) join_residual(next, id, id, step.add_to);
+        plan_.steps.push_back(std::move(step));
     }
 
     // A norm over whole rows that only matmuls read becomes their prologue.
@@ -262,6 +273,7 @@ class Lowering {
             std::visit(
                 [&](const auto& step) {
                     if constexpr (requires { step.x; }) touch(step.x, index);
+                    if constexpr (requires { step.logits; }) touch(step.logits, index);
                     if constexpr (requires { step.add_to; }) touch(step.add_to, index);
                     if constexpr (requires { step.q; }) touch(step.q, index);
                     if constexpr (requires { step.a; }) touch(step.a, index), touch(step.b, index);

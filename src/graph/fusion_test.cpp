@@ -130,3 +130,104 @@ TEST_CASE("a value that is still read is not overwritten by a residual add") {
     };
     check_close(evaluate(Fusion::on), evaluate(Fusion::off), 1e-5);
 }
+
+TEST_CASE("windows, soft caps, sinks, layer norms, post-norms, gates and experts: fused and unfused agree") {
+    Weights weights;
+    Graph g;
+    const int rope = g.add_rope({rope_frequencies({.n_dims = head_dim, .base = 100.0f}, {}), RopeStyle::adjacent});
+    constexpr int n_experts = 6;
+    const std::vector<float> expert_bias{0.1f, -0.2f, 0.0f, 0.3f, 0.0f, 0.1f};
+    Tensor x = g.scale(g.add(g.embed(weights.make({n_vocab, n_embd}, 1.0f)), g.embed_positions(weights.make({40, n_embd}, 1.0f))), 1.5f);
+    for (int layer = 0; layer < n_layers; ++layer) {
+        const Tensor h = g.layer_norm(x, weights.make({n_embd}, 1.0f), layer ? weights.make({n_embd}) : TensorView{}, 1e-5f);
+        const auto project = [&](int width) { return g.matmul(weights.make({width, n_embd}), h); };
+        Tensor q = g.heads(project(n_heads * head_dim), n_heads), k = g.heads(project(n_kv_heads * head_dim), n_kv_heads);
+        const Tensor v = g.heads(project(n_kv_heads * head_dim), n_kv_heads);
+        q = g.rope(g.rms_norm(q, weights.make({head_dim}, 1.0f), 1e-5f), rope);
+        k = g.rope(g.rms_norm(k, weights.make({head_dim}, 1.0f), 1e-5f), rope);
+        const Attention how{.scale = 0.25f, .window = layer ? 0 : 7, .softcap = layer ? 3.0f : 0.0f, .sinks = weights.make({n_heads})};
+        const Tensor a = g.matmul(weights.make({n_embd, n_heads * head_dim}), g.attend(q, k, v, layer, how));
+        x = g.add(x, g.rms_norm(a, weights.make({n_embd}, 1.0f), 1e-5f));
+        const Tensor f = g.rms_norm(x, weights.make({n_embd}, 1.0f), 1e-5f);
+        const Experts experts{{.gate = weights.make({n_experts, n_ff, n_embd}),
+                               .up = weights.make({n_experts, n_ff, n_embd}),
+                               .down = weights.make({n_experts, n_embd, n_ff}),
+                               .gate_bias = weights.make({n_experts, n_ff}),
+                               .down_bias = weights.make({n_experts, n_embd}),
+                               .gating = layer ? Gating::clamped_swiglu : Gating::silu},
+                              {.n_experts = n_experts, .n_used = 2, .normalize = true, .choice_bias = expert_bias.data()}};
+        const Tensor shared = g.matmul(weights.make({n_embd, n_ff}),
+                                       g.multiply(g.activate(g.matmul(weights.make({n_ff, n_embd}), f), {ActivationKind::gelu_tanh}),
+                                                  g.matmul(weights.make({n_ff, n_embd}), f)));
+        const Tensor share = g.activate(g.matmul(weights.make({1, n_embd}), f), {ActivationKind::sigmoid});
+        x = g.add(x, g.experts(f, g.matmul(weights.make({n_experts, n_embd}), f), experts));
+        x = g.add(x, g.multiply(shared, share));
+        const Tensor plain =
+            g.activate(g.add_bias(g.matmul(weights.make({n_ff, n_embd}), x), weights.make({n_ff})), {ActivationKind::gelu});
+        x = g.add(x, g.add_bias(g.matmul(weights.make({n_embd, n_ff}), plain), weights.make({n_embd})));
+    }
+    const Tensor last = g.layer_norm(g.select_outputs(x), weights.make({n_embd}, 1.0f), weights.make({n_embd}), 1e-5f);
+    g.set_result(g.activate(g.matmul(weights.make({n_vocab, n_embd}), last), {ActivationKind::softcap, 2.0f}));
+    const std::vector<float> plain = run(g, Fusion::off, Isa::scalar, 1);
+    check_close(plain, run(g, Fusion::on, Isa::scalar, 1), 1e-4);
+    check_close(plain, run(g, Fusion::on, best_isa(), 3), 1e-3);
+    const Plan plan = lower(g);
+    // Each layer: qkv, attend, output, norm+add, norm, router with the shared gate, shared gate and up, shared down, experts+add, multiply,
+    // add, up, down.
+    CHECK(count(plan, Step(NormStep{}).index()) == n_layers * 2);
+    CHECK(count(plan, Step(ExpertsStep{}).index()) == n_layers);
+}
+
+TEST_CASE("a layer of experts is the sum over the chosen ones, whatever way tokens fall on them") {
+    Weights weights;
+    constexpr int n_experts = 5, n_used = 3, n_tokens = 70;
+    const Experts experts{{.gate = weights.make({n_experts, n_ff, n_embd}),
+                           .up = weights.make({n_experts, n_ff, n_embd}),
+                           .down = weights.make({n_experts, n_embd, n_ff}),
+                           .up_bias = weights.make({n_experts, n_ff}),
+                           .down_bias = weights.make({n_experts, n_embd})},
+                          {.n_experts = n_experts, .n_used = n_used}};
+    const TensorView x = weights.make({n_tokens, n_embd}, 1.0f), logits = weights.make({n_tokens, n_experts}, 2.0f);
+    const auto value = [](const TensorView& view, int64_t at) { return static_cast<double>(view.f32()[at]); };
+    std::vector<float> expected;
+    for (int64_t t = 0; t < n_tokens; ++t) {
+        int32_t chosen[n_used];
+        float shares[n_used];
+        choose_experts(experts.routing, logits.f32() + t * n_experts, chosen, shares);
+        std::vector<double> sum(n_embd);
+        for (int i = 0; i < n_used; ++i) {
+            const int64_t e = chosen[i];
+            std::vector<double> hidden(n_ff);
+            for (int64_t r = 0; r < n_ff; ++r) {
+                double gate = 0, up = value(experts.weights.up_bias, e * n_ff + r);
+                for (int64_t c = 0; c < n_embd; ++c) {
+                    gate += value(experts.weights.gate, (e * n_ff + r) * n_embd + c) * value(x, t * n_embd + c);
+                    up += value(experts.weights.up, (e * n_ff + r) * n_embd + c) * value(x, t * n_embd + c);
+                }
+                hidden[static_cast<size_t>(r)] = gate / (1 + std::exp(-gate)) * up;
+            }
+            for (int64_t r = 0; r < n_embd; ++r) {
+                double down = value(experts.weights.down_bias, e * n_embd + r);
+                for (int64_t c = 0; c < n_ff; ++c)
+                    down += value(experts.weights.down, (e * n_embd + r) * n_ff + c) * hidden[static_cast<size_t>(c)];
+                sum[static_cast<size_t>(r)] += down * static_cast<double>(shares[i]);
+            }
+        }
+        for (const double each : sum) expected.push_back(static_cast<float>(each));
+    }
+    for (const Isa isa : {Isa::scalar, best_isa()})
+        for (const int64_t n : {1, 9, 70}) {
+            const auto device = make_cpu_device(2, isa);
+            device->reserve({.n_tokens = n, .max_n_in = n_embd, .n_expert_rows = n * n_used, .expert_n_embd = n_embd, .expert_n_ff = n_ff});
+            std::vector<float> out(static_cast<size_t>(n * n_embd)), added(out.size(), 1.0f);
+            device->experts({.weights = experts.weights,
+                             .routing = experts.routing,
+                             .n_tokens = n,
+                             .x = {const_cast<float*>(x.f32()), n_embd},
+                             .logits = {const_cast<float*>(logits.f32()), n_experts},
+                             .out = {out.data(), n_embd},
+                             .add_to = added.data()});
+            check_close(out, {expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(out.size())}, 2e-5);
+            for (size_t i = 0; i < out.size(); ++i) CHECK(added[i] == 1.0f + out[i]);
+        }
+}

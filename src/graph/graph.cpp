@@ -119,6 +119,32 @@ void Graph::replace_weight(const std::byte* data, const TensorView& instead) {
     }
 }
 
+Tensor Graph::experts(Tensor x, Tensor logits, const Experts& experts) {
+    const ExpertWeights& w = experts.weights;
+    const Node& input = node(x.id);
+    QUERN_CHECK(w.gate.shape.rank() == 3 && w.up.shape == w.gate.shape && w.gate.shape[2] == input.n_cols && !input.output_rows);
+    QUERN_CHECK(w.down.shape == (Shape{w.gate.shape[0], input.n_cols, w.gate.shape[1]}));
+    QUERN_CHECK(node(logits.id).n_cols == w.gate.shape[0] && experts.routing.n_experts == w.gate.shape[0]);
+    experts_.push_back(experts);
+    return append(
+        {.op = Op::experts, .inputs = {x.id, logits.id, -1}, .n_cols = input.n_cols, .experts = static_cast<int>(experts_.size() - 1)});
+}
+
+std::vector<TensorView> Graph::matrices(const Node& node) const {
+    if (node.op == Op::matmul || node.op == Op::embed || node.op == Op::embed_positions) return {node.weight};
+    if (node.op != Op::experts) return {};
+    const ExpertWeights& w = experts_[static_cast<size_t>(node.experts)].weights;
+    return {w.gate, w.up, w.down};
+}
+
+uint64_t Graph::weight_bytes_per_token(const Node& node) const {
+    if (node.op == Op::matmul) return node.weight.bytes();
+    if (node.op != Op::experts) return 0;
+    const auto& [weights, routing] = experts_[static_cast<size_t>(node.experts)];
+    const uint64_t all = weights.gate.bytes() + weights.up.bytes() + weights.down.bytes();
+    return all / static_cast<uint64_t>(routing.n_experts) * static_cast<uint64_t>(routing.n_used);
+}
+
 Tensor Graph::select_outputs(Tensor x) {
     QUERN_CHECK(!node(x.id).output_rows);
     return append({.op = Op::select_outputs, .inputs = {x.id, -1, -1}, .n_cols = node(x.id).n_cols, .output_rows = true}, x.n_heads);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/operations.h"
 #include "kernels/activation/activation.h"
 #include "kernels/norm/norm.h"
 #include "kernels/rope/rope.h"
@@ -26,7 +27,21 @@ struct Rope {
     RopeStyle style = RopeStyle::adjacent;
 };
 
-enum class Op : uint8_t { embed, embed_positions, norm, matmul, add_bias, add, multiply, scale, activate, rope, attend, select_outputs };
+enum class Op : uint8_t {
+    embed,
+    embed_positions,
+    norm,
+    matmul,
+    add_bias,
+    add,
+    multiply,
+    scale,
+    activate,
+    rope,
+    attend,
+    experts,
+    select_outputs
+};
 
 /// How attention scores: see AttentionTask for the formulas.
 struct Attention {
@@ -49,8 +64,15 @@ struct Node {
     Activation activation;
     Attention attention;
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;
-    int layer = -1;  ///< attend: whose cache
-    int rope = -1;   ///< index into ropes()
+    int layer = -1;    ///< attend: whose cache
+    int rope = -1;     ///< index into ropes()
+    int experts = -1;  ///< index into experts()
+};
+
+/// A layer of experts: its matrices, and who takes which token.
+struct Experts {
+    ExpertWeights weights;
+    Routing routing;
 };
 
 /// Builder and result. Shapes are checked as nodes are added: QUERN_CHECK, since models have checked their weights against the file.
@@ -81,6 +103,8 @@ class Graph {
     Tensor rope(Tensor x, int rope);
     /// Attention over the cache of `layer`, to which this batch's k and v are added first.
     Tensor attend(Tensor q, Tensor k, Tensor v, int layer, const Attention& attention);
+    /// Each row through the experts that the router's logits choose. @param logits  [n_tokens, n_experts]
+    Tensor experts(Tensor x, Tensor logits, const Experts& experts);
     /// Only the rows that want logits.
     Tensor select_outputs(Tensor x);
     /// Reads `instead` wherever the weight at `data` was read. @param instead  of the same shape, any DType
@@ -91,6 +115,11 @@ class Graph {
     std::span<const Node> nodes() const noexcept { return nodes_; }
     const Node& node(int32_t id) const { return nodes_[static_cast<size_t>(id)]; }
     std::span<const Rope> ropes() const noexcept { return ropes_; }
+    std::span<const Experts> experts() const noexcept { return experts_; }
+    /// Every tensor that a node reads as a matrix, in the format of the file.
+    std::vector<TensorView> matrices(const Node& node) const;
+    /// Bytes of weights that one token reads at this node.
+    uint64_t weight_bytes_per_token(const Node& node) const;
     int32_t result() const noexcept { return result_; }
 
   private:
@@ -99,6 +128,7 @@ class Graph {
 
     std::vector<Node> nodes_;
     std::vector<Rope> ropes_;
+    std::vector<Experts> experts_;
     int32_t result_ = -1;
 };
 

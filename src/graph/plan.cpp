@@ -32,6 +32,11 @@ struct StepPrinter {
         out << "store %" << step.x << (step.side == CacheSide::keys ? " keys" : " values") << step.layer;
     }
     void operator()(const AttendStep& step) const { out << "attend %" << step.q << " layer " << step.layer << " -> %" << step.out; }
+    void operator()(const ExpertsStep& step) const {
+        out << "experts " << step.experts.routing.n_used << " of " << step.experts.routing.n_experts << " %" << step.x << " by %"
+            << step.logits << " -> %" << step.out;
+        if (step.add_to >= 0) out << "+add(%" << step.add_to << ")";
+    }
     void operator()(const ElementwiseStep& step) const {
         static constexpr const char* names[] = {"add", "add_bias", "multiply", "multiply_rows", "scale", "activate", "copy"};
         out << names[static_cast<size_t>(step.kind)] << " %" << step.a;

@@ -84,6 +84,12 @@ struct AttendStep {
     Attention attention;
 };
 
+struct ExpertsStep {
+    Experts experts;
+    ValueId x, logits, out;
+    ValueId add_to = -1;  ///< the residual, which becomes the result
+};
+
 struct ElementwiseStep {
     Elementwise kind;
     ValueId a = -1, b = -1, out = -1;
@@ -96,7 +102,7 @@ struct SelectStep {
     ValueId x, out;
 };
 
-using Step = std::variant<EmbedStep, NormStep, LinearStep, RopeStep, StoreStep, AttendStep, ElementwiseStep, SelectStep>;
+using Step = std::variant<EmbedStep, NormStep, LinearStep, RopeStep, StoreStep, AttendStep, ExpertsStep, ElementwiseStep, SelectStep>;
 
 struct Plan {
     std::vector<Step> steps;

@@ -6,12 +6,15 @@
 #include "models/gemma2.h"
 #include "models/gemma3.h"
 #include "models/gpt2.h"
+#include "models/gpt_oss.h"
 #include "models/llama.h"
 #include "models/model.h"
 #include "models/phi3.h"
 #include "models/qwen.h"
 #include "models/qwen2.h"
+#include "models/qwen2moe.h"
 #include "models/qwen3.h"
+#include "models/qwen3moe.h"
 #include "models/starcoder2.h"
 
 namespace quern {
@@ -28,18 +31,23 @@ struct FamilyEntry {
     const CheckpointFormat* checkpoint = nullptr;  // nullptr: cannot be converted
 };
 
+// clang-format off
 constexpr FamilyEntry families[] = {
     {"llama", make<Llama>, &Llama::checkpoint},
     {"qwen2", make<Qwen2>, &Qwen2::checkpoint},
     {"qwen3", make<Qwen3>},
     {"qwen", make<Qwen>},
+    {"qwen2moe", make<Qwen2Moe>},
+    {"qwen3moe", make<Qwen3Moe>},
     {"gemma", make<Gemma>},
     {"gemma2", make<Gemma2>},
     {"gemma3", make<Gemma3>},
     {"phi3", make<Phi3>},
     {"gpt2", make<Gpt2>},
     {"starcoder2", make<StarCoder2>},
+    {"gpt-oss", make<GptOss>},
 };
+// clang-format on
 
 }  // namespace
 

@@ -4,9 +4,10 @@ import math
 
 import gguf
 import numpy as np
+import qwen1_reference
 import torch
 import transformers as hf
-from tiny_models import add_byte_vocabulary
+from tiny_models import add_byte_vocabulary, permute
 
 SIZES = dict(vocab_size=259, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, max_position_embeddings=512,
              pad_token_id=None, bos_token_id=1, eos_token_id=2)
@@ -18,7 +19,7 @@ def sizes(**changes):
 
 def longrope(n_pairs):
     return dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=1.0, short_factor=[1.0 + 0.1 * i for i in range(n_pairs)],
-                long_factor=[1.5 + 0.7 * i for i in range(n_pairs)], original_max_position_embeddings=128)
+                long_factor=[1.5 + 0.7 * i for i in range(n_pairs)], original_max_position_embeddings=256)
 
 
 GEMMA3_ROPE = dict(sliding_attention=dict(rope_type="default", rope_theta=10000.0), full_attention=dict(rope_type="linear", rope_theta=1000000.0, factor=8.0))
@@ -34,12 +35,28 @@ MODELS = {
     "phi3": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(**SIZES, num_key_value_heads=2)),
     "phi3-window": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(**SIZES, num_key_value_heads=4, sliding_window=30)),
     "phi3-longrope": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(
-        **SIZES, num_key_value_heads=2, original_max_position_embeddings=128, rope_parameters=longrope(8))),
+        **SIZES, num_key_value_heads=2, original_max_position_embeddings=256, rope_parameters=longrope(8))),
     "gpt2": ("gpt2", hf.GPT2LMHeadModel, lambda: hf.GPT2Config(
         vocab_size=259, n_embd=64, n_layer=3, n_head=4, n_positions=512, bos_token_id=1, eos_token_id=2)),
     "starcoder2": ("starcoder2", hf.Starcoder2ForCausalLM, lambda: hf.Starcoder2Config(**SIZES, num_key_value_heads=2, sliding_window=None)),
     "starcoder2-tied": ("starcoder2", hf.Starcoder2ForCausalLM, lambda: hf.Starcoder2Config(
         **SIZES, num_key_value_heads=1, sliding_window=None, tie_word_embeddings=True)),
+}
+
+YARN_GPT_OSS = dict(rope_type="yarn", rope_theta=150000.0, factor=8.0, beta_fast=32.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=64)
+PLAIN_ROPE = dict(rope_type="default", rope_theta=10000.0)
+
+MODELS |= {
+    "mixtral": ("llama", hf.MixtralForCausalLM, lambda: hf.MixtralConfig(**SIZES, num_key_value_heads=2, num_local_experts=6, num_experts_per_tok=2)),
+    "qwen2moe": ("qwen2moe", hf.Qwen2MoeForCausalLM, lambda: hf.Qwen2MoeConfig(
+        **SIZES, num_key_value_heads=2, num_experts=6, num_experts_per_tok=3, moe_intermediate_size=32, shared_expert_intermediate_size=48)),
+    "qwen3moe": ("qwen3moe", hf.Qwen3MoeForCausalLM, lambda: hf.Qwen3MoeConfig(
+        **SIZES, num_key_value_heads=2, head_dim=16, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=32, norm_topk_prob=True)),
+    "gpt-oss": ("gpt-oss", hf.GptOssForCausalLM, lambda: hf.GptOssConfig(
+        **SIZES, num_key_value_heads=2, head_dim=16, num_local_experts=6, num_experts_per_tok=2, sliding_window=24, rope_parameters=dict(PLAIN_ROPE))),
+    "gpt-oss-yarn": ("gpt-oss", hf.GptOssForCausalLM, lambda: hf.GptOssConfig(
+        **SIZES, num_key_value_heads=2, head_dim=32, num_local_experts=6, num_experts_per_tok=2, sliding_window=24, rope_parameters=dict(YARN_GPT_OSS))),
+    "qwen": ("qwen", qwen1_reference.Qwen1, qwen1_reference.Config),
 }
 
 
@@ -93,6 +110,19 @@ def add_keys(w, c):
     if getattr(c, "final_logit_softcapping", None):
         w.add_final_logit_softcapping(c.final_logit_softcapping)
     add_rope_scaling(w, c, rope)
+    add_experts(w, c)
+
+
+def add_experts(w, c):
+    n = getattr(c, "num_local_experts", None) or getattr(c, "num_experts", None) or getattr(c, "n_routed_experts", None)
+    if not n:
+        return
+    w.add_expert_count(n)
+    w.add_expert_used_count(c.num_experts_per_tok)
+    if w.arch != "llama":
+        w.add_expert_feed_forward_length(getattr(c, "moe_intermediate_size", None) or c.intermediate_size)
+    if getattr(c, "shared_expert_intermediate_size", None):
+        w.add_expert_shared_feed_forward_length(c.shared_expert_intermediate_size)
 
 
 def add_rope_scaling(w, c, rope):
@@ -109,12 +139,28 @@ def add_rope_scaling(w, c, rope):
         w.add_tensor("rope_factors_long.weight", np.array(rope["long_factor"], dtype=np.float32))
 
 
-def to_gguf(arch, name, data):
-    """What converters do with one tensor: (name's stem, data) pairs."""
+def to_gguf(arch, name, data, c):
+    """What converters do with one tensor: (name, data) pairs."""
     if arch.startswith("gemma") and name.endswith("norm.weight"):
         data = data + 1
     if arch == "gpt2" and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
         data = data.T
+    if arch == "llama" and ".q_proj." in name:
+        data = permute(data, c.num_attention_heads)
+    if arch == "llama" and ".k_proj." in name:
+        data = permute(data, c.num_key_value_heads)
+    stem, _, kind = name.rpartition(".")
+    if arch == "gpt-oss" and "experts" in name:  # gate and up alternate; matrices are kept transposed
+        kind, suffix = kind.removesuffix("_bias"), ".bias" if kind.endswith("_bias") else ".weight"
+        data = data if suffix == ".bias" else data.swapaxes(1, 2)
+        if kind == "gate_up_proj":
+            return [(f"{stem}.gate_proj{suffix}", data[:, 0::2]), (f"{stem}.up_proj{suffix}", data[:, 1::2])]
+        return [(f"{stem}.{kind}{suffix}", data)]
+    if kind == "gate_up_proj":
+        half = data.shape[1] // 2
+        return [(f"{stem}.gate_proj.weight", data[:, :half]), (f"{stem}.up_proj.weight", data[:, half:])]
+    if kind in ("down_proj", "sinks"):
+        return [(name + ".weight", data)]
     return [(name, data)]
 
 
@@ -130,7 +176,7 @@ def write(name, model, path):
     for key, value in model.state_dict().items():
         if key in tied:
             continue
-        for source, data in to_gguf(arch, key, value.numpy().astype(np.float32)):
+        for source, data in to_gguf(arch, key, value.numpy().astype(np.float32), c):
             target = names.get_name(source, try_suffixes=(".weight", ".bias"))
             assert target, source
             w.add_tensor(target, np.ascontiguousarray(data))

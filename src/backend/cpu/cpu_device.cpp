@@ -38,6 +38,17 @@ CpuDevice::ScratchLayout CpuDevice::scratch_layout(const ScratchNeeds& needs) co
     const int64_t heads = most_splits * tokens_per_round * needs.n_heads;
     layout.partial_out = take(heads * needs.head_dim * 4);
     layout.partial_stats = take(heads * 2 * 4);
+    const int64_t rows = needs.n_expert_rows;
+    if (rows == 0) return layout;
+    const int64_t widest_in = (std::max(needs.expert_n_embd, needs.expert_n_ff) + 255) / 256 * 256;
+    for (int format = 0; format < n_activation_formats; ++format)
+        layout.widest = std::max(layout.widest, activation_row_bytes(static_cast<ActivationFormat>(format), widest_in));
+    for (uint64_t* const each : {&layout.chosen, &layout.shares, &layout.row_of, &layout.source_of}) *each = take(rows * 4);
+    layout.first_row = take((most_experts + 1) * 4);
+    layout.expert_activations = take(rows * layout.widest);
+    layout.gate = take(rows * needs.expert_n_ff * 4);
+    layout.up = take(rows * needs.expert_n_ff * 4);
+    layout.down = take(rows * needs.expert_n_embd * 4);
     return layout;
 }
 
@@ -53,6 +64,19 @@ void CpuDevice::reserve(const ScratchNeeds& needs) {
     for (int format = 0; format < n_activation_formats; ++format) activations_[format] = scratch_.data() + layout.activations[format];
     partial_out_ = reinterpret_cast<float*>(scratch_.data() + layout.partial_out);
     partial_stats_ = reinterpret_cast<float*>(scratch_.data() + layout.partial_stats);
+    const auto ints = [&](uint64_t offset) { return reinterpret_cast<int32_t*>(scratch_.data() + offset); };
+    const auto floats = [&](uint64_t offset) { return reinterpret_cast<float*>(scratch_.data() + offset); };
+    if (needs.n_expert_rows > 0)
+        experts_ = {.chosen = ints(layout.chosen),
+                    .shares = floats(layout.shares),
+                    .row_of = ints(layout.row_of),
+                    .source_of = ints(layout.source_of),
+                    .first_row = ints(layout.first_row),
+                    .activations = scratch_.data() + layout.expert_activations,
+                    .widest = layout.widest,
+                    .gate = floats(layout.gate),
+                    .up = floats(layout.up),
+                    .down = floats(layout.down)};
 }
 
 void CpuDevice::embed(const EmbedOperation& operation) noexcept {

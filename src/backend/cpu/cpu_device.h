@@ -1,11 +1,28 @@
 // The CPU as a device: kernels of one instruction set, spread over a team of threads.
 #pragma once
 
+#include <optional>
+
 #include "backend/device.h"
 #include "base/thread_pool.h"
 #include "kernels/cpu_kernels.h"
 
 namespace quern {
+
+/// What a layer of experts works on: a row for each token and each expert that it uses, in the order of the experts.
+struct ExpertRows {
+    TokenKernels kernels = TokenKernels::many;
+    int64_t n_rows = 0, n_used = 0, n_experts = 0;
+    int32_t* chosen = nullptr;     ///< [n_tokens, n_used]
+    float* shares = nullptr;       ///< [n_tokens, n_used], their weights
+    int32_t* row_of = nullptr;     ///< [n_tokens, n_used]: place among the rows
+    int32_t* source_of = nullptr;  ///< [n_rows]: token * n_used + choice
+    int32_t* first_row = nullptr;  ///< [n_experts + 1]
+    std::byte* activations = nullptr;
+    int64_t widest = 0;                    ///< bytes between rows of different experts in `activations`
+    float *gate = nullptr, *up = nullptr;  ///< [n_rows, n_ff]
+    float* down = nullptr;                 ///< [n_rows, n_embd]
+};
 
 class CpuDevice final : public Device {
   public:
@@ -24,6 +41,7 @@ class CpuDevice final : public Device {
     void rope(const RopeOperation& operation) noexcept override;
     void store(const StoreOperation& operation) noexcept override;
     void elementwise(const ElementwiseOperation& operation) noexcept override;
+    void experts(const ExpertsOperation& operation) noexcept override;
     void select_rows(const SelectRowsOperation& operation) noexcept override;
 
   private:
@@ -35,6 +53,8 @@ class CpuDevice final : public Device {
     struct ScratchLayout {
         uint64_t activations[n_activation_formats];
         uint64_t partial_out, partial_stats, bytes;
+        uint64_t chosen, shares, row_of, source_of, first_row, expert_activations, gate, up, down;
+        int64_t widest;
     };
     ScratchLayout scratch_layout(const ScratchNeeds& needs) const;
 
@@ -46,7 +66,10 @@ class CpuDevice final : public Device {
     void attend_answers(const AttentionOperation& operation) noexcept;
     struct AnswerTile;  // neighbouring tokens of one sequence whose caches are divided alike
     void attend_round(const AttentionOperation& operation, std::span<const AnswerTile> tiles, int64_t most_splits_here) noexcept;
-    MatmulChoice matmul_for(const LinearOperation& operation, DType weights) const noexcept;
+    MatmulChoice matmul_for(TokenKernels kernels, DType weights) const noexcept;
+    void sort_by_expert(const ExpertsOperation& operation) noexcept;
+    void fill_expert_rows(const TensorView& weight, Rows from, bool by_token) noexcept;
+    void multiply_experts(const TensorView& weight, const TensorView& bias, float* out, std::optional<Gating> gating) noexcept;
 
     const CpuKernels& kernels_;
     ThreadPool pool_;
@@ -55,6 +78,7 @@ class CpuDevice final : public Device {
     std::byte* activations_[n_activation_formats] = {};
     float* partial_out_ = nullptr;
     float* partial_stats_ = nullptr;
+    ExpertRows experts_;
 };
 
 }  // namespace quern

@@ -35,9 +35,9 @@ struct BlockRange {
 }  // namespace
 
 // The kernels are chosen by what the batch is, never by how large it is.
-MatmulChoice CpuDevice::matmul_for(const LinearOperation& operation, DType weights) const noexcept {
+MatmulChoice CpuDevice::matmul_for(TokenKernels kernels, DType weights) const noexcept {
     constexpr int64_t many = 1 << 20;
-    return kernels_.matmul(weights, operation.kernels == TokenKernels::few ? 1 : many);
+    return kernels_.matmul(weights, kernels == TokenKernels::few ? 1 : many);
 }
 
 // Norms each token into its slot of the f32 area, then writes it in every format that the weights of this phase read.
@@ -45,7 +45,7 @@ void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {
     const int64_t n_in = operation.outputs.front().weight.shape.n_cols();
     bool wanted[n_activation_formats] = {};
     for (const LinearOutput& output : operation.outputs)
-        wanted[static_cast<int>(matmul_for(operation, output.weight.dtype).activations)] = true;
+        wanted[static_cast<int>(matmul_for(operation.kernels, output.weight.dtype).activations)] = true;
     auto* const f32 = reinterpret_cast<float*>(activations_[static_cast<int>(ActivationFormat::f32)]);
     const int64_t n_blocks = (operation.n_tokens + tokens_per_block - 1) / tokens_per_block;
     pool_.for_each(n_blocks, [&](int64_t block, int) noexcept {
@@ -92,7 +92,7 @@ void CpuDevice::linear(const LinearOperation& operation) noexcept {
     for (size_t m = 0; m < n_matrices; ++m) {
         const LinearOutput& output = operation.outputs[m];
         const int64_t rows =
-            rows_per_block(output.weight, matmul_for(operation, output.weight.dtype).row_multiple,
+            rows_per_block(output.weight, matmul_for(operation.kernels, output.weight.dtype).row_multiple,
                            output.rope || output.store || output.head_norm.weight ? operation.head_dim : 1, pool_.n_threads());
         const int64_t n = (output.weight.shape.n_rows() + rows - 1) / rows;
         ranges[m] = {n_blocks, n, rows};
@@ -100,7 +100,7 @@ void CpuDevice::linear(const LinearOperation& operation) noexcept {
     }
     const auto multiply = [&](const LinearOutput& output, int64_t row, int64_t n_rows) noexcept {
         const TensorView& weight = output.weight;
-        const MatmulChoice choice = matmul_for(operation, weight.dtype);
+        const MatmulChoice choice = matmul_for(operation.kernels, weight.dtype);
         const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(n_in)));
         choice.kernel({.weights = weight.data + row * bytes,
                        .weight_row_bytes = bytes,

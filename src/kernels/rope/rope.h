@@ -21,6 +21,7 @@ struct RopeConfig {
     float factor = 1.0f;  ///< context extension: linear and yarn
     float yarn_beta_fast = 32.0f, yarn_beta_slow = 1.0f;
     float yarn_ext_factor = 1.0f;
+    bool yarn_whole_pairs = true;   ///< the ramp begins and ends at whole pairs
     float yarn_attn_factor = 1.0f;  ///< extra magnitude, multiplied with YaRN's own 1 + 0.1 ln(factor)
     int original_context = 0;       ///< yarn: the window the model was trained on
 };

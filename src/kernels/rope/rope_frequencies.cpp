@@ -1,8 +1,8 @@
 // The angles of rotary embeddings and their context extensions.
 // plain: base^(-2 i / n_dims). linear: divided by the factor. yarn: between the two, by how often pair i turns within the trained window:
 // pairs that turn more than beta_fast times keep their frequency, below beta_slow they are divided, and cos and sin grow by 1 + 0.1
-// ln(factor). Source: Peng et al. 2023, "YaRN", sections 3.2 to 3.4, with the bounds rounded outwards to whole pairs as published
-// implementations do.
+// ln(factor). Source: Peng et al. 2023, "YaRN", sections 3.2 to 3.4, with the bounds rounded outwards to whole pairs as most
+// published implementations do.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -26,8 +26,8 @@ double pair_of_turns(const RopeConfig& config, double n_turns) {
 }
 
 YarnRamp yarn_ramp(const RopeConfig& config) {
-    const double first = std::floor(pair_of_turns(config, config.yarn_beta_fast));
-    const double last = std::ceil(pair_of_turns(config, config.yarn_beta_slow));
+    double first = pair_of_turns(config, config.yarn_beta_fast), last = pair_of_turns(config, config.yarn_beta_slow);
+    if (config.yarn_whole_pairs) first = std::floor(first), last = std::ceil(last);
     return {std::max(0.0, first), std::min(config.n_dims - 1.0, last)};
 }
 

@@ -1,5 +1,6 @@
 #include "models/layers/decoder.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -48,9 +49,28 @@ void read_heads(const KeyReader& keys, DecoderConfig& config) {
         keys.fail("attention.value_length differs from key_length, which quern cannot run yet");
 }
 
+// Which of these a family's experts have by default is its own business: it sets `routing` before or after.
 void read_experts(const KeyReader& keys, DecoderConfig& config) {
-    config.n_experts = static_cast<int>(keys.optional_integer("expert_count", 0, most_experts).value_or(0));
-    if (config.n_experts > 0) config.n_experts_used = static_cast<int>(keys.integer("expert_used_count", 1, config.n_experts));
+    Routing& routing = config.routing;
+    routing.n_experts = static_cast<int>(keys.optional_integer("expert_count", 0, most_experts).value_or(0));
+    if (routing.n_experts == 0) return;
+    routing.n_used = static_cast<int>(keys.integer("expert_used_count", 1, routing.n_experts));
+    routing.factor = keys.real("expert_weights_scale", 1.0, 0.0, 1e4);
+    if (routing.factor == 0.0f) routing.factor = 1.0f;  // some files write 0 for "none"
+    routing.normalize = keys.boolean("expert_weights_norm", false);
+    const int64_t function = keys.optional_integer("expert_gating_func", 0, 3).value_or(0);
+    if (function == 2) routing.scoring = ExpertScoring::sigmoid;
+    if (function == 3) routing.normalize = true;  // the softmax over the chosen
+    routing.n_groups =
+        static_cast<int>(std::max<int64_t>(1, keys.optional_integer("expert_group_count", 0, routing.n_experts).value_or(1)));
+    routing.n_groups_used =
+        static_cast<int>(keys.optional_integer("expert_group_used_count", 0, routing.n_groups).value_or(routing.n_groups));
+    if (routing.n_groups_used == 0) routing.n_groups_used = routing.n_groups;
+    if (routing.n_experts % routing.n_groups || routing.n_used > routing.n_experts / routing.n_groups * routing.n_groups_used)
+        keys.fail(concat(routing.n_used, " of ", routing.n_experts, " experts from ", routing.n_groups_used, " of ", routing.n_groups,
+                         " groups: that does not fit"));
+    config.n_ff_expert = keys.optional_integer("expert_feed_forward_length", 1, 1 << 24).value_or(config.n_ff);
+    config.n_ff_shared = keys.optional_integer("expert_shared_feed_forward_length", 0, 1 << 24).value_or(0);
 }
 
 }  // namespace
@@ -87,8 +107,14 @@ std::vector<WeightRow<DecoderWeights>> DecoderWeights::table(const DecoderConfig
 }
 
 void require_no_experts(const GgufFile& file, const DecoderConfig& config) {
-    if (config.n_experts > 0)
-        throw ModelError(concat(file.path(), ": expert_count is ", config.n_experts, ", but this architecture has no mixture of experts"));
+    if (config.routing.n_experts > 0)
+        throw ModelError(
+            concat(file.path(), ": expert_count is ", config.routing.n_experts, ", but this architecture has no mixture of experts"));
+}
+
+void require_experts(const GgufFile& file, const DecoderConfig& config) {
+    if (config.routing.n_experts == 0)
+        throw ModelError(concat(file.path(), ": expert_count is missing or 0, but this architecture is a mixture of experts"));
 }
 
 std::span<const float> read_factors(const GgufFile& file, const char* name, const DecoderConfig& config) {

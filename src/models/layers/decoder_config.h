@@ -6,11 +6,10 @@
 
 #include "gguf/gguf_file.h"
 #include "graph/kv_cache.h"
+#include "kernels/moe/routing.h"
 #include "kernels/rope/rope.h"
 
 namespace quern {
-
-inline constexpr int most_experts = 1024;
 
 struct DecoderConfig {
     int n_layers = 0;
@@ -20,7 +19,8 @@ struct DecoderConfig {
     float attention_scale = 0;                       ///< of q k; 1 / sqrt(head_dim) unless the file says otherwise
     float attention_softcap = 0, final_softcap = 0;  ///< 0: none
     int64_t window = 0;                              ///< of the layers that have one; 0: none
-    int n_experts = 0, n_experts_used = 0;           ///< 0: none
+    int64_t n_ff_expert = 0, n_ff_shared = 0;        ///< of one expert; of all shared experts together
+    Routing routing;                                 ///< n_experts is 0 where there are none
     RopeConfig rope;
 
     KvShape kv_shape() const { return {n_layers, n_kv_heads, head_dim}; }
@@ -33,6 +33,9 @@ DecoderConfig read_decoder_config(const GgufFile& file, RopeStyle rope_style);
 
 /// For families without experts. @throws ModelError
 void require_no_experts(const GgufFile& file, const DecoderConfig& config);
+
+/// For families that are nothing else. @throws ModelError
+void require_experts(const GgufFile& file, const DecoderConfig& config);
 
 /// Factors that divide the rotary frequencies: `rope_freqs.weight` of Llama 3.1 and later, `rope_factors_long.weight` of Phi 3. Empty if
 /// the file has none. @throws ModelError  when one is not positive

@@ -20,21 +20,23 @@ namespace quern {
 
 struct EngineOptions {
     std::string model_path;
-    int64_t n_ctx = 0;        ///< window of every request; 0: the model's own, shrunk to what the memory holds
-    int n_threads = 0;        ///< 0: usable_cores()
-    int n_gpu_layers = 0;     ///< -1: all. Without a GPU the model runs on the CPU and the log says so once
-    int64_t n_batch = 512;    ///< most tokens in one step
-    int n_sequences = 32;     ///< most requests that run at once
-    int64_t n_outputs = 0;    ///< most rows of logits in one step; 0: enough for the sequences
-    int n_queue = 256;        ///< most requests that wait
+    int64_t n_ctx = 0;                  ///< window of every request; 0: the model's own, shrunk to what the memory holds
+    int n_threads = 0;                  ///< 0: usable_cores()
+    int n_gpu_layers = 0;               ///< -1: all. Without a GPU the model runs on the CPU and the log says so once
+    int64_t n_batch = 512;              ///< most tokens in one step
+    int n_sequences = 32;               ///< most requests that run at once
+    int64_t n_outputs = 0;              ///< most rows of logits in one step; 0: enough for the sequences
+    int n_queue = 256;                  ///< most requests that wait
     KvType cache_type_k = KvType::f16;  ///< how keys are kept: f32 (exact), f16, q8_0, q4_0
     KvType cache_type_v = KvType::f16;  ///< how values are kept
-    uint64_t kv_bytes = 0;      ///< budget of the KV cache; 0: a share of what memory_bytes leaves
-    uint64_t memory_bytes = 0;  ///< budget of cache and workspace together; 0: what this machine and its cgroup have free
-    bool prefix_cache = true;   ///< keep the pages of finished requests for those that begin alike
+    uint64_t kv_bytes = 0;              ///< budget of the KV cache; 0: a share of what memory_bytes leaves
+    uint64_t memory_bytes = 0;          ///< budget of cache and workspace together; 0: what this machine and its cgroup have free
+    bool prefix_cache = true;           ///< keep the pages of finished requests for those that begin alike
+    static constexpr int usual_draft = 8;
     std::string draft_model_path;  ///< a small model of the same vocabulary that guesses ahead; "": none
-    int n_draft = 0;               ///< most tokens guessed ahead: by the draft model (0: 8 then), else by looking the prompt up; 0: none
-    int draft_ngram = 3;           ///< looking up: longest run of last tokens that is looked for in the text so far
+    int draft_ngram = 0;           ///< without one: longest run of last tokens that is looked up in the text so far; 0: nothing is guessed
+    int n_draft = usual_draft;     ///< most tokens guessed ahead
+
     std::string chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows
     std::optional<Isa> isa;   ///< nothing: the best of this machine
 };

@@ -36,9 +36,8 @@ std::vector<Request> make_requests(std::mt19937& random, size_t n) {
     }
     std::vector<Request> requests;
     for (size_t i = 0; i < n; ++i) {
-        Request request{.prompt = beginnings[random() % beginnings.size()],
-                        .max_tokens = static_cast<int64_t>(random() % 110),
-                        .ignore_end = true};
+        Request request{
+            .prompt = beginnings[random() % beginnings.size()], .max_tokens = static_cast<int64_t>(random() % 110), .ignore_end = true};
         const size_t n_more = random() % 3 == 0 ? 0 : random() % 60;
         const auto period = static_cast<int32_t>(2 + random() % 5);  // repetitions, so that looking up finds something
         for (size_t k = 0; k < n_more; ++k) request.prompt.push_back({static_cast<int32_t>(40 + static_cast<int32_t>(k) % period)});
@@ -65,6 +64,7 @@ EngineOptions options_for(const TemporaryModel& model, const TemporaryModel& dra
     switch (random() % 3) {
         case 0:
             options.n_draft = 1 + static_cast<int>(random() % 9);
+            options.draft_ngram = 3;
             break;
         case 1:
             options.n_draft = 1 + static_cast<int>(random() % 4);
@@ -159,7 +159,8 @@ TEST_CASE("over 500 interleavings, every answer is the one given fresh and alone
 
 TEST_CASE("after 200 requests aborted at random points, all pages are back") {
     const TemporaryModel model({});
-    const auto engine = Engine::load({.model_path = model.path(), .n_threads = 1, .n_sequences = 6, .n_queue = 1000, .kv_bytes = page_bytes * 12});
+    const auto engine =
+        Engine::load({.model_path = model.path(), .n_threads = 1, .n_sequences = 6, .n_queue = 1000, .kv_bytes = page_bytes * 12});
     std::mt19937 random(4);
     const std::vector<Request> requests = make_requests(random, 30);
     std::vector<std::shared_ptr<Generation>> running;

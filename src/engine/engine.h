@@ -33,9 +33,11 @@ struct EngineOptions {
     uint64_t kv_bytes = 0;              ///< budget of the KV cache; 0: a share of what memory_bytes leaves
     uint64_t memory_bytes = 0;          ///< budget of cache and workspace together; 0: what this machine and its cgroup have free
     bool prefix_cache = true;           ///< keep the pages of finished requests for those that begin alike
-    std::string draft_model_path;       ///< a small model of the same vocabulary that guesses ahead; "": none
-    int n_draft = 0;          ///< most tokens guessed ahead: by the draft model (0: 8 then), else by looking the prompt up; 0: none
-    int draft_ngram = 3;      ///< looking up: longest run of last tokens that is looked for in the text so far
+    static constexpr int usual_draft = 8;
+    std::string draft_model_path;  ///< a small model of the same vocabulary that guesses ahead; "": none
+    int draft_ngram = 0;           ///< without one: longest run of last tokens that is looked up in the text so far; 0: nothing is guessed
+    int n_draft = usual_draft;     ///< most tokens guessed ahead
+
     std::string chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows
     std::optional<Isa> isa;   ///< nothing: the best of this machine
 };

@@ -95,7 +95,7 @@ void LocalEngine::BatchMemory::add(const Work& work) {
 }
 
 void LocalEngine::propose_drafts() {
-    if (options_.n_draft == 0) return;
+    if (!speculates()) return;
     std::vector<Sequence*> sequences;
     std::vector<int64_t> wanted;
     int n_answers = 0;
@@ -155,8 +155,7 @@ void LocalEngine::check_draft(const Work& work, std::span<const float> logits) {
     }
     if (n_draft == 0) return;
     const int length = sequence.draft_length;
-    sequence.draft_length =
-        n_right == n_draft ? std::min(2 * length, std::max(1, options_.n_draft)) : std::max(1, static_cast<int>(n_right + 1));
+    sequence.draft_length = n_right == n_draft ? std::min(2 * length, options_.n_draft) : std::max(1, static_cast<int>(n_right + 1));
 }
 
 // Hands the next chunk to the executor. False when no prompt can go on now.

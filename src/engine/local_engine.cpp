@@ -23,9 +23,9 @@ void check_options(const EngineOptions& options) {
     if (options.n_sequences < 1 || options.n_sequences > 4096)
         throw InvalidInput("the number of parallel sequences must be 1 to 4096", "parallel");
     if (options.n_outputs < 0 || options.n_outputs > options.n_batch) throw InvalidInput("n_outputs must be 0 to n_batch", "n_outputs");
-    if (options.n_draft < 0 || options.n_draft > 64) throw InvalidInput("the tokens to draft must be 0 to 64", "draft");
-    if (options.draft_ngram < 1 || options.draft_ngram > 64)
-        throw InvalidInput("the run of tokens to look up must be 1 to 64", "draft_ngram");
+    if (options.n_draft < 1 || options.n_draft > 64) throw InvalidInput("the tokens to draft must be 1 to 64", "draft");
+    if (options.draft_ngram < 0 || options.draft_ngram > 64)
+        throw InvalidInput("the run of tokens to look up must be 0 to 64", "draft_ngram");
     if (options.n_threads < 0 || options.n_threads > 1024) throw InvalidInput("n_threads must be 0 to 1024", "n_threads");
 }
 
@@ -39,7 +39,7 @@ BatchLimits prompt_limits(const EngineOptions& options) {
 
 BatchLimits answer_limits(const EngineOptions& options) {
     const int64_t n = std::max<int64_t>(options.n_sequences, std::min(usual_answer_tokens, options.n_batch));
-    return {.n_tokens = n, .n_outputs = options.n_draft > 0 ? n : options.n_sequences};
+    return {.n_tokens = n, .n_outputs = options.draft_ngram > 0 || !options.draft_model_path.empty() ? n : options.n_sequences};
 }
 
 // Of both executors. Those for answers have less to keep in every respect, so that the scratch memory is that of the prompts'.
@@ -59,18 +59,9 @@ KvShape kv_shape_of(const Model& model, const EngineOptions& options) {
     return shape;
 }
 
-// A draft model without a number guesses so many tokens.
-constexpr int usual_draft = 8;
-
-EngineOptions with_draft_length(EngineOptions options) {
-    if (options.n_draft == 0 && !options.draft_model_path.empty()) options.n_draft = usual_draft;
-    return options;
-}
-
 }  // namespace
 
-MemoryNeed memory_need(const EngineOptions& given) {
-    const EngineOptions options = with_draft_length(given);
+MemoryNeed memory_need(const EngineOptions& options) {
     check_options(options);
     const auto file = GgufFile::open(options.model_path);
     const auto model = load_model(*file);
@@ -88,7 +79,7 @@ std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
 }
 
 LocalEngine::LocalEngine(const EngineOptions& options)
-    : options_(with_draft_length(options)),
+    : options_(options),
       file_(GgufFile::open(options.model_path)),
       model_(load_model(*file_)),
       device_(make_cpu_device(options.n_threads, options.isa)) {
@@ -225,7 +216,7 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
                               "prompt");
     const int64_t room = info_.n_ctx - n_prompt;
     auto sequence = std::make_unique<Sequence>(Sequence{.channel = std::make_shared<OutputChannel>(std::move(request.on_output)),
-                                                        .sampler = Sampler(request.sampling, never_sampled_),
+                                                        .sampler = Sampler(request.sampling, never_sampled_, tokenizer_.get()),
                                                         .n_prompt = n_prompt,
                                                         .n_limit = n_prompt + std::min(room, request.max_tokens.value_or(room)),
                                                         .n_logprobs = request.n_logprobs,

@@ -58,6 +58,8 @@ class LocalEngine final : public Engine {
     void evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink);
     void publish_stats();
 
+    bool speculates() const noexcept { return options_.draft_ngram > 0 || draft_model_; }
+
     const EngineOptions options_;
     std::unique_ptr<const GgufFile> file_;
     std::unique_ptr<const Model> model_;

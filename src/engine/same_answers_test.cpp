@@ -64,6 +64,7 @@ EngineOptions options_for(const TemporaryModel& model, const TemporaryModel& dra
     switch (random() % 3) {
         case 0:
             options.n_draft = 1 + static_cast<int>(random() % 9);
+            options.draft_ngram = 3;
             break;
         case 1:
             options.n_draft = 1 + static_cast<int>(random() % 4);

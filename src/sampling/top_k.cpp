@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "sampling/candidates.h"
+#include "sampling/filters.h"
 
 namespace quern {
 namespace {
@@ -29,6 +30,12 @@ void find_best(std::span<const float> logits, size_t k, std::vector<Candidate>& 
 }
 
 }  // namespace
+
+void apply_top_k(std::vector<Candidate>& candidates, int k) {
+    if (candidates.size() <= static_cast<size_t>(k)) return;
+    keep_best(candidates, static_cast<size_t>(k));
+    std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
+}
 
 void fill_candidates(std::span<const float> logits, int k, std::vector<Candidate>& candidates) {
     candidates.clear();

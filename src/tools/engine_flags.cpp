@@ -25,6 +25,17 @@ void declare_engine_flags(CLI::App& app, EngineOptions& options) {
     };
     cache_type("--cache-type-k", "-ctk: how keys are kept: f32, f16, q8_0, q4_0", options.cache_type_k);
     cache_type("--cache-type-v", "-ctv: how values are kept", options.cache_type_v);
+    app.add_option("--draft-ngram", options.draft_ngram, "guess ahead what followed the last N tokens earlier in the text; 0: don't")
+        ->check(CLI::Range(0, 64))
+        ->type_name("N");
+    app.add_option("--model-draft", options.draft_model_path,
+                   "-md: a small model of the same vocabulary guesses ahead; the answer is the same")
+        ->type_name("FILE");
+    app.add_option("--draft,--draft-max", options.n_draft, "most tokens guessed ahead")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str()
+        ->type_name("N");
+    app.add_flag("!--no-prefix-cache", options.prefix_cache, "compute every prompt anew");
     app.add_option("--n-gpu-layers,--gpu-layers", options.n_gpu_layers, "-ngl: layers to run on the GPU; -1: all")
         ->check(CLI::Range(-1, 1 << 20))
         ->type_name("N");

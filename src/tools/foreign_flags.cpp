@@ -24,7 +24,7 @@ constexpr const char* no_download = "quern does not download models: fetch the f
 constexpr const char* no_grammar = "quern does not constrain its output by a grammar or schema here";
 constexpr const char* no_lora = "quern does not apply LoRA adapters or control vectors";
 constexpr const char* no_media = "quern does not read images or sound";
-constexpr const char* no_sampler = "quern does not have this sampler";
+constexpr const char* no_sampler = "this command does not take this sampler";
 constexpr const char* no_rope = "quern takes RoPE's parameters from the model file";
 constexpr const char* no_override = "quern does not change the model file's metadata";
 constexpr const char* no_remote = "quern does not run on remote devices";
@@ -135,8 +135,8 @@ constexpr ForeignFlag foreign_flags[] = {
     {"--dry-multiplier", Takes::one, no_sampler, "0"},
     {"--dynatemp-range", Takes::one, no_sampler, "0"},
     {"--top-nsigma", Takes::one, no_sampler, "-1"},
-    {"--samplers", Takes::one, "quern's samplers have a fixed order"},
-    {"--sampling-seq", Takes::one, "quern's samplers have a fixed order"},
+    {"--samplers", Takes::one, no_sampler},
+    {"--sampling-seq", Takes::one, "use --samplers"},
     {"-l", Takes::one, "quern takes a logit bias in HTTP requests only"},
     {"--logit-bias", Takes::one, "quern takes a logit bias in HTTP requests only"},
     {"--rope-scaling", Takes::one, no_rope},

@@ -47,6 +47,41 @@ void declare_chat_flags(CLI::App& app, RunOptions& options) {
     app.add_flag("--simple-io", options.simple_io, "no line editing");
 }
 
+void declare_more_samplers(CLI::App& app, SamplingParams& sampling) {
+    const auto number = [&](const char* names, auto& value, const char* description, auto least, auto most) {
+        app.add_option(names, value, description)->check(CLI::Range(least, most))->capture_default_str()->type_name("X");
+    };
+    constexpr int most = std::numeric_limits<int>::max();
+    number("--typical,--typical-p", sampling.typical_p, "choose among the least surprising in either way, up to this share; 1: off", 0.0,
+           1.0);
+    number("--top-nsigma,--top-n-sigma", sampling.top_n_sigma, "choose within so many standard deviations of the best logit; -1: off", -1.0,
+           1e6);
+    number("--xtc-probability", sampling.xtc_probability, "how often the likeliest are left out; 0: never", 0.0, 1.0);
+    number("--xtc-threshold", sampling.xtc_threshold, "what counts as likely then", 0.0, 1.0);
+    number("--dynatemp-range", sampling.dynatemp_range, "the temperature moves by up to this with the entropy; 0: off", 0.0, 100.0);
+    number("--dynatemp-exp", sampling.dynatemp_exponent, "how it moves", 0.0, 100.0);
+    number("--mirostat", sampling.mirostat, "1, 2: Mirostat in place of the other filters; 0: off", 0, 2);
+    number("--mirostat-ent", sampling.mirostat_tau, "Mirostat's wanted surprise in bits", 0.0, 100.0);
+    number("--mirostat-lr", sampling.mirostat_eta, "how fast Mirostat corrects", 0.0, 1.0);
+    number("--dry-multiplier", sampling.dry_multiplier, "how much repetitions cost; 0: nothing", 0.0, 1e6);
+    number("--dry-base", sampling.dry_base, "by what they cost more with each token", 1.0, 1e6);
+    number("--dry-allowed-length", sampling.dry_allowed_length, "repetitions up to this length are free", 0, most);
+    number("--dry-penalty-last-n", sampling.dry_penalty_last_n, "how many tokens back they are looked for; -1: all", -1, most);
+    app.add_option_function<std::vector<std::string>>(
+           "--dry-sequence-breaker",
+           [&sampling](const std::vector<std::string>& texts) {
+               sampling.dry_sequence_breakers = texts;
+               if (texts.size() == 1 && texts.front() == "none") sampling.dry_sequence_breakers.clear();
+           },
+           "a text that no repetition reaches across; may be given several times; none: no such text")
+        ->allow_extra_args(false)
+        ->type_name("TEXT");
+    app.add_option_function<std::string>(
+           "--samplers", [&sampling](const std::string& names) { sampling.samplers = parse_samplers(names); },
+           "the stages and their order: " + to_string(default_sampler_order()))
+        ->type_name("NAMES");
+}
+
 void declare_sampling_flags(CLI::App& app, RunOptions& options) {
     SamplingParams& sampling = options.sampling;
     sampling.temperature = 0.8f;  // llama.cpp's defaults
@@ -65,6 +100,7 @@ void declare_sampling_flags(CLI::App& app, RunOptions& options) {
            std::numeric_limits<int>::max());
     number("--presence-penalty", sampling.presence_penalty, "for tokens that occurred", -100.0, 100.0);
     number("--frequency-penalty", sampling.frequency_penalty, "for tokens, by how often they occurred", -100.0, 100.0);
+    declare_more_samplers(app, sampling);
     app.add_option("-s,--seed", options.seed, "of the random choices; below 0: a new one each time")->capture_default_str()->type_name("N");
     app.add_flag("--ignore-eos", options.ignore_eos, "go on past the model's end token");
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "server/openai/fields.h"
+#include "server/fields.h"
 
 namespace quern {
 namespace {

@@ -5,8 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "engine/engine.h"
 #include "server/http/answer.h"
+#include "server/metrics.h"
+#include "server/served_model.h"
 
 namespace quern {
 
@@ -18,20 +19,37 @@ struct ChoiceUpdate {
     std::optional<FinishReason> finish;
 };
 
+/// What to generate.
+struct ChoiceOrder {
+    ModelLease model;
+    std::vector<std::vector<TokenId>> prompts;
+    Request request;  ///< without its prompt
+    int n_each = 1;   ///< choices of each prompt
+    ServerMetrics* metrics = nullptr;
+};
+
 /// Dropping it cancels what still runs.
 class ChoiceSet {
   public:
-    /// Submits one request for each prompt and each of `n_each` choices, prompt by prompt. All or none are accepted.
+    /// Submits one request for each prompt and each choice, prompt by prompt. All or none are accepted.
     /// @throws InvalidInput, ContextOverflow, EngineBusy
-    ChoiceSet(Engine& engine, const std::vector<std::vector<TokenId>>& prompts, const Request& request, int n_each, const Waker& wake);
+    ChoiceSet(ChoiceOrder order, const Waker& wake);
 
     /// What is new, choice by choice. @throws ApiError  when a choice failed
     std::vector<ChoiceUpdate> poll();
     bool is_done() const { return n_open_ == 0; }
     size_t size() const { return choices_.size(); }
+    const ServedModel& model() const { return *order_.model; }
+    const Tokenizer& tokenizer() const { return model().engine->tokenizer(); }
+    const std::vector<std::vector<TokenId>>& prompts() const { return order_.prompts; }
+    bool wants_logprobs() const { return order_.request.n_logprobs >= 0; }
 
     int64_t n_prompt_tokens() const { return n_prompt_tokens_; }  ///< each prompt counted once
     int64_t n_completion_tokens() const { return n_completion_tokens_; }
+    /// The fewest that a choice found in the prefix cache, summed over the prompts; complete once all are done.
+    int64_t n_cached_tokens() const;
+    /// Times of the choice; complete once it is done.
+    const GenerationStats& stats(size_t choice) const { return choices_[choice].stats; }
 
   private:
     struct Choice {
@@ -40,14 +58,15 @@ class ChoiceSet {
         size_t n_text_bytes = 0;       // handed over
         size_t n_token_bytes = 0;      // of the tokens handed over
         bool is_done = false;
+        GenerationStats stats;
     };
 
     void take(Choice& choice, OutputDelta delta, ChoiceUpdate& update);
     void release_tokens(Choice& choice, ChoiceUpdate& update) const;
 
+    const ChoiceOrder order_;  // first: its lease outlives the generations
     std::vector<Choice> choices_;
     size_t n_open_ = 0;
-    bool has_stops_;
     int64_t n_prompt_tokens_ = 0, n_completion_tokens_ = 0;
 };
 

@@ -99,6 +99,11 @@ class Engine {
     /// on the engine thread. Blocks. @throws InvalidInput, ContextOverflow, DeviceError, and what `sink` throws
     virtual void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) = 0;
 
+    /// The model's vector for a text, of any length but 0. Blocks. @throws InvalidInput  this model has none
+    virtual std::vector<float> embed(std::span<const TokenId>) {
+        throw InvalidInput("this model has no embeddings: serve one that was trained for them", "model");
+    }
+
     virtual EngineStats stats() const = 0;
 };
 

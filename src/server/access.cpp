@@ -30,7 +30,12 @@ bool is_loopback_name(std::string_view host) {
     return equals_ignoring_case(host, "localhost") || ends_local || host == "::1" || (is_ipv4(host) && host.starts_with("127."));
 }
 
-bool is_public(const std::string& path) { return path == "/health" || path == "/v1/health" || path == "/ready"; }
+// Nothing behind these tells about users or models, and browsers cannot send a key.
+bool is_public(const std::string& path) {
+    for (const char* open : {"/health", "/v1/health", "/ready", "/docs", "/openapi.json"})
+        if (path == open) return true;
+    return false;
+}
 
 [[noreturn]] void forbid(const std::string& message) { throw ApiError(message, {.status = 403, .code = "forbidden"}); }
 

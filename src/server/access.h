@@ -11,7 +11,7 @@ namespace quern {
 
 /// Immutable: any thread. Keys are kept as digests only.
 ///
-/// With keys, every path but the health checks needs one, as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
+/// With keys, every path but the health checks and the API's description needs one, as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
 /// Without, and listening on a loopback address, the Host header must be localhost, a loopback address, or the host that the server
 /// was given: a web page can point a name of its own at 127.0.0.1, but it cannot change the Host that the browser sends then. An Origin
 /// that is a web site elsewhere is refused for the same reason.

@@ -22,6 +22,8 @@ struct ModelRequest {
 };
 
 /// Parses the body, waits for the model that it names, and lets `make` answer. @throws ApiError
-Answer answer_body(ApiContext& api, const HttpRequest& request, const Waker& wake, std::function<Answer(const ModelRequest&)> make);
+/// @param sends_events  with "stream": true, the answer is server-sent events
+Answer answer_body(ApiContext& api, const HttpRequest& request, const Waker& wake, std::function<Answer(const ModelRequest&)> make,
+                   bool sends_events = true);
 
 }  // namespace quern

@@ -1,8 +1,10 @@
 #include "server/api_service.h"
 
+#include "server/endpoint_table.h"
+#include "server/generation/wording.h"
 #include "server/http/errors.h"
-#include "server/openai/chat.h"
-#include "server/openai/completions.h"
+#include "server/native/status.h"
+#include "server/ollama/models.h"
 #include "server/openai/models.h"
 
 namespace quern {
@@ -42,19 +44,31 @@ void ApiService::add_openai_routes() {
     });
     router_.add("GET", "/v1/models/{id}",
                 [this](const HttpRequest& request, const Waker&) { return describe_model(api_.models, request.parameter); });
-    const auto post = [this](const char* path, Answer (*endpoint)(ApiContext&, const HttpRequest&, const Waker&)) {
-        router_.add("POST", path,
-                    [this, endpoint](const HttpRequest& request, const Waker& wake) { return endpoint(api_, request, wake); });
-    };
-    post("/v1/completions", &answer_completion);
-    post("/v1/engines/copilot-codex/completions", &answer_completion);
-    post("/v1/chat/completions", &answer_chat);
+    router_.add("GET", "/models", [this](const HttpRequest&, const Waker&) { return list_models(api_.models); });
+    for (const Endpoint& endpoint : endpoints())
+        router_.add("POST", endpoint.path, [this, answer = endpoint.answer](const HttpRequest& request, const Waker& wake) {
+            return answer(api_, request, wake);
+        });
 }
 
 void ApiService::add_other_routes() {
     router_.add("GET", "/health", health);
     router_.add("GET", "/v1/health", health);
-    router_.add("GET", "/ready", health);
+    router_.add("GET", "/ready", [this](const HttpRequest&, const Waker&) { return readiness(api_); });
+    router_.add("GET", "/metrics", [this](const HttpRequest&, const Waker&) { return list_metrics(api_); });
+    router_.add("GET", "/props", [this](const HttpRequest& request, const Waker&) { return describe_properties(api_, request); });
+    router_.add("GET", "/slots", [this](const HttpRequest& request, const Waker&) { return list_slots(api_, request); });
+    router_.add("GET", "/api/tags", [this](const HttpRequest&, const Waker&) { return ollama_tags(api_); });
+    router_.add("GET", "/api/ps", [this](const HttpRequest&, const Waker&) { return ollama_running(api_); });
+    router_.add("GET", "/api/version", [](const HttpRequest&, const Waker&) { return ollama_version(); });
+    router_.add("GET", "/openapi.json",
+                [this](const HttpRequest&, const Waker&) { return json_response(openapi_document(options_.root_path)); });
+    router_.add("GET", "/docs", [](const HttpRequest&, const Waker&) {
+        return HttpResponse{.content_type = "text/html; charset=utf-8", .body = documentation_page()};
+    });
+    router_.add("GET", "/", [](const HttpRequest&, const Waker&) {
+        return HttpResponse{.content_type = "text/plain; charset=utf-8", .body = "quern is running; its API is described at docs\n"};
+    });
 }
 
 std::string ApiService::local_path(const std::string& path) const {

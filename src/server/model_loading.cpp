@@ -29,6 +29,7 @@ std::shared_ptr<ServedModel> make_model(const std::string& id, const ModelEntry&
     auto model = std::make_shared<ServedModel>();
     model->id = id;
     model->fingerprint = fingerprint_of(engine->info());
+    model->n_sequences = config.options.n_sequences;
     model->template_variables = config.template_variables;
     model->engine = std::move(engine);
     return model;

@@ -98,8 +98,10 @@ const ModelStore::Entry& ModelStore::find(std::optional<std::string_view> name) 
     for (const auto& entry : entries_)  // an id goes before another model's file name
         if (entry->id == *name) return *entry;
     std::string ids;
+    std::string_view bare = *name;
+    if (bare.ends_with(":latest")) bare.remove_suffix(7);  // Ollama's clients put it behind every name
     for (const auto& entry : entries_) {
-        if (std::find(entry->names.begin(), entry->names.end(), *name) != entry->names.end()) return *entry;
+        if (std::find(entry->names.begin(), entry->names.end(), bare) != entry->names.end()) return *entry;
         ids += (ids.empty() ? "" : ", ") + entry->id;
     }
     throw ApiError(concat("the model '", repair_utf8(*name), "' does not exist here; there is: ", ids),

@@ -80,7 +80,7 @@ ServiceOptions service_options(const ServeSettings& settings, const std::vector<
     const bool checks_hosts = is_local && !settings.allow_open && unix_socket_path(settings.host).empty();
     std::string root = settings.root_path;
     while (root.ends_with('/')) root.pop_back();
-    if (!root.empty() && root.front() != '/') root.insert(0, "/");
+    if (!root.empty() && root.front() != '/') root = concat("/", root);
     ServiceOptions options{
         .access = AccessRules(keys, settings.host, checks_hosts), .cors = CorsRules(settings.cors_origins), .root_path = root};
     if (!settings.access_log.empty()) options.access_log = std::make_unique<AccessLog>(settings.access_log);

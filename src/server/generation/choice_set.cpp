@@ -63,6 +63,7 @@ void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
     choice.is_done = delta.finish.has_value();
     release_tokens(choice, update);
     if (!choice.is_done) return;
+    if (update.finish == FinishReason::stop) update.stop = stop_of(choice);
     choice.stats = choice.generation->stats();
     choice.generation.reset();
     --n_open_;
@@ -80,6 +81,17 @@ void ChoiceSet::release_tokens(Choice& choice, ChoiceUpdate& update) const {
         update.tokens.push_back(std::move(choice.held.front()));
         choice.held.pop_front();
     }
+}
+
+// What was held back begins with the string that was found.
+std::string ChoiceSet::stop_of(const Choice& choice) const {
+    std::string unsent;
+    for (const TokenOutput& token : choice.held) unsent += token.text;
+    const size_t n_sent = choice.n_text_bytes - std::min(choice.n_text_bytes, choice.n_token_bytes);
+    if (n_sent >= unsent.size()) return {};
+    for (const std::string& stop : order_.request.stop)
+        if (std::string_view(unsent).substr(n_sent).starts_with(stop)) return stop;
+    return {};
 }
 
 const char* finish_name(FinishReason reason) { return reason == FinishReason::length ? "length" : "stop"; }

@@ -17,6 +17,7 @@ struct ChoiceUpdate {
     std::string text;
     std::vector<TokenOutput> tokens;  ///< those whose text has been handed over, so that text and log probabilities keep step
     std::optional<FinishReason> finish;
+    std::string stop;  ///< the stop string that ended it, or ""
 };
 
 /// What to generate.
@@ -63,6 +64,7 @@ class ChoiceSet {
 
     void take(Choice& choice, OutputDelta delta, ChoiceUpdate& update);
     void release_tokens(Choice& choice, ChoiceUpdate& update) const;
+    std::string stop_of(const Choice& choice) const;
 
     const ChoiceOrder order_;  // first: its lease outlives the generations
     std::vector<Choice> choices_;

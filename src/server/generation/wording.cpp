@@ -18,6 +18,7 @@ class WholeAnswer final : public PendingResponse {
             whole.text += update.text;
             if (choices_.wants_logprobs()) std::move(update.tokens.begin(), update.tokens.end(), std::back_inserter(whole.tokens));
             whole.finish = update.finish;
+            whole.stop = update.stop;
         }
         if (!choices_.is_done()) return std::nullopt;
         return json_response(wording_->response(choices_, whole_));

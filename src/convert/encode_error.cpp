@@ -37,7 +37,7 @@ SampledRows::SampledRows(const GgufTensor& tensor, std::span<const float> encode
 }
 
 double SampledRows::relative_error(DType dtype) const {
-    const EncodeKernel encode = encode_for(dtype);
+    const EncodeKernel encode = encode_for(dtype, best_isa());
     const DecodeKernel decode = decode_for(dtype);
     std::vector<std::byte> encoded(static_cast<size_t>(row_bytes(dtype, static_cast<uint64_t>(n_cols_))));
     std::vector<float> decoded(static_cast<size_t>(n_cols_));

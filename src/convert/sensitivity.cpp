@@ -27,11 +27,11 @@ SensitivityProbe::SensitivityProbe(const GgufFile& file, std::span<const TokenId
         if (static_cast<int64_t>(i) >= first_scored) outputs_.push_back(static_cast<int32_t>(i));
     }
     KvShape shape = model_->kv_shape();
-    shape.type = KvType::f32;
+    shape.key_type = shape.value_type = KvType::f32;
     const int64_t n_pages = (static_cast<int64_t>(tokens.size()) + kv_page_tokens - 1) / kv_page_tokens;
     cache_ = std::make_unique<KvCache>(*device_, shape, n_pages);
     for (int64_t i = 0; i < n_pages; ++i) pages_.push_back(static_cast<int32_t>(i));
-    const Graph graph = model_->build();
+    const Graph graph = model_->build(static_cast<int64_t>(tokens_.size()));
     for (const Node& node : graph.nodes())
         if ((node.op == Op::matmul || node.op == Op::embed) && !device_->supports(node.weight.dtype))
             throw ModelError(concat("quern cannot run ", dtype_name(node.weight.dtype), " weights"));
@@ -89,7 +89,7 @@ double SensitivityProbe::divergence_of_row(size_t row) const noexcept {
 }
 
 double SensitivityProbe::divergence(const GgufTensor& tensor, const TensorView& instead) {
-    Graph graph = model_->build();
+    Graph graph = model_->build(static_cast<int64_t>(tokens_.size()));
     graph.replace_weight(tensor.view.data, instead);
     run(std::move(graph), false);
     std::vector<double> rows(outputs_.size());

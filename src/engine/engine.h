@@ -151,6 +151,11 @@ class Engine {
     /// What it throws comes out of evaluate(). Blocks until the engine has taken notice.
     virtual void observe_inputs(InputObserver observer) = 0;
 
+    /// The model's vector for a text, of any length but 0. Blocks. @throws InvalidInput  this model has none
+    virtual std::vector<float> embed(std::span<const TokenId>) {
+        throw InvalidInput("this model has no embeddings: serve one that was trained for them", "model");
+    }
+
     virtual EngineStats stats() const = 0;
 };
 

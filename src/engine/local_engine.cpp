@@ -103,8 +103,7 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     if (!options_.draft_model_path.empty()) load_draft_model(budget);
     info_.n_ctx = budget.n_ctx;
     info_.workspace_bytes = workspace;
-    for (const Node& node : graph.nodes())
-        info_.weight_bytes_per_token += graph.weight_bytes_per_token(node);
+    for (const Node& node : graph.nodes()) info_.weight_bytes_per_token += graph.weight_bytes_per_token(node);
     fill_info();
     publish_stats();
     thread_ = std::thread([this] { serve(); });

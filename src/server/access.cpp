@@ -30,7 +30,12 @@ bool is_loopback_name(std::string_view host) {
     return equals_ignoring_case(host, "localhost") || ends_local || host == "::1" || (is_ipv4(host) && host.starts_with("127."));
 }
 
-bool is_public(const std::string& path) { return path == "/health" || path == "/v1/health"; }
+// Nothing behind these tells about users or models, and browsers cannot send a key.
+bool is_public(const std::string& path) {
+    for (const char* open : {"/health", "/v1/health", "/ready", "/docs", "/openapi.json"})
+        if (path == open) return true;
+    return false;
+}
 
 [[noreturn]] void forbid(const std::string& message) { throw ApiError(message, {.status = 403, .code = "forbidden"}); }
 
@@ -72,7 +77,7 @@ bool AccessRules::is_own_host(std::string_view host) const {
     return is_loopback_name(name) || equals_ignoring_case(name, host_);
 }
 
-void AccessRules::check(const HttpRequest& request) const {
+void AccessRules::check(const HttpRequest& request, bool from_allowed_page) const {
     if (!keys_.empty()) {
         if (!is_public(request.path)) check_key(request);
         return;
@@ -81,7 +86,7 @@ void AccessRules::check(const HttpRequest& request) const {
     if (const auto host = request.header("host"); host && !is_own_host(*host))
         forbid("the Host header names another server; use localhost, 127.0.0.1, or the --host of this server, or give it an --api-key");
     const auto origin = request.header("origin");
-    if (!origin) return;
+    if (!origin || from_allowed_page) return;
     const bool is_web = origin->starts_with("http://") || origin->starts_with("https://");
     const bool is_own = is_web && is_own_host(origin->substr(origin->find("://") + 3));
     if (*origin == "null" || (is_web && !is_own)) forbid("web pages of other sites may not use this server");

@@ -11,7 +11,7 @@ namespace quern {
 
 /// Immutable: any thread. Keys are kept as digests only.
 ///
-/// With keys, every path but /health and /v1/health needs one, as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
+/// With keys, every path but the health checks and the API's description needs one, as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
 /// Without, and listening on a loopback address, the Host header must be localhost, a loopback address, or the host that the server
 /// was given: a web page can point a name of its own at 127.0.0.1, but it cannot change the Host that the browser sends then. An Origin
 /// that is a web site elsewhere is refused for the same reason.
@@ -20,8 +20,11 @@ class AccessRules {
     /// @param is_local  only this machine reaches the server
     AccessRules(const std::vector<std::string>& api_keys, std::string host, bool is_local);
 
+    /// @param from_allowed_page  the request comes from a web page that may use this server
     /// @throws ApiError  401 or 403
-    void check(const HttpRequest& request) const;
+    void check(const HttpRequest& request, bool from_allowed_page = false) const;
+
+    bool has_keys() const { return !keys_.empty(); }
 
   private:
     using Digest = std::array<unsigned char, 32>;

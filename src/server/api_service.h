@@ -2,24 +2,42 @@
 #pragma once
 
 #include "server/access.h"
-#include "server/http/answer.h"
+#include "server/access_log.h"
+#include "server/api_context.h"
+#include "server/cors.h"
 #include "server/http/router.h"
-#include "server/model_store.h"
 
 namespace quern {
 
-/// Immutable after construction: any thread.
+struct ServiceOptions {
+    AccessRules access;
+    CorsRules cors = CorsRules();
+    std::string root_path;                            ///< "/prefix" under which a proxy offers the server, or ""
+    std::unique_ptr<AccessLog> access_log = nullptr;  ///< nullptr: none
+};
+
+/// Immutable after construction but for its counts: any thread.
 class ApiService final : public HttpService {
   public:
     /// `models` must outlive this.
-    ApiService(const ModelStore& models, AccessRules access);
+    ApiService(ModelStore& models, ServiceOptions options);
 
     std::optional<HttpResponse> refuse(const HttpRequest& head) override;
     Answer answer(const HttpRequest& request, const Waker& wake) override;
+    HttpHeaders headers_for(const HttpRequest& request) override;
+    HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id) override;
+    void on_served(const AccessRecord& record) override;
 
   private:
+    void add_openai_routes();
+    void add_other_routes();
+    std::string local_path(const std::string& path) const;
+
     Router router_;
-    const AccessRules access_;
+    const ServiceOptions options_;
+    ServerMetrics metrics_;
+    BackgroundJobs jobs_;
+    ApiContext api_;
 };
 
 }  // namespace quern

@@ -1,59 +1,198 @@
+// Names, leases and tickets; the thread that loads and evicts is in model_loading.cpp.
 #include "server/model_store.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
-#include <iomanip>
 
+#include "base/memory.h"
 #include "base/utf8.h"
 #include "server/http/errors.h"
 
 namespace quern {
 namespace {
 
+constexpr size_t max_waiting = 1024;
+
 int64_t seconds_now() {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Changes when an answer to the same seed may: with the model and with the kernels. FNV-1a.
-std::string fingerprint_of(const ModelInfo& info) {
-    uint64_t hash = 14695981039346656037ull;
-    for (const char c : concat(info.name, '|', info.architecture, '|', info.file_bytes, '|', info.n_params, '|', info.device)) {
-        hash ^= static_cast<uint8_t>(c);
-        hash *= 1099511628211ull;
-    }
-    std::ostringstream text;
-    text << "fp_" << std::hex << std::setw(10) << std::setfill('0') << (hash & 0xffffffffff);
-    return text.str();
-}
-
 }  // namespace
 
-void ModelStore::add(std::unique_ptr<Engine> engine, const std::string& path, const std::string& alias) {
-    const std::filesystem::path file(path);
-    const std::string stem = file.extension() == ".gguf" ? file.stem().string() : file.filename().string();
-    ServedModel model{.id = alias.empty() ? repair_utf8(stem) : alias, .created = seconds_now()};
-    for (const ServedModel& other : models_)
-        if (other.id == model.id)
-            throw InvalidInput(concat("two models are called ", model.id, ": give them different aliases"), "model_alias");
-    model.names = {model.id, path, file.filename().string(), stem};
-    model.fingerprint = fingerprint_of(engine->info());
-    model.engine = std::move(engine);
-    models_.push_back(std::move(model));
+const char* to_string(ModelState state) {
+    switch (state) {
+        case ModelState::unloaded:
+            return "unloaded";
+        case ModelState::loading:
+            return "loading";
+        case ModelState::loaded:
+            return "loaded";
+        case ModelState::failed:
+            return "failed";
+    }
+    return "";
 }
 
-const ServedModel& ModelStore::find(std::optional<std::string_view> name) const {
-    if (models_.empty()) throw ApiError("no model is loaded", {.status = 503, .code = "no_model"});
-    if (!name) return models_.front();
-    for (const ServedModel& model : models_)  // an id goes before another model's file name
-        if (model.id == *name) return model;
+bool ModelTicket::is_ready() const {
+    const std::lock_guard lock(mutex_);
+    return is_ready_;
+}
+
+ModelLease ModelTicket::take() {
+    const std::lock_guard lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+    return std::move(lease_);
+}
+
+void ModelTicket::settle(ModelLease lease, std::exception_ptr error) {
+    {
+        const std::lock_guard lock(mutex_);
+        lease_ = std::move(lease);
+        error_ = std::move(error);
+        is_ready_ = true;
+    }
+    if (wake_) wake_();
+}
+
+ModelStore::ModelStore(uint64_t budget_bytes, ModelLoader loader)
+    : budget_bytes_(budget_bytes > 0 ? budget_bytes : available_memory_bytes() / 10 * 9),
+      loader_(std::move(loader)),
+      thread_([this] { run(); }) {}
+
+ModelStore::~ModelStore() {
+    {
+        const std::lock_guard lock(mutex_);
+        is_stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+void ModelStore::declare(ModelEntry config) {
+    const std::filesystem::path file(config.options.model_path);
+    const std::string stem = repair_utf8(file.extension() == ".gguf" ? file.stem().string() : file.filename().string());
+    const std::string id = config.alias.empty() ? stem : config.alias;
+    const std::lock_guard lock(mutex_);
+    for (const auto& other : entries_) {
+        if (other->id != id) continue;
+        if (other->config.options.model_path != config.options.model_path)
+            throw InvalidInput(concat("two models are called ", id, ": give them different aliases"), "model_alias");
+        other->config.options.n_sequences += config.options.n_sequences;  // the same twice: shared weights, and slots for both
+        other->config.pin |= config.pin;
+        other->config.preload |= config.preload;
+        return;
+    }
+    auto entry = std::make_unique<Entry>();
+    entry->id = id;
+    entry->names = {id, config.options.model_path, file.filename().string(), stem};
+    entry->created = seconds_now();
+    entry->config = std::move(config);
+    entries_.push_back(std::move(entry));
+}
+
+ModelStore::Entry& ModelStore::find(std::optional<std::string_view> name) { return const_cast<Entry&>(std::as_const(*this).find(name)); }
+
+const ModelStore::Entry& ModelStore::find(std::optional<std::string_view> name) const {
+    if (entries_.empty()) throw ApiError("this server has no models", {.status = 503, .code = "no_model"});
+    if (!name || name->empty()) return *entries_.front();
+    for (const auto& entry : entries_)  // an id goes before another model's file name
+        if (entry->id == *name) return *entry;
     std::string ids;
-    for (const ServedModel& model : models_) {
-        if (std::find(model.names.begin(), model.names.end(), *name) != model.names.end()) return model;
-        ids += (ids.empty() ? "" : ", ") + model.id;
+    std::string_view bare = *name;
+    if (bare.ends_with(":latest")) bare.remove_suffix(7);  // Ollama's clients put it behind every name
+    for (const auto& entry : entries_) {
+        if (std::find(entry->names.begin(), entry->names.end(), bare) != entry->names.end()) return *entry;
+        ids += (ids.empty() ? "" : ", ") + entry->id;
     }
     throw ApiError(concat("the model '", repair_utf8(*name), "' does not exist here; there is: ", ids),
                    {.status = 404, .code = "model_not_found", .param = "model"});
+}
+
+std::string ModelStore::id_of(std::optional<std::string_view> name) const { return find(name).id; }
+
+// The lease itself keeps the model alive too, so that its last user may look at it until the very end.
+ModelLease ModelStore::lease(Entry& entry) {
+    ++entry.n_leases;
+    entry.last_used = Clock::now();
+    return ModelLease(entry.model.get(), [this, &entry, model = entry.model](const ServedModel*) { give_back(entry); });
+}
+
+void ModelStore::give_back(Entry& entry) {
+    {
+        const std::lock_guard lock(mutex_);
+        --entry.n_leases;
+        entry.last_used = Clock::now();
+    }
+    changed_.notify_all();
+}
+
+ModelLease ModelStore::find_loaded(std::optional<std::string_view> name) {
+    const std::lock_guard lock(mutex_);
+    Entry& entry = find(name);
+    return entry.state == ModelState::loaded ? lease(entry) : nullptr;
+}
+
+std::shared_ptr<ModelTicket> ModelStore::request(std::optional<std::string_view> name, Waker wake) {
+    const std::shared_ptr<ModelTicket> ticket(new ModelTicket(std::move(wake)));
+    {
+        const std::lock_guard lock(mutex_);
+        Entry& entry = find(name);
+        if (entry.state == ModelState::loaded) {
+            ticket->lease_ = lease(entry);
+            ticket->is_ready_ = true;
+            return ticket;
+        }
+        std::erase_if(entry.waiting, [](const auto& other) { return other.expired(); });
+        if (entry.waiting.size() >= max_waiting)
+            throw ApiError(concat("too many requests wait for the model ", entry.id, " already"),
+                           {.status = 503, .code = "overloaded", .headers = {{"Retry-After", "5"}}});
+        entry.waiting.push_back(ticket);
+        entry.state = ModelState::loading;
+    }
+    changed_.notify_all();
+    return ticket;
+}
+
+ModelStatus ModelStore::status_of(const Entry& entry) const {
+    ModelStatus status{.id = entry.id,
+                       .path = entry.config.options.model_path,
+                       .error = entry.error,
+                       .state = entry.state,
+                       .created = entry.created,
+                       .n_users = entry.n_leases,
+                       .is_pinned = entry.config.pin};
+    if (entry.model) {
+        status.info = entry.model->engine->info();
+        status.stats = entry.model->engine->stats();
+    }
+    return status;
+}
+
+std::vector<ModelStatus> ModelStore::list() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<ModelStatus> all;
+    for (const auto& entry : entries_) all.push_back(status_of(*entry));
+    return all;
+}
+
+ModelStatus ModelStore::status(std::string_view name) const {
+    const std::lock_guard lock(mutex_);
+    return status_of(find(name));
+}
+
+uint64_t ModelStore::used_bytes() const {
+    const std::lock_guard lock(mutex_);
+    return used_now();
+}
+
+int64_t ModelStore::n_loads() const {
+    const std::lock_guard lock(mutex_);
+    return n_loads_;
+}
+
+int64_t ModelStore::n_evictions() const {
+    const std::lock_guard lock(mutex_);
+    return n_evictions_;
 }
 
 }  // namespace quern

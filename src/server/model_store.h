@@ -1,39 +1,144 @@
-// The models that a server offers, by name.
+// The models that a server offers, by name. They are loaded when they are wanted, on a thread of their own, and make room for each other.
 #pragma once
 
-#include <memory>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
-#include "engine/engine.h"
+#include "server/http/answer.h"
+#include "server/served_model.h"
 
 namespace quern {
 
-/// A model and the names that clients may call it by.
-struct ServedModel {
-    std::string id;                  ///< what GET /v1/models and every response say
-    std::vector<std::string> names;  ///< the id, the alias, the path as given, the file's name with and without .gguf
-    std::string fingerprint;         ///< `system_fingerprint` of its responses
-    int64_t created = 0;             ///< seconds since 1970
-    std::unique_ptr<Engine> engine;
+/// A model that may be asked for.
+struct ModelEntry {
+    EngineOptions options;
+    std::string alias;  ///< "": the file's name without .gguf
+    Json template_variables = Json::object();
+    bool pin = false;             ///< is never unloaded to make room
+    bool preload = false;         ///< is loaded before the server answers
+    std::chrono::seconds ttl{0};  ///< is unloaded when nobody used it for so long; 0: stays
 };
 
-/// Filled before the server runs, then read by any thread. The first model is the default.
-class ModelStore {
-  public:
-    /// @param alias  "": the file's name without .gguf is the id
-    /// @throws InvalidInput  when another model has that id
-    void add(std::unique_ptr<Engine> engine, const std::string& path, const std::string& alias);
+enum class ModelState : uint8_t { unloaded, loading, loaded, failed };
+const char* to_string(ModelState state);
 
-    /// The model of that name, or the default one for nothing.
-    /// @throws ApiError  404 model_not_found, listing the ids
-    const ServedModel& find(std::optional<std::string_view> name) const;
-    const std::vector<ServedModel>& models() const { return models_; }
+/// What a store knows of an entry at one moment.
+struct ModelStatus {
+    std::string id, path, error;
+    ModelState state = ModelState::unloaded;
+    int64_t created = 0;  ///< seconds since 1970
+    int n_users = 0;      ///< requests that hold it
+    bool is_pinned = false;
+    std::optional<ModelInfo> info;  ///< while it is loaded
+    EngineStats stats;
+};
+
+/// A place in the queue for a model.
+class ModelTicket {
+  public:
+    bool is_ready() const;
+    /// REQUIRES: is_ready(). @throws ApiError  when it could not be loaded
+    ModelLease take();
 
   private:
-    std::vector<ServedModel> models_;
+    friend class ModelStore;
+    explicit ModelTicket(Waker wake) : wake_(std::move(wake)) {}
+    void settle(ModelLease lease, std::exception_ptr error);
+
+    const Waker wake_;
+    mutable std::mutex mutex_;
+    bool is_ready_ = false;  // guarded by mutex_, like all below
+    ModelLease lease_;
+    std::exception_ptr error_;
+};
+
+/// How models come into memory; tests bring their own.
+struct ModelLoader {
+    std::function<std::unique_ptr<Engine>(const EngineOptions&)> load = &Engine::load;
+    std::function<MemoryNeed(const EngineOptions&)> need = &memory_need;
+};
+
+/// Entries are declared first; then any thread. One load at a time; a model in use is never unloaded.
+class ModelStore {
+  public:
+    /// @param budget_bytes  for weights, caches and workspaces together; 0: nine tenths of what the machine has free now
+    explicit ModelStore(uint64_t budget_bytes = 0, ModelLoader loader = {});
+    ~ModelStore();
+    ModelStore(const ModelStore&) = delete;
+    ModelStore& operator=(const ModelStore&) = delete;
+
+    /// The first entry is the default. One with the file and the alias of another adds its slots to it.
+    /// @throws InvalidInput  when another model has that name
+    void declare(ModelEntry entry);
+    /// An entry that is loaded already.
+    void add(std::unique_ptr<Engine> engine, const std::string& path, const std::string& alias);
+    /// Loads the first entry and those that are to be preloaded. Blocks. @throws what loading throws
+    void preload();
+
+    /// The id of the model of that name, or of the default one for nothing.
+    /// @throws ApiError  404 model_not_found, listing the ids
+    std::string id_of(std::optional<std::string_view> name) const;
+    /// The model when it is in memory, else nullptr. @throws ApiError  404
+    ModelLease find_loaded(std::optional<std::string_view> name);
+    /// Asks for a model. `wake` is called, from any thread, when the ticket is ready. @throws ApiError  404; 503 when too many wait
+    std::shared_ptr<ModelTicket> request(std::optional<std::string_view> name, Waker wake);
+    /// @throws ApiError  404; 409 while it is in use or being loaded
+    void unload(std::string_view name);
+
+    std::vector<ModelStatus> list() const;
+    ModelStatus status(std::string_view name) const;
+    uint64_t budget_bytes() const { return budget_bytes_; }
+    uint64_t used_bytes() const;
+    int64_t n_loads() const;
+    int64_t n_evictions() const;
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    struct Entry {
+        ModelEntry config;
+        std::string id;
+        std::vector<std::string> names;  // the id, the path as given, the file's name with and without .gguf
+        int64_t created = 0;
+        ModelState state = ModelState::unloaded;
+        std::string error;
+        std::shared_ptr<ServedModel> model;
+        int n_leases = 0;
+        Clock::time_point last_used{};
+        std::vector<std::weak_ptr<ModelTicket>> waiting;
+    };
+
+    void run();
+    void load(Entry& entry, std::unique_lock<std::mutex>& lock);
+    EngineOptions make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock);
+    Entry* least_used(bool& some_busy);
+    void evict(Entry& entry, std::unique_lock<std::mutex>& lock);
+    void evict_expired(std::unique_lock<std::mutex>& lock);
+    std::optional<Clock::time_point> next_expiry() const;
+    void settle(Entry& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock);
+    ModelLease lease(Entry& entry);
+    void give_back(Entry& entry);
+    Entry& find(std::optional<std::string_view> name);
+    const Entry& find(std::optional<std::string_view> name) const;
+    ModelStatus status_of(const Entry& entry) const;
+    uint64_t used_now() const;
+    bool is_resident(const std::string& path) const;
+
+    const uint64_t budget_bytes_;
+    const ModelLoader loader_;
+    std::vector<std::unique_ptr<Entry>> entries_;  // fixed once the server runs; their states are guarded by mutex_, like all below
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    bool is_stopping_ = false;
+    int64_t n_loads_ = 0, n_evictions_ = 0;
+    std::thread thread_;  // last
 };
 
 }  // namespace quern

@@ -58,7 +58,7 @@ def test_a_bad_body_is_a_400(server, path, body):
 
 
 @pytest.mark.parametrize("field, value", [("temperature", "x"), ("temperature", -1), ("max_tokens", -1), ("max_tokens", 1e300), ("n", 0), ("top_p", 2), ("stop", 5),
-                                          ("seed", []), ("stream", "yes"), ("logit_bias", {"a": 1}), ("suffix", "x"), ("best_of", 3), ("model", 5), ("prompt", [[1], 5])])
+                                          ("seed", []), ("stream", "yes"), ("logit_bias", {"a": 1}), ("suffix", "x"), ("best_of", 0), ("model", 5), ("prompt", [[1], 5])])
 def test_a_bad_field_is_a_400_that_names_it(server, field, value):
     response = server.post("/v1/completions", {**SAY, field: value})
     assert response.status_code == 400
@@ -193,8 +193,9 @@ def test_a_configuration_file_serves_several_models(tmp_path):
     }}""")
     with Server("--config_file", config) as server:  # --port 0 goes before the file
         assert [model["id"] for model in server.get("/v1/models").json()["data"]] == ["a", "org/b:1"]
-        assert server.get("/v1/models/org%2Fb%3A1").json()["meta"]["n_ctx"] == 64
+        assert server.get("/v1/models/org%2Fb%3A1").json()["status"]["value"] == "unloaded"
         assert server.post("/v1/completions", {**SAY, "model": "org/b:1"}).json()["model"] == "org/b:1"
+        assert server.get("/v1/models/org%2Fb%3A1").json()["meta"]["n_ctx"] == 64
         assert server.post("/v1/completions", SAY).json()["model"] == "a"
         assert server.post("/v1/completions", {**SAY, "model": "c"}).status_code == 404
         assert server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "max_tokens": 2}).status_code == 200

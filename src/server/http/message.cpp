@@ -104,6 +104,16 @@ std::optional<std::string> decode_path(std::string_view target) {
     return percent_decoded(target.substr(0, target.find('?')));
 }
 
+std::optional<std::string> query_value(std::string_view query, std::string_view name) {
+    while (!query.empty()) {
+        const std::string_view pair = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(query.size(), pair.size() + 1));
+        const size_t equals = std::min(pair.find('='), pair.size());
+        if (pair.substr(0, equals) == name) return percent_decoded(pair.substr(std::min(pair.size(), equals + 1)));
+    }
+    return std::nullopt;
+}
+
 std::string response_head(const HttpResponse& response, std::string_view request_id, bool keep_alive, BodyFraming framing) {
     std::string head = concat("HTTP/1.1 ", response.status, ' ', reason_phrase(response.status), "\r\nDate: ", date_now(), "\r\n");
     const auto add = [&](std::string_view name, std::string_view value) { head.append(name).append(": ").append(value).append("\r\n"); };

@@ -37,6 +37,9 @@ bool equals_ignoring_case(std::string_view a, std::string_view b);
 /// The path of a request target: origin form or absolute form, percent-decoded; nothing when it is malformed.
 std::optional<std::string> decode_path(std::string_view target);
 
+/// The value of a name in a query, percent-decoded, or nothing.
+std::optional<std::string> query_value(std::string_view query, std::string_view name);
+
 /// What a response says of its body's length.
 enum class BodyFraming { length, chunks, until_close };
 

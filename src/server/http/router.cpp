@@ -34,4 +34,10 @@ Router::Match Router::find(const std::string& method, const std::string& path) c
                    {.status = 405, .code = "method_not_allowed", .headers = {{"Allow", allowed}}});
 }
 
+std::string Router::route_of(const std::string& path) const {
+    for (const Route& route : routes_)
+        if (route.matches(path)) return route.has_parameter ? route.path + "{}" : route.path;
+    return "other";
+}
+
 }  // namespace quern

@@ -27,6 +27,9 @@ class Router {
     /// "GET, HEAD, OPTIONS", or "" for an unknown path.
     std::string allowed_methods(const std::string& path) const;
 
+    /// The path as it was added, "other" for an unknown one: for counting.
+    std::string route_of(const std::string& path) const;
+
   private:
     struct Route {
         std::string method;

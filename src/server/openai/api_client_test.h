@@ -14,7 +14,7 @@ class ApiClient {
         auto made = std::make_unique<FakeEngine>(std::move(script));
         engine_ = made.get();
         store_.add(std::move(made), "models/fake.gguf", "");
-        service_ = std::make_unique<ApiService>(store_, AccessRules({}, "localhost", true));
+        service_ = std::make_unique<ApiService>(store_, ServiceOptions{.access = AccessRules({}, "localhost", true)});
     }
 
     FakeEngine& engine() { return *engine_; }
@@ -24,6 +24,10 @@ class ApiClient {
     HttpResponse send(const std::string& method, const std::string& path, const std::string& body = "") {
         try {
             Answer answer = service_->answer({.method = method, .path = path, .body = body, .id = "test"}, [] {});
+            while (auto* deferred = std::get_if<std::unique_ptr<DeferredAnswer>>(&answer)) {
+                while (!(*deferred)->is_ready()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                answer = Answer((*deferred)->make());
+            }
             if (auto* response = std::get_if<HttpResponse>(&answer)) return *response;
             if (auto* events = std::get_if<std::unique_ptr<EventSource>>(&answer)) return collect(**events);
             for (;;) {
@@ -31,7 +35,7 @@ class ApiClient {
                 std::this_thread::sleep_for(std::chrono::milliseconds(1));
             }
         } catch (...) {
-            return error_response(std::current_exception(), "test");
+            return service_->error(std::current_exception(), path, "test");
         }
     }
 

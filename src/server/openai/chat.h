@@ -1,12 +1,11 @@
-// POST /v1/chat/completions: answers a conversation through the model's chat template.
+// POST /v1/chat/completions.
 #pragma once
 
-#include "server/http/answer.h"
-#include "server/model_store.h"
+#include "server/api_context.h"
 
 namespace quern {
 
-/// @throws ApiError, InvalidInput, ContextOverflow, EngineBusy
-Answer answer_chat(const ModelStore& models, const HttpRequest& request, const Waker& wake);
+/// @throws what errors.h turns into refusals
+Answer answer_chat(ApiContext& api, const HttpRequest& request, const Waker& wake);
 
 }  // namespace quern

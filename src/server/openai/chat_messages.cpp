@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "server/openai/fields.h"
+#include "server/fields.h"
 
 namespace quern {
 namespace {
@@ -62,12 +62,12 @@ Json read_message(const Json& message, const std::string& param) {
 
 }  // namespace
 
-Json read_messages(const Json& messages) {
-    if (!messages.is_array()) refuse_type("messages", "an array", messages);
-    if (messages.empty()) refuse_value("messages", "is empty");
-    if (messages.size() > max_messages) refuse_value("messages", concat("has more than ", max_messages, " messages"));
+Json read_messages(const Json& messages, const std::string& param) {
+    if (!messages.is_array()) refuse_type(param, "an array", messages);
+    if (messages.empty()) refuse_value(param, "is empty");
+    if (messages.size() > max_messages) refuse_value(param, concat("has more than ", max_messages, " messages"));
     Json out = Json::array();
-    for (size_t i = 0; i < messages.size(); ++i) out.push_back(read_message(messages[i], concat("messages[", i, "]")));
+    for (size_t i = 0; i < messages.size(); ++i) out.push_back(read_message(messages[i], concat(param, "[", i, "]")));
     return out;
 }
 

@@ -7,6 +7,6 @@ namespace quern {
 
 /// Roles are known ones, developer becomes system; content becomes one string: text parts are joined by line breaks, null by "".
 /// @throws ApiError  400 naming the message, as in `messages[2].content`
-Json read_messages(const Json& messages);
+Json read_messages(const Json& messages, const std::string& param = "messages");
 
 }  // namespace quern

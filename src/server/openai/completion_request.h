@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "server/openai/generation_fields.h"
+#include "server/generation/generation_fields.h"
 
 namespace quern {
 
@@ -11,10 +11,13 @@ struct CompletionRequest {
     GenerationFields fields;
     std::vector<std::vector<TokenId>> prompts;
     std::vector<std::string> echoes;  ///< text of each prompt to put before its answers; empty unless asked for
+    int best_of = 1;                  ///< choices made for each prompt; the likeliest n of them are returned
+    int n_logprobs = -1;              ///< as asked; the request itself may compute more
 };
 
-/// Control tokens written in a prompt text are read as such: a raw completion writes the model's own format.
 /// @throws ApiError
 CompletionRequest read_completion_request(const Json& body, const Engine& engine);
+
+std::span<const FieldRule> completion_field_rules();
 
 }  // namespace quern

@@ -1,117 +1,164 @@
 #include "server/openai/completions.h"
 
-#include "server/http/json_body.h"
+#include <algorithm>
+#include <numeric>
+
+#include "server/generation/prompt_scores.h"
 #include "server/openai/completion_request.h"
 #include "server/openai/response_parts.h"
 
 namespace quern {
 namespace {
 
-/// What both kinds of answer need.
-class CompletionParts {
-  public:
-    CompletionParts(const ServedModel& model, CompletionRequest request, const Waker& wake)
-        : header_(make_header(model, "cmpl-", "text_completion")),
-          fields_(std::move(request.fields)),
-          echoes_(std::move(request.echoes)),
-          choices_(*model.engine, request.prompts, fields_.request, fields_.n_choices, wake),
-          offsets_(choices_.size(), 0) {}
+using ScoreList = std::shared_ptr<std::vector<PromptScores>>;
 
-  protected:
-    const std::string& echo_of(size_t choice) const {
-        static const std::string nothing;
-        return echoes_.empty() ? nothing : echoes_[choice / static_cast<size_t>(fields_.n_choices)];
+double mean_logprob(const ChoiceUpdate& choice) {
+    double sum = 0;
+    for (const TokenOutput& token : choice.tokens) sum += token.logprobs ? static_cast<double>(token.logprobs->logprob) : 0.0;
+    return choice.tokens.empty() ? 0.0 : sum / static_cast<double>(choice.tokens.size());
+}
+
+class CompletionWording final : public Wording {
+  public:
+    /// @param scores  of the prompts, for an echo with log probabilities; else nullptr
+    CompletionWording(ModelLease model, CompletionRequest& request, ScoreList scores)
+        : header_(make_header(std::move(model), "cmpl-", "text_completion")),
+          echoes_(std::move(request.echoes)),
+          scores_(std::move(scores)),
+          n_(static_cast<size_t>(request.fields.n_choices)),
+          best_of_(static_cast<size_t>(request.best_of)),
+          n_logprobs_(request.n_logprobs),
+          include_usage_(request.fields.include_usage),
+          offsets_(request.prompts.size() * best_of_, 0),
+          n_tokens_(offsets_.size(), 0) {}
+
+    Json response(const ChoiceSet& choices, std::vector<ChoiceUpdate>& whole) override {
+        Json json = header_.json();
+        for (size_t prompt = 0; prompt * best_of_ < whole.size(); ++prompt) {
+            for (const size_t i : best_of(whole, prompt)) {
+                ChoiceUpdate& choice = whole[i];
+                std::vector<TokenOutput> tokens = echoed_tokens(i);
+                std::move(choice.tokens.begin(), choice.tokens.end(), std::back_inserter(tokens));
+                add_end(i, tokens, choice);
+                json["choices"].push_back(choice_json(choices, i, echo_of(i) + choice.text, tokens, choice.finish));
+                json["choices"].back()["index"] = json["choices"].size() - 1;
+            }
+        }
+        json["usage"] = usage_json(choices);
+        json["timings"] = timings_json(choices);
+        return json;
     }
 
-    bool wants_logprobs() const { return fields_.request.n_logprobs >= 0; }
-    const Tokenizer& tokenizer() const { return header_.model->engine->tokenizer(); }
+    std::string begin(const ChoiceSet& choices) override {
+        std::string text;
+        for (size_t i = 0; i < choices.size(); ++i)
+            if (!echo_of(i).empty()) text += chunk(choice_json(choices, i, echo_of(i), echoed_tokens(i), std::nullopt));
+        return text;
+    }
 
-    Json choice_json(size_t index, const std::string& text, const std::vector<TokenOutput>& tokens, std::optional<FinishReason> finish) {
+    std::string piece(const ChoiceSet& choices, const ChoiceUpdate& update) override {
+        std::string text;
+        std::vector<TokenOutput> tokens = update.tokens;
+        n_tokens_[update.index] += tokens.size();
+        if (update.finish && n_tokens_[update.index] == 0) add_end(update.index, tokens, update);
+        if (!update.text.empty() || (wants_logprobs() && !tokens.empty()))
+            text += chunk(choice_json(choices, update.index, update.text, tokens, std::nullopt));
+        if (update.finish) text += chunk(choice_json(choices, update.index, "", {}, update.finish));
+        return text;
+    }
+
+    std::string end(const ChoiceSet& choices) override {
+        std::string text;
+        if (include_usage_) {
+            Json json = header_.json();
+            json["usage"] = usage_json(choices);
+            text = event(json);
+        }
+        return text + done_event;
+    }
+
+  private:
+    bool wants_logprobs() const { return n_logprobs_ >= 0; }
+
+    std::string echo_of(size_t choice) const { return echoes_.empty() ? std::string() : echoes_[choice / best_of_]; }
+    std::vector<TokenOutput> echoed_tokens(size_t choice) const {
+        return scores_ ? (*scores_)[choice / best_of_].tokens : std::vector<TokenOutput>();
+    }
+
+    // Who scores a prompt takes the last entry off, as that of a token made: an answer that is nothing but its end has one too.
+    void add_end(size_t choice, std::vector<TokenOutput>& tokens, const ChoiceUpdate& update) const {
+        if (!scores_ || update.finish != FinishReason::stop || !update.text.empty()) return;
+        const PromptScores& scores = (*scores_)[choice / best_of_];
+        if (tokens.size() > scores.tokens.size()) return;
+        tokens.push_back({.token = scores.likeliest, .text = {}, .logprobs = scores.next});
+    }
+
+    /// The likeliest n of a prompt's choices, likeliest first; all of them in order when no more were made.
+    std::vector<size_t> best_of(const std::vector<ChoiceUpdate>& whole, size_t prompt) const {
+        std::vector<size_t> order(best_of_);
+        std::iota(order.begin(), order.end(), prompt * best_of_);
+        if (best_of_ > n_)
+            std::stable_sort(order.begin(), order.end(),
+                             [&](size_t a, size_t b) { return mean_logprob(whole[a]) > mean_logprob(whole[b]); });
+        order.resize(n_);
+        return order;
+    }
+
+    Json choice_json(const ChoiceSet& choices, size_t index, const std::string& text, const std::vector<TokenOutput>& tokens,
+                     std::optional<FinishReason> finish) {
         return {{"index", index},
                 {"text", text},
-                {"logprobs", wants_logprobs() ? completion_logprobs(tokenizer(), tokens, offsets_[index]) : Json(nullptr)},
+                {"logprobs", wants_logprobs() ? completion_logprobs(choices.tokenizer(), tokens, offsets_[index]) : Json(nullptr)},
                 {"finish_reason", finish ? Json(finish_name(*finish)) : Json(nullptr)}};
     }
 
-    const ResponseHeader header_;
-    const GenerationFields fields_;
-    const std::vector<std::string> echoes_;
-    ChoiceSet choices_;
-    std::vector<int64_t> offsets_;  // by choice: characters of the tokens sent
-};
-
-class CompletionResponse final : public PendingResponse, CompletionParts {
-  public:
-    CompletionResponse(const ServedModel& model, CompletionRequest request, const Waker& wake)
-        : CompletionParts(model, std::move(request), wake), collected_(choices_.size()) {
-        for (size_t i = 0; i < collected_.size(); ++i) collected_[i].text = echo_of(i);
-    }
-
-    std::optional<HttpResponse> poll() override {
-        for (ChoiceUpdate& update : choices_.poll()) {
-            ChoiceUpdate& whole = collected_[update.index];
-            whole.text += update.text;
-            if (wants_logprobs()) std::move(update.tokens.begin(), update.tokens.end(), std::back_inserter(whole.tokens));
-            whole.finish = update.finish;
-        }
-        if (!choices_.is_done()) return std::nullopt;
-        Json json = header_.json();
-        for (size_t i = 0; i < collected_.size(); ++i)
-            json["choices"].push_back(choice_json(i, collected_[i].text, collected_[i].tokens, collected_[i].finish));
-        json["usage"] = usage_json(choices_);
-        return json_response(json);
-    }
-
-  private:
-    std::vector<ChoiceUpdate> collected_;
-};
-
-class CompletionStream final : public EventSource, CompletionParts {
-  public:
-    using CompletionParts::CompletionParts;
-
-    EventBatch poll() override {
-        EventBatch batch;
-        if (!has_begun_) {
-            has_begun_ = true;
-            for (size_t i = 0; i < choices_.size(); ++i)
-                if (!echo_of(i).empty()) batch.text += chunk(choice_json(i, echo_of(i), {}, std::nullopt));
-        }
-        for (const ChoiceUpdate& update : choices_.poll()) {
-            if (!update.text.empty() || (wants_logprobs() && !update.tokens.empty()))
-                batch.text += chunk(choice_json(update.index, update.text, update.tokens, std::nullopt));
-            if (update.finish) batch.text += chunk(choice_json(update.index, "", {}, update.finish));
-        }
-        if (!choices_.is_done()) return batch;
-        if (fields_.include_usage) {
-            Json json = header_.json();
-            json["usage"] = usage_json(choices_);
-            batch.text += event(json);
-        }
-        batch.text += done_event;
-        batch.is_last = true;
-        return batch;
-    }
-
-  private:
     std::string chunk(Json choice) const {
         Json json = header_.json();
         json["choices"].push_back(std::move(choice));
-        if (fields_.include_usage) json["usage"] = nullptr;
+        if (include_usage_) json["usage"] = nullptr;
         return event(json);
     }
 
-    bool has_begun_ = false;
+    const ResponseHeader header_;
+    const std::vector<std::string> echoes_;
+    const ScoreList scores_;
+    const size_t n_, best_of_;
+    const int n_logprobs_;
+    const bool include_usage_;
+    std::vector<int64_t> offsets_;  // by choice: characters of the tokens sent
+    std::vector<size_t> n_tokens_;  // by choice: sent
 };
+
+Answer generate(ApiContext& api, const ModelLease& model, CompletionRequest& parsed, ScoreList scores, const Waker& wake) {
+    const bool is_stream = parsed.fields.stream;
+    auto wording = std::make_unique<CompletionWording>(model, parsed, std::move(scores));
+    ChoiceOrder order{.model = model,
+                      .prompts = std::move(parsed.prompts),
+                      .request = std::move(parsed.fields.request),
+                      .n_each = parsed.best_of,
+                      .metrics = &api.metrics};
+    return answer_generation(std::move(order), std::move(wording), is_stream, wake);
+}
+
+Answer make_completion(const ModelRequest& asked) {
+    auto parsed = std::make_shared<CompletionRequest>(read_completion_request(asked.body, *asked.model->engine));
+    if (parsed->echoes.empty() || parsed->n_logprobs < 0) return generate(asked.api, asked.model, *parsed, nullptr, asked.wake);
+    const auto scores = std::make_shared<std::vector<PromptScores>>();
+    const auto work = [model = asked.model, parsed, scores] {
+        for (const auto& prompt : parsed->prompts) scores->push_back(score_prompt(*model->engine, prompt, parsed->n_logprobs));
+    };
+    const auto job = asked.api.jobs.add(work, asked.wake);
+    const auto make = [&api = asked.api, model = asked.model, parsed, scores, job, wake = asked.wake] {
+        job->check();
+        return generate(api, model, *parsed, scores, wake);
+    };
+    return answer_when([job] { return job->is_done(); }, make, parsed->fields.stream);
+}
 
 }  // namespace
 
-Answer answer_completion(const ModelStore& models, const HttpRequest& request, const Waker& wake) {
-    const Json body = parse_json_body(request.body);
-    const ServedModel& model = models.find(model_name(body));
-    CompletionRequest parsed = read_completion_request(body, *model.engine);
-    if (parsed.fields.stream) return std::make_unique<CompletionStream>(model, std::move(parsed), wake);
-    return std::make_unique<CompletionResponse>(model, std::move(parsed), wake);
+Answer answer_completion(ApiContext& api, const HttpRequest& request, const Waker& wake) {
+    return answer_body(api, request, wake, &make_completion);
 }
 
 }  // namespace quern

@@ -1,12 +1,11 @@
 // POST /v1/completions: goes on with one or several texts.
 #pragma once
 
-#include "server/http/answer.h"
-#include "server/model_store.h"
+#include "server/api_context.h"
 
 namespace quern {
 
-/// @throws ApiError, InvalidInput, ContextOverflow, EngineBusy
-Answer answer_completion(const ModelStore& models, const HttpRequest& request, const Waker& wake);
+/// @throws what errors.h turns into refusals
+Answer answer_completion(ApiContext& api, const HttpRequest& request, const Waker& wake);
 
 }  // namespace quern

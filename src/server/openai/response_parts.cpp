@@ -1,16 +1,14 @@
 #include "server/openai/response_parts.h"
 
 #include <algorithm>
-#include <chrono>
 #include <iomanip>
 
 #include "base/utf8.h"
+#include "server/engine_parts.h"
 #include "server/http/random_id.h"
 
 namespace quern {
 namespace {
-
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Json byte_list(std::string_view bytes) {
     Json list = Json::array();
@@ -45,9 +43,8 @@ Json ResponseHeader::json() const {
             {"choices", Json::array()}};
 }
 
-ResponseHeader make_header(const ServedModel& model, std::string_view id_prefix, const char* object) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return {random_id(id_prefix), object, std::chrono::duration_cast<std::chrono::seconds>(now).count(), &model};
+ResponseHeader make_header(ModelLease model, std::string_view id_prefix, const char* object) {
+    return {random_id(id_prefix), object, seconds_now(), std::move(model)};
 }
 
 Json usage_json(const ChoiceSet& choices) {
@@ -58,9 +55,21 @@ Json usage_json(const ChoiceSet& choices) {
             {"completion_tokens_details", {{"reasoning_tokens", 0}}}};
 }
 
-std::string event(const Json& json) { return concat("data: ", dump(json), "\n\n"); }
-
-HttpResponse json_response(const Json& json) { return {.body = dump(json)}; }
+Json timings_json(const ChoiceSet& choices) {
+    const GenerationStats& stats = choices.stats(0);
+    const auto per_token = [](double ms, int64_t n) { return n > 0 ? ms / static_cast<double>(n) : 0.0; };
+    const auto per_second = [](double ms, int64_t n) { return ms > 0 ? static_cast<double>(n) * 1000 / ms : 0.0; };
+    const int64_t n_cached = cached_tokens_of(stats), n_prompt = stats.n_prompt_tokens - n_cached, n_predicted = stats.n_generated_tokens;
+    return {{"cache_n", n_cached},
+            {"prompt_n", n_prompt},
+            {"prompt_ms", stats.prompt_ms},
+            {"prompt_per_token_ms", per_token(stats.prompt_ms, n_prompt)},
+            {"prompt_per_second", per_second(stats.prompt_ms, n_prompt)},
+            {"predicted_n", n_predicted},
+            {"predicted_ms", stats.generation_ms},
+            {"predicted_per_token_ms", per_token(stats.generation_ms, n_predicted)},
+            {"predicted_per_second", per_second(stats.generation_ms, n_predicted)}};
+}
 
 Json chat_logprobs(const Tokenizer& tokenizer, const std::vector<TokenOutput>& tokens) {
     Json list = Json::array();
@@ -77,15 +86,19 @@ Json chat_logprobs(const Tokenizer& tokenizer, const std::vector<TokenOutput>& t
 Json completion_logprobs(const Tokenizer& tokenizer, const std::vector<TokenOutput>& tokens, int64_t& offset) {
     Json texts = Json::array(), logprobs = Json::array(), tops = Json::array(), offsets = Json::array();
     for (const TokenOutput& token : tokens) {
-        if (!token.logprobs) continue;
         texts.push_back(completion_token(token.text));
+        offsets.push_back(offset);
+        offset += n_characters(token.text);
+        if (!token.logprobs) {
+            logprobs.push_back(nullptr);
+            tops.push_back(nullptr);
+            continue;
+        }
         logprobs.push_back(token.logprobs->logprob);
         Json top = Json::object();
         for (const TokenLogprob& each : token.logprobs->top) top[completion_token(token_name(tokenizer, each.token))] = each.logprob;
         top[completion_token(token.text)] = token.logprobs->logprob;
         tops.push_back(std::move(top));
-        offsets.push_back(offset);
-        offset += n_characters(token.text);
     }
     return {{"tokens", texts}, {"token_logprobs", logprobs}, {"top_logprobs", tops}, {"text_offset", offsets}};
 }

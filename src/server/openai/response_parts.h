@@ -1,8 +1,7 @@
-// Parts that the responses of several endpoints share.
+// Parts that the responses of OpenAI's endpoints share.
 #pragma once
 
-#include "server/model_store.h"
-#include "server/openai/choice_set.h"
+#include "server/generation/wording.h"
 
 namespace quern {
 
@@ -11,27 +10,25 @@ struct ResponseHeader {
     std::string id;
     const char* object;
     int64_t created;
-    const ServedModel* model;
+    ModelLease model;
 
     /// {id, object, created, model, system_fingerprint, choices: []}
     Json json() const;
 };
 
 /// A header with an id of its own. @param id_prefix  "chatcmpl-", "cmpl-"
-ResponseHeader make_header(const ServedModel& model, std::string_view id_prefix, const char* object);
+ResponseHeader make_header(ModelLease model, std::string_view id_prefix, const char* object);
 
 Json usage_json(const ChoiceSet& choices);
+/// llama.cpp's `timings` of the first choice.
+Json timings_json(const ChoiceSet& choices);
 
-/// One event: `data: {...}`
-std::string event(const Json& json);
 constexpr const char* done_event = "data: [DONE]\n\n";
-
-HttpResponse json_response(const Json& json);
 
 /// [{token, logprob, bytes, top_logprobs}], as chat completions list them.
 Json chat_logprobs(const Tokenizer& tokenizer, const std::vector<TokenOutput>& tokens);
 
-/// {tokens, token_logprobs, top_logprobs, text_offset}, as completions list them.
+/// {tokens, token_logprobs, top_logprobs, text_offset}, as completions list them. A token without log probabilities has null for them.
 /// @param offset  in characters, of the first token in the choice's text; moved on
 Json completion_logprobs(const Tokenizer& tokenizer, const std::vector<TokenOutput>& tokens, int64_t& offset);
 

@@ -57,17 +57,18 @@ constexpr Refusal shared[] = {
     {R"("stream":true,"stream_options":true)", "stream_options", "invalid_type"},
     {R"("stream":true,"stream_options":{"include_usage":"yes"})", "stream_options.include_usage", "invalid_type"},
     {R"("stream_options":{"include_usage":true})", "stream_options"},
-    {R"("logit_bias":[])", "logit_bias", "invalid_type"},
+    {R"("logit_bias":5)", "logit_bias", "invalid_type"},
+    {R"("logit_bias":[[1]])", "logit_bias"},
+    {R"("logit_bias":[[1,true]])", "logit_bias", "invalid_type"},
+    {R"("logit_bias_type":"words")", "logit_bias_type"},
     {R"("logit_bias":{"x":1})", "logit_bias"},
     {R"("logit_bias":{"259":1})", "logit_bias"},
     {R"("logit_bias":{"-1":1})", "logit_bias"},
     {R"("logit_bias":{"5":"1"})", "logit_bias", "invalid_type"},
     {R"("logit_bias":{"5":101})", "logit_bias"},
     {R"("model":5)", "model", "invalid_type"},
-    {R"("min_tokens":1)", "min_tokens", "unsupported_parameter"},
     {R"("grammar":"root ::= x")", "grammar", "unsupported_parameter"},
     {R"("json_schema":{})", "json_schema", "unsupported_parameter"},
-    {R"("mirostat":2)", "mirostat", "unsupported_parameter"},
     {R"("ignore_eos":"no")", "ignore_eos", "invalid_type"},
 };
 
@@ -96,11 +97,13 @@ TEST_CASE("completions refuse what they cannot do") {
         {R"("prompt":[99999999999999999999])", "prompt", "invalid_type"},
         {R"("prompt":[1.5])", "prompt", "invalid_type"},
         {R"("prompt":"x","suffix":"y")", "suffix", "unsupported_parameter"},
-        {R"("prompt":"x","best_of":2)", "best_of", "unsupported_parameter"},
+        {R"("prompt":"x","best_of":2,"stream":true)", "best_of"},
+        {R"("prompt":"x","best_of":129)", "best_of"},
+        {R"("prompt":["x","y"],"best_of":100)", "best_of"},
         {R"("prompt":"x","n":2,"best_of":1)", "best_of"},
         {R"("prompt":"x","logprobs":6)", "logprobs"},
         {R"("prompt":"x","logprobs":true)", "logprobs", "invalid_type"},
-        {R"("prompt":"x","logprobs":1,"echo":true)", "logprobs", "unsupported_parameter"},
+        {R"("prompt":"x","suffix":5)", "suffix", "invalid_type"},
         {R"("prompt":"x","echo":"y")", "echo", "invalid_type"},
         {R"("prompt":["x","y"],"n":100)", "n"},
     };
@@ -140,6 +143,8 @@ TEST_CASE("chat refuses what it cannot do") {
         {R"("chat_template_kwargs":[])", "chat_template_kwargs", "invalid_type"},
         {R"("chat_template_kwargs":{"messages":[]})", "chat_template_kwargs"},
         {R"("add_generation_prompt":1)", "add_generation_prompt", "invalid_type"},
+        {R"("continue_final_message":true)", "continue_final_message"},
+        {R"("reasoning_effort":"enormous")", "reasoning_effort"},
     };
     for (const Refusal& refusal : others)
         check_refused(api.chat(concat(R"({"messages":[{"role":"user","content":"x"}],)", refusal.fields, "}")), refusal);

@@ -49,7 +49,7 @@ struct FreeTensor {
 bool is_possible(DType dtype, const FreeTensor& tensor) {
     const auto n_cols = static_cast<uint64_t>(tensor.source().view.shape.n_cols());
     const bool lacks_importance = tensor.planned->importance.empty() && needs_importance(dtype, FileType::q2_k, tensor.source().name);
-    return n_cols % dtype_info(dtype).block_size == 0 && !lacks_importance && encode_for(dtype);
+    return n_cols % dtype_info(dtype).block_size == 0 && !lacks_importance && encode_for(dtype, Isa::scalar);
 }
 
 /// Those asked for, or all that are worth a try; what divides the rows if none of these does.

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "tools/serve/relaxed_json.h"
+#include "tools/serve/yaml.h"
 
 namespace quern {
 namespace {
@@ -15,7 +16,6 @@ namespace {
 constexpr std::string_view without_effect[] = {
     "interrupt_requests",
     "disable_ping_events",
-    "root_path",
     "split_mode",
     "main_gpu",
     "tensor_split",
@@ -33,11 +33,8 @@ constexpr std::string_view without_effect[] = {
     "cache",
     "cache_type",
     "cache_size",
-    "draft_model",
-    "draft_model_num_pred_tokens",
-    "type_k",
-    "type_v",
     "verbose",
+    "embedding",
 };
 
 // Those that would change what clients get, with the values that ask for nothing.
@@ -46,8 +43,6 @@ struct Unsupported {
     const char* neutral;
 };
 constexpr Unsupported unsupported[] = {
-    {"ssl_keyfile", "[]"},
-    {"ssl_certfile", "[]"},
     {"vocab_only", "[false]"},
     {"kv_overrides", "[[]]"},
     {"rpc_servers", "[]"},
@@ -59,10 +54,8 @@ constexpr Unsupported unsupported[] = {
     {"yarn_beta_fast", "[32]"},
     {"yarn_beta_slow", "[1]"},
     {"yarn_orig_ctx", "[0]"},
-    {"embedding", "[false]"},
     {"lora_base", "[]"},
     {"lora_path", "[]"},
-    {"chat_template_kwargs", "[{}]"},
     {"clip_model_path", "[]"},
     {"hf_tokenizer_config_path", "[]"},
     {"hf_pretrained_model_name_or_path", "[]"},
@@ -92,7 +85,7 @@ void note_other_key(std::string_view key, const Json& value, const std::string& 
     }
     const bool is_known =
         std::any_of(std::begin(unsupported), std::end(unsupported), [&](const Unsupported& each) { return each.key == key; });
-    if (!is_known) log_warning(concat(where, " is not known"));
+    if (!is_known) throw InvalidInput(concat(where, " is no setting; quern serve --help lists them"), std::string(key));
 }
 
 ConfigFile::Values read_values(const Json& object, bool of_model, const std::string& where) {
@@ -110,17 +103,28 @@ ConfigFile::Values read_values(const Json& object, bool of_model, const std::str
     return values;
 }
 
+std::string one_line(std::string message) {
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    return message;
+}
+
 Json parse_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     if (!file.is_open() || file.bad()) throw InvalidInput(concat("cannot read the configuration file ", path), "config_file");
+    if (path.ends_with(".yaml") || path.ends_with(".yml")) {
+        try {
+            return json_from_yaml(text);
+        } catch (const InvalidInput& error) {
+            throw InvalidInput(concat(path, " is not valid YAML: ", one_line(error.what())), "config_file");
+        }
+    }
     try {
         return Json::parse(to_strict_json(text));
     } catch (const Json::exception& error) {
         std::string message = error.what();
         if (const size_t end = message.find("] "); end != std::string::npos) message.erase(0, end + 2);
-        std::replace(message.begin(), message.end(), '\n', ' ');
-        throw InvalidInput(concat(path, " is not valid JSON: ", message), "config_file");
+        throw InvalidInput(concat(path, " is not valid JSON: ", one_line(message)), "config_file");
     }
 }
 
@@ -128,7 +132,7 @@ Json parse_file(const std::string& path) {
 
 ConfigFile read_config_file(const std::string& path) {
     const Json json = parse_file(path);
-    if (!json.is_object()) throw InvalidInput(concat(path, " must hold a JSON object"), "config_file");
+    if (!json.is_object()) throw InvalidInput(concat(path, " must hold an object"), "config_file");
     ConfigFile file{.server = read_values(json, false, concat(path, ": ")), .models = {}};
     const auto models = json.find("models");
     if (models == json.end() || models->is_null()) return file;

@@ -16,8 +16,9 @@ struct ConfigFile {
     std::vector<Values> models;
 };
 
-/// Comments and trailing commas are allowed. Keys that only tune memory or speed are accepted without effect, unknown ones with a warning.
-/// @throws InvalidInput  one line: the file cannot be read, is not JSON, or a value has the wrong type or is out of range
+/// JSON, or YAML in a file that ends in .yaml or .yml. Comments and trailing commas are allowed. Keys of llama-cpp-python that only tune
+/// memory or speed are accepted without effect.
+/// @throws InvalidInput  one line: the file cannot be read or parsed, a key is unknown, a value has the wrong type or is out of range
 ConfigFile read_config_file(const std::string& path);
 
 }  // namespace quern

@@ -11,35 +11,6 @@ namespace {
 
 using Kind = Setting::Kind;
 
-constexpr Setting settings[] = {
-    {"model", "-m,--model", "the model: a GGUF file", "FILE", Kind::text, 0, 0, nullptr,
-     [](ModelSettings& model, const Json& value) { model.engine.model_path = value; }},
-    {"model_alias", "-a,--model-alias,--alias", "the name that clients call it by; without: the file's name", "NAME", Kind::text, 0, 0,
-     nullptr, [](ModelSettings& model, const Json& value) { model.alias = value; }},
-    {"host", "--host", "address to listen on [127.0.0.1]", "HOST", Kind::text, 0, 0,
-     [](ServeSettings& server, const Json& value) { server.host = value; }},
-    {"port", "--port", "port to listen on; 0: any free one [8080]", "N", Kind::integer, 0, 65535,
-     [](ServeSettings& server, const Json& value) { server.port = value; }},
-    {"api_key", "--api-key", "key that clients must send; may be given several times", "KEY", Kind::texts, 0, 0,
-     [](ServeSettings& server, const Json& value) { server.api_keys = value; }},
-    {"allow_open", "--allow-open", "listen on an address that others can reach although there is no API key", "", Kind::boolean, 0, 0,
-     [](ServeSettings& server, const Json& value) { server.allow_open = value; }},
-    {"n_ctx", "-c,--ctx-size,--n-ctx", "window of each request in tokens; 0: the model's own [0]", "N", Kind::integer, 0, 1 << 24, nullptr,
-     [](ModelSettings& model, const Json& value) { model.engine.n_ctx = value; }},
-    {"n_threads", "-t,--threads,--n-threads", "threads; 0 or -1: the physical cores this process may use [0]", "N", Kind::integer, -1, 1024,
-     nullptr, [](ModelSettings& model, const Json& value) { model.engine.n_threads = std::max(0, value.get<int>()); }},
-    {"n_batch", "-b,--batch-size,--n-batch", "most tokens in one step [512]", "N", Kind::integer, 1, 1 << 16, nullptr,
-     [](ModelSettings& model, const Json& value) { model.engine.n_batch = value; }},
-    {"n_gpu_layers", "--n-gpu-layers,--gpu-layers", "-ngl: layers to run on the GPU; -1: all [0]", "N", Kind::integer, -1, 1 << 20, nullptr,
-     [](ModelSettings& model, const Json& value) { model.engine.n_gpu_layers = value; }},
-    {"parallel", "--parallel", "-np: most requests that run at once; each has the whole window [32]", "N", Kind::integer, -1, 4096, nullptr,
-     [](ModelSettings& model, const Json& value) {
-         if (value.get<int>() > 0) model.engine.n_sequences = value;
-     }},
-    {"chat_format", "--chat-format,--chat-template", "a built-in chat format in place of the model's own template: chatml ...", "NAME",
-     Kind::text, 0, 0, nullptr, [](ModelSettings& model, const Json& value) { model.engine.chat_format = value; }},
-};
-
 const char* kind_name(Kind kind) {
     switch (kind) {
         case Kind::text:
@@ -50,6 +21,10 @@ const char* kind_name(Kind kind) {
             return "true or false";
         case Kind::texts:
             return "a text or a list of texts";
+        case Kind::name:
+            return "a text or a number";
+        case Kind::object:
+            return "an object";
     }
     return "";
 }
@@ -65,6 +40,10 @@ bool has_kind(Kind kind, const Json& value) {
         case Kind::texts:
             return value.is_string() ||
                    (value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& each) { return each.is_string(); }));
+        case Kind::name:
+            return value.is_string() || value.is_number_integer();
+        case Kind::object:
+            return value.is_object();
     }
     return false;
 }
@@ -78,14 +57,14 @@ std::optional<bool> to_boolean(std::string text) {
     return std::nullopt;
 }
 
-void apply(const Setting& setting, const Json& value, ServeSettings& server, ModelSettings& model) {
+void apply(const Setting& setting, const Json& value, ServeSettings& server, ModelEntry& model) {
     const Json list = setting.kind == Kind::texts && value.is_string() ? Json::array({value}) : value;
     if (setting.set_server) setting.set_server(server, list);
     if (setting.set_model) setting.set_model(model, list);
 }
 
-void apply_environment(ServeSettings& server, ModelSettings& model) {
-    for (const Setting& setting : settings) {
+void apply_environment(ServeSettings& server, ModelEntry& model) {
+    for (const Setting& setting : serve_settings()) {
         const std::string name = environment_name(setting.key);
         const auto text = environment_variable(name.c_str());
         if (!text) continue;
@@ -96,35 +75,52 @@ void apply_environment(ServeSettings& server, ModelSettings& model) {
     }
 }
 
-void apply_file(const ConfigFile& file, ServeSettings& server, std::vector<ModelSettings>& models) {
-    ModelSettings unused;
+void apply_file(const ConfigFile& file, ServeSettings& server, std::vector<ModelEntry>& models) {
+    ModelEntry unused;
     for (const auto& [setting, value] : file.server) apply(*setting, value, server, unused);
     if (file.models.empty()) return;
-    const ModelSettings from_environment = models.front();
+    const ModelEntry from_environment = models.front();
     models.assign(file.models.size(), from_environment);
     for (size_t i = 0; i < models.size(); ++i)
         for (const auto& [setting, value] : file.models[i]) apply(*setting, value, server, models[i]);
 }
 
-void apply_flags(const FlagValues& flags, ServeSettings& server, std::vector<ModelSettings>& models) {
+bool is_one_model(const Setting& setting) {
+    const std::string_view key = setting.key;
+    return key == "model" || key == "model_alias";
+}
+
+// Each --model makes a model, and each --model-alias names the one at its place.
+void apply_names(const Setting& setting, const std::vector<std::string>& texts, bool has_file, std::vector<ModelEntry>& models) {
+    if (has_file && models.size() > 1)
+        throw InvalidInput(concat("--", setting.key, ": the configuration file lists ", models.size(), " models; leave this flag out"),
+                           setting.key);
+    if (std::string_view(setting.key) == "model") {
+        models.resize(texts.size(), models.front());
+        for (size_t i = 0; i < texts.size(); ++i) models[i].options.model_path = texts[i];
+        return;
+    }
+    if (texts.size() > models.size())
+        throw InvalidInput(
+            concat("there are ", texts.size(), " aliases for ", models.size(), " models: each goes with the --model at its place"),
+            setting.key);
+    for (size_t i = 0; i < texts.size(); ++i) models[i].alias = texts[i];
+}
+
+void apply_flags(const FlagValues& flags, bool has_file, ServeSettings& server, std::vector<ModelEntry>& models) {
+    for (const auto& [setting, texts] : flags)  // models stand first in the table, and so do their names here
+        if (!texts.empty() && is_one_model(*setting)) apply_names(*setting, texts, has_file, models);
     for (const auto& [setting, texts] : flags) {
-        if (texts.empty()) continue;
+        if (texts.empty() || is_one_model(*setting)) continue;
         std::string where = concat("--", setting->key);
         std::replace(where.begin(), where.end(), '_', '-');
         const Json value = setting->kind == Kind::texts ? Json(texts) : value_from_text(*setting, texts.back(), where);
         check_value(*setting, value, where);
-        const bool names_one =
-            setting->set_model && (std::string_view(setting->key) == "model" || std::string_view(setting->key) == "model_alias");
-        if (names_one && models.size() > 1)
-            throw InvalidInput(concat(where, ": the configuration file lists ", models.size(), " models; leave this flag out"),
-                               setting->key);
-        for (ModelSettings& model : models) apply(*setting, value, server, model);
+        for (ModelEntry& model : models) apply(*setting, value, server, model);
     }
 }
 
 }  // namespace
-
-std::span<const Setting> serve_settings() { return settings; }
 
 std::string environment_name(const std::string& key) {
     std::string name = key;
@@ -143,7 +139,12 @@ void check_value(const Setting& setting, const Json& value, const std::string& w
 }
 
 Json value_from_text(const Setting& setting, const std::string& text, const std::string& where) {
-    if (setting.kind == Kind::text) return text;
+    if (setting.kind == Kind::text || setting.kind == Kind::name) return text;
+    if (setting.kind == Kind::object) {
+        Json object = Json::parse(text, nullptr, false);
+        if (!object.is_object()) throw InvalidInput(concat(where, " must be a JSON object"), setting.key);
+        return object;
+    }
     if (setting.kind == Kind::texts) {  // several in one variable: a JSON list
         const Json list = Json::parse(text, nullptr, false);
         return list.is_array() ? list : Json(text);
@@ -162,15 +163,50 @@ Json value_from_text(const Setting& setting, const std::string& text, const std:
 
 ServeSettings collect_settings(const FlagValues& flags, std::optional<std::string> config_file) {
     ServeSettings server;
-    std::vector<ModelSettings> models(1);
+    std::vector<ModelEntry> models(1);
     apply_environment(server, models.front());
     if (!config_file) config_file = environment_variable("CONFIG_FILE");
     if (config_file) apply_file(read_config_file(*config_file), server, models);
-    apply_flags(flags, server, models);
-    if (models.front().engine.model_path.empty())
+    apply_flags(flags, config_file.has_value(), server, models);
+    if (models.front().options.model_path.empty())
         throw InvalidInput("there is no model to serve: give one with -m, or \"models\" in the --config-file", "model");
     server.models = std::move(models);
     return server;
+}
+
+Json to_json(const ServeSettings& settings) {
+    Json models = Json::array();
+    for (const ModelEntry& model : settings.models)
+        models.push_back({{"model", model.options.model_path},
+                          {"model_alias", model.alias.empty() ? Json(nullptr) : Json(model.alias)},
+                          {"n_ctx", model.options.n_ctx},
+                          {"n_threads", model.options.n_threads},
+                          {"n_batch", model.options.n_batch},
+                          {"n_gpu_layers", model.options.n_gpu_layers},
+                          {"parallel", model.options.n_sequences},
+                          {"n_queue", model.options.n_queue},
+                          {"kv_budget", model.options.kv_bytes >> 20},
+                          {"chat_format", model.options.chat_format.empty() ? Json(nullptr) : Json(model.options.chat_format)},
+                          {"chat_template_kwargs", model.template_variables},
+                          {"pin", model.pin},
+                          {"preload", model.preload},
+                          {"ttl", model.ttl.count()}});
+    const auto text_or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
+    return {{"host", settings.host},
+            {"port", settings.port},
+            {"api_key_file", text_or_null(settings.api_key_file)},
+            {"allow_open", settings.allow_open},
+            {"ssl_certfile", text_or_null(settings.certificate_file)},
+            {"ssl_keyfile", text_or_null(settings.key_file)},
+            {"cors_origins", settings.cors_origins},
+            {"root_path", settings.root_path},
+            {"access_log", text_or_null(settings.access_log)},
+            {"memory_budget", settings.memory_budget_mib},
+            {"timeout", settings.timeout_s},
+            {"stop_timeout", settings.stop_timeout_s},
+            {"max_body", settings.max_body_mib},
+            {"max_connections", settings.n_connections},
+            {"models", std::move(models)}};
 }
 
 }  // namespace quern

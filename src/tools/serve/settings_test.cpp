@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "tools/serve/relaxed_json.h"
+#include "tools/serve/yaml.h"
 
 using namespace quern;
 
@@ -17,8 +18,8 @@ namespace {
 /// A file that is removed at the end of its scope.
 class TemporaryFile {
   public:
-    explicit TemporaryFile(const std::string& text)
-        : path_((std::filesystem::temp_directory_path() / ("quern_settings_" + std::to_string(getpid()) + ".json")).string()) {
+    explicit TemporaryFile(const std::string& text, const char* ending = ".json")
+        : path_((std::filesystem::temp_directory_path() / ("quern_settings_" + std::to_string(getpid()) + ending)).string()) {
         std::ofstream(path_) << text;
     }
     ~TemporaryFile() { std::filesystem::remove(path_); }
@@ -71,9 +72,9 @@ TEST_CASE("flags go before the file, and the file before the environment") {
     const TemporaryFile file(R"({"port": 9000, "models": [{"model": "a.gguf", "model_alias": "a", "n_ctx": 200, "n_batch": 32}]})");
     const ServeSettings settings = collect_settings(flags({{"n_batch", {"16"}}, {"host", {"localhost"}}}), file.path());
     REQUIRE(settings.models.size() == 1);
-    CHECK(settings.models[0].engine.n_threads == 3);
-    CHECK(settings.models[0].engine.n_ctx == 200);
-    CHECK(settings.models[0].engine.n_batch == 16);
+    CHECK(settings.models[0].options.n_threads == 3);
+    CHECK(settings.models[0].options.n_ctx == 200);
+    CHECK(settings.models[0].options.n_batch == 16);
     CHECK(settings.models[0].alias == "a");
     CHECK(settings.port == 9000);
     CHECK(settings.host == "localhost");
@@ -83,16 +84,16 @@ TEST_CASE("the environment alone can start a server") {
     const TemporaryVariable model("MODEL", "m.gguf"), port("PORT", "0"), key("API_KEY", "k"), gpu("N_GPU_LAYERS", "-1"),
         np("PARALLEL", "5");
     const ServeSettings settings = collect_settings({}, std::nullopt);
-    CHECK(settings.models[0].engine.model_path == "m.gguf");
+    CHECK(settings.models[0].options.model_path == "m.gguf");
     CHECK(settings.port == 0);
     CHECK(settings.api_keys == std::vector<std::string>{"k"});
-    CHECK(settings.models[0].engine.n_gpu_layers == -1);
-    CHECK(settings.models[0].engine.n_sequences == 5);
+    CHECK(settings.models[0].options.n_gpu_layers == -1);
+    CHECK(settings.models[0].options.n_sequences == 5);
     const TemporaryVariable keys("API_KEY", R"(["a", "b"])");
     CHECK(collect_settings({}, std::nullopt).api_keys == std::vector<std::string>{"a", "b"});
     const TemporaryFile file(R"({"models": [{"model": "from_file.gguf"}]})");
     const TemporaryVariable config("CONFIG_FILE", file.path().c_str());
-    CHECK(collect_settings({}, std::nullopt).models[0].engine.model_path == "from_file.gguf");
+    CHECK(collect_settings({}, std::nullopt).models[0].options.model_path == "from_file.gguf");
 }
 
 TEST_CASE("a configuration may list several models, with comments and trailing commas") {
@@ -102,8 +103,8 @@ TEST_CASE("a configuration may list several models, with comments and trailing c
         "\"n_threads\": -1,},],}\n");
     const ServeSettings settings = collect_settings({}, file.path());
     REQUIRE(settings.models.size() == 2);
-    CHECK(settings.models[1].engine.model_path == "b.gguf");
-    CHECK(settings.models[1].engine.n_threads == 0);
+    CHECK(settings.models[1].options.model_path == "b.gguf");
+    CHECK(settings.models[1].options.n_threads == 0);
     CHECK(settings.api_keys == std::vector<std::string>{"k//k"});
 }
 
@@ -118,17 +119,47 @@ TEST_CASE("a wrong setting is one line that says where it stands") {
     CHECK(contains(complaint({}, R"({"models": 5})"), "models must be a list"));
     CHECK(contains(complaint({}, R"({"models": [5]})"), "models[0] must be an object"));
     CHECK(contains(complaint({}, R"({"models": [{"model": "a", "lora_path": "x"}]})"), "models[0].lora_path"));
-    CHECK(contains(complaint(with_model(), R"({"ssl_keyfile": "x"})"), "ssl_keyfile"));
+    CHECK(contains(complaint({}, R"({"models": [{"model": "a", "chat_template_kwargs": 5}]})"), "chat_template_kwargs must be an object"));
     CHECK(contains(complaint(with_model(), R"({"models": [{"model": "a"}, {"model": "b"}]})"), "--model"));
     CHECK(contains(complaint({}, "{\"a\":\n\n}"), "not valid JSON"));
-    CHECK(contains(complaint({}, "[]"), "must hold a JSON object"));
+    CHECK(contains(complaint({}, "[]"), "must hold an object"));
     for (const char* config : {"{\"a\":\n\n}", "[]", R"({"port": "x"})"}) CHECK(!contains(complaint({}, config), "\n"));
     const TemporaryVariable port("PORT", "x");
     CHECK(contains(complaint(with_model()), "the environment variable PORT"));
 }
 
-TEST_CASE("unknown keys do not stop a server") {
-    CHECK(complaint(with_model(), R"({"no_such_key": 1, "models": [{"model": "a", "other": {}}]})") == "none");
+TEST_CASE("unknown keys are said, and harmless ones of llama-cpp-python taken") {
+    CHECK(contains(complaint(with_model(), R"({"no_such_key": 1})"), "no_such_key is no setting"));
+    CHECK(complaint({}, R"({"interrupt_requests": true, "models": [{"model": "a", "use_mlock": true, "seed": 1, "verbose": false}]})") ==
+          "none");
+}
+
+TEST_CASE("several models may be given as flags, with aliases in order") {
+    const ServeSettings settings =
+        collect_settings(flags({{"model", {"a.gguf", "b.gguf"}}, {"model_alias", {"one"}}, {"n_ctx", {"64"}}}), std::nullopt);
+    REQUIRE(settings.models.size() == 2);
+    CHECK(settings.models[0].alias == "one");
+    CHECK(settings.models[1].options.model_path == "b.gguf");
+    CHECK(settings.models[1].options.n_ctx == 64);
+    CHECK(contains(complaint(flags({{"model", {"a"}}, {"model_alias", {"x", "y"}}})), "2 aliases for 1 models"));
+}
+
+TEST_CASE("YAML says the same as JSON, and cannot grow without bound") {
+    CHECK(
+        json_from_yaml(
+            "host: localhost\nport: 0x\nmodels:\n  - model: a.gguf\n    n_ctx: 5\n    pin: true\n    ttl: ~\n    model_alias: \"7\"\n") ==
+        Json::parse(R"({"host":"localhost","port":"0x","models":[{"model":"a.gguf","n_ctx":5,"pin":true,"ttl":null,"model_alias":"7"}]})"));
+    CHECK_THROWS_AS(json_from_yaml("a: [1, 2"), InvalidInput);
+    CHECK_THROWS_AS(json_from_yaml(std::string(100, '[') + std::string(100, ']')), InvalidInput);
+    std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
+    for (int i = 1; i < 9; ++i) {
+        bomb += concat("a", i, ": &a", i, " [");
+        for (int j = 0; j < 10; ++j) bomb += concat(j ? "," : "", "*a", i - 1);
+        bomb += "]\n";
+    }
+    CHECK_THROWS_AS(json_from_yaml(bomb), InvalidInput);
+    const TemporaryFile file("models:\n- model: a.gguf\n", ".yaml");
+    CHECK(collect_settings({}, file.path()).models[0].options.model_path == "a.gguf");
 }
 
 TEST_CASE("comments and trailing commas go, strings stay") {

@@ -1,30 +1,36 @@
-#include "server/openai/choice_set.h"
+#include "server/generation/choice_set.h"
 
+#include <algorithm>
+
+#include "server/engine_parts.h"
+#include "server/generation/generation_fields.h"
 #include "server/http/errors.h"
-#include "server/openai/generation_fields.h"
 
 namespace quern {
 
-ChoiceSet::ChoiceSet(Engine& engine, const std::vector<std::vector<TokenId>>& prompts, const Request& request, int n_each,
-                     const Waker& wake)
-    : n_each_(static_cast<size_t>(n_each)), has_stops_(!request.stop.empty()) {
-    for (const std::vector<TokenId>& prompt : prompts) {
+ChoiceSet::ChoiceSet(ChoiceOrder order, const Waker& wake) : order_(std::move(order)) {
+    for (const std::vector<TokenId>& prompt : order_.prompts) {
         n_prompt_tokens_ += static_cast<int64_t>(prompt.size());
-        for (int i = 0; i < n_each; ++i) {
-            Request own = request;
+        for (int i = 0; i < order_.n_each; ++i) {
+            Request own = order_.request;
             own.prompt = prompt;
-            own.sampling = sampling_of_choice(request.sampling, i);
+            own.sampling = sampling_of_choice(order_.request.sampling, i);
             own.on_output = wake;
-            choices_.push_back({.generation = engine.submit(std::move(own))});
+            choices_.push_back({.generation = order_.model->engine->submit(std::move(own))});
         }
     }
     n_open_ = choices_.size();
 }
 
 int64_t ChoiceSet::n_cached_tokens() const {
-    int64_t n = 0;
-    for (size_t i = 0; i < choices_.size(); i += n_each_) n += choices_[i].generation->stats().n_cached_tokens;
-    return n;
+    int64_t sum = 0;
+    const auto n_each = static_cast<size_t>(order_.n_each);
+    for (size_t i = 0; i < choices_.size(); i += n_each) {
+        int64_t least = cached_tokens_of(choices_[i].stats);
+        for (size_t j = 1; j < n_each; ++j) least = std::min(least, cached_tokens_of(choices_[i + j].stats));
+        sum += least;
+    }
+    return sum;
 }
 
 std::vector<ChoiceUpdate> ChoiceSet::poll() {
@@ -57,13 +63,16 @@ void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
     choice.is_done = delta.finish.has_value();
     release_tokens(choice, update);
     if (!choice.is_done) return;
+    if (update.finish == FinishReason::stop) update.stop = stop_of(choice);
+    choice.stats = choice.generation->stats();
     choice.generation.reset();
     --n_open_;
+    if (order_.metrics != nullptr) order_.metrics->add_generation(choice.stats);
 }
 
 // A token goes out once all its text has. At the end, only the tokens of a stop string stay behind.
 void ChoiceSet::release_tokens(Choice& choice, ChoiceUpdate& update) const {
-    const bool keep_unsent = !choice.is_done || (has_stops_ && update.finish == FinishReason::stop);
+    const bool keep_unsent = !choice.is_done || (!order_.request.stop.empty() && update.finish == FinishReason::stop);
     while (!choice.held.empty()) {
         const size_t end = choice.n_token_bytes + choice.held.front().text.size();
         const bool is_out = choice.is_done ? choice.n_token_bytes < choice.n_text_bytes : end <= choice.n_text_bytes;
@@ -72,6 +81,17 @@ void ChoiceSet::release_tokens(Choice& choice, ChoiceUpdate& update) const {
         update.tokens.push_back(std::move(choice.held.front()));
         choice.held.pop_front();
     }
+}
+
+// What was held back begins with the string that was found.
+std::string ChoiceSet::stop_of(const Choice& choice) const {
+    std::string unsent;
+    for (const TokenOutput& token : choice.held) unsent += token.text;
+    const size_t n_sent = choice.n_text_bytes - std::min(choice.n_text_bytes, choice.n_token_bytes);
+    if (n_sent >= unsent.size()) return {};
+    for (const std::string& stop : order_.request.stop)
+        if (std::string_view(unsent).substr(n_sent).starts_with(stop)) return stop;
+    return {};
 }
 
 const char* finish_name(FinishReason reason) { return reason == FinishReason::length ? "length" : "stop"; }

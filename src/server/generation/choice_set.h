@@ -5,8 +5,9 @@
 #include <memory>
 #include <vector>
 
-#include "engine/engine.h"
 #include "server/http/answer.h"
+#include "server/metrics.h"
+#include "server/served_model.h"
 
 namespace quern {
 
@@ -16,23 +17,40 @@ struct ChoiceUpdate {
     std::string text;
     std::vector<TokenOutput> tokens;  ///< those whose text has been handed over, so that text and log probabilities keep step
     std::optional<FinishReason> finish;
+    std::string stop;  ///< the stop string that ended it, or ""
+};
+
+/// What to generate.
+struct ChoiceOrder {
+    ModelLease model;
+    std::vector<std::vector<TokenId>> prompts;
+    Request request;  ///< without its prompt
+    int n_each = 1;   ///< choices of each prompt
+    ServerMetrics* metrics = nullptr;
 };
 
 /// Dropping it cancels what still runs.
 class ChoiceSet {
   public:
-    /// Submits one request for each prompt and each of `n_each` choices, prompt by prompt. All or none are accepted.
+    /// Submits one request for each prompt and each choice, prompt by prompt. All or none are accepted.
     /// @throws InvalidInput, ContextOverflow, EngineBusy
-    ChoiceSet(Engine& engine, const std::vector<std::vector<TokenId>>& prompts, const Request& request, int n_each, const Waker& wake);
+    ChoiceSet(ChoiceOrder order, const Waker& wake);
 
     /// What is new, choice by choice. @throws ApiError  when a choice failed
     std::vector<ChoiceUpdate> poll();
     bool is_done() const { return n_open_ == 0; }
     size_t size() const { return choices_.size(); }
+    const ServedModel& model() const { return *order_.model; }
+    const Tokenizer& tokenizer() const { return model().engine->tokenizer(); }
+    const std::vector<std::vector<TokenId>>& prompts() const { return order_.prompts; }
+    bool wants_logprobs() const { return order_.request.n_logprobs >= 0; }
 
     int64_t n_prompt_tokens() const { return n_prompt_tokens_; }  ///< each prompt counted once
     int64_t n_completion_tokens() const { return n_completion_tokens_; }
-    int64_t n_cached_tokens() const;  ///< of the prompts, each counted once: found in the prefix cache
+    /// The fewest that a choice found in the prefix cache, summed over the prompts; complete once all are done.
+    int64_t n_cached_tokens() const;
+    /// Times of the choice; complete once it is done.
+    const GenerationStats& stats(size_t choice) const { return choices_[choice].stats; }
 
   private:
     struct Choice {
@@ -41,15 +59,16 @@ class ChoiceSet {
         size_t n_text_bytes = 0;       // handed over
         size_t n_token_bytes = 0;      // of the tokens handed over
         bool is_done = false;
+        GenerationStats stats;
     };
 
     void take(Choice& choice, OutputDelta delta, ChoiceUpdate& update);
     void release_tokens(Choice& choice, ChoiceUpdate& update) const;
+    std::string stop_of(const Choice& choice) const;
 
+    const ChoiceOrder order_;  // first: its lease outlives the generations
     std::vector<Choice> choices_;
     size_t n_open_ = 0;
-    size_t n_each_;  // choices of a prompt
-    bool has_stops_;
     int64_t n_prompt_tokens_ = 0, n_completion_tokens_ = 0;
 };
 

@@ -1,4 +1,4 @@
-#include "server/openai/fields.h"
+#include "server/fields.h"
 
 #include <cmath>
 

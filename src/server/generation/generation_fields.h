@@ -4,12 +4,14 @@
 #include <string>
 
 #include "engine/engine.h"
-#include "server/openai/fields.h"
+#include "server/fields.h"
 
 namespace quern {
 
 /// Rules of the shared fields, for RequestFields.
 std::span<const FieldRule> generation_field_rules();
+/// Rules of the samplers beyond OpenAI's.
+std::span<const FieldRule> sampler_field_rules();
 
 /// What the shared fields ask for.
 struct GenerationFields {

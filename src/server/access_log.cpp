@@ -1,0 +1,48 @@
+#include "server/access_log.h"
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "base/error.h"
+#include "server/generation/wording.h"
+
+namespace quern {
+namespace {
+
+std::string time_now() {
+    const auto now = std::chrono::system_clock::now();
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[48], whole[64];
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    std::snprintf(whole, sizeof whole, "%s.%03dZ", text, static_cast<int>(ms));
+    return whole;
+}
+
+}  // namespace
+
+AccessLog::AccessLog(const std::string& path) : file_(path == "-" ? stdout : std::fopen(path.c_str(), "ae"), Closer{path != "-"}) {
+    if (!file_) throw DeviceError(concat("cannot write the access log ", path, ": ", std::strerror(errno)));
+}
+
+void AccessLog::write(const AccessRecord& record) {
+    const Json line = {{"time", time_now()},
+                       {"id", record.id},
+                       {"remote", record.remote},
+                       {"method", record.method},
+                       {"path", record.path},
+                       {"status", record.status},
+                       {"complete", record.is_complete},
+                       {"request_bytes", record.n_request_bytes},
+                       {"response_bytes", record.n_response_bytes},
+                       {"ms", static_cast<double>(record.time.count()) / 1000}};
+    const std::string text = json_line(line);
+    const std::lock_guard lock(mutex_);
+    std::fwrite(text.data(), 1, text.size(), file_.get());
+    std::fflush(file_.get());
+}
+
+}  // namespace quern

@@ -1,0 +1,29 @@
+// What the endpoints share.
+#pragma once
+
+#include "server/background.h"
+#include "server/metrics.h"
+#include "server/model_wait.h"
+
+namespace quern {
+
+struct ApiContext {
+    ModelStore& models;
+    ServerMetrics& metrics;
+    BackgroundJobs& jobs;
+};
+
+/// A request with its parsed body and its model.
+struct ModelRequest {
+    ApiContext& api;
+    ModelLease model;
+    const Json& body;
+    const Waker& wake;
+};
+
+/// Parses the body, waits for the model that it names, and lets `make` answer. @throws ApiError
+/// @param sends_events  with "stream": true, the answer is server-sent events
+Answer answer_body(ApiContext& api, const HttpRequest& request, const Waker& wake, std::function<Answer(const ModelRequest&)> make,
+                   bool sends_events = true);
+
+}  // namespace quern

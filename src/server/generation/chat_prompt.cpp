@@ -1,0 +1,56 @@
+#include "server/generation/chat_prompt.h"
+
+#include "engine/chat_tokens.h"
+
+namespace quern {
+namespace {
+
+void add_server_variables(const ServedModel& model, TemplateInput& input) {
+    for (const auto& [key, value] : model.template_variables.items())
+        if (!input.extra.contains(key)) input.extra[key] = value;
+}
+
+/// Takes the last message off: its text.
+std::string take_last(TemplateInput& input) {
+    std::string text = input.messages.back()["content"];
+    input.messages.erase(input.messages.size() - 1);
+    input.add_generation_prompt = true;
+    return text;
+}
+
+}  // namespace
+
+bool ends_with_answer(const Json& messages) {
+    if (messages.empty()) return false;
+    const Json& last = messages.back();
+    const auto content = last.find("content");
+    return last["role"] == "assistant" && !last.contains("tool_calls") && content != last.end() && content->is_string() &&
+           !content->get_ref<const std::string&>().empty();
+}
+
+std::vector<TokenId> tokenize_chat_prompt(const ServedModel& model, ChatPrompt prompt) {
+    const Engine& engine = *model.engine;
+    add_server_variables(model, prompt.input);
+    if (!prompt.continues_last) return engine.tokenize_chat(prompt.input);
+    const std::string begun = take_last(prompt.input);
+    const std::vector<TokenId> before = engine.tokenize_chat(prompt.input);
+    // Tokenized as one text with what stands before it, as the model saw it in training.
+    std::vector<PromptPart> parts = engine.chat_template()->render(prompt.input);
+    parts.push_back({.text = begun, .is_template = false});
+    std::vector<TokenId> tokens = tokenize_prompt_parts(engine.tokenizer(), parts, false);
+    const auto& bos = engine.tokenizer().vocabulary().bos;
+    const bool has_bos = bos && !before.empty() && before.front() == *bos;
+    if (has_bos && (tokens.empty() || tokens.front() != *bos)) tokens.insert(tokens.begin(), *bos);
+    return tokens;
+}
+
+std::string render_chat_prompt(const ServedModel& model, ChatPrompt prompt) {
+    const ChatTemplate* format = model.engine->chat_template();
+    if (format == nullptr)
+        throw InvalidInput(concat("the model ", model.id, " has no chat template; choose one with --chat-format"), "messages");
+    add_server_variables(model, prompt.input);
+    const std::string begun = prompt.continues_last ? take_last(prompt.input) : std::string();
+    return format->render_text(prompt.input) + begun;
+}
+
+}  // namespace quern

@@ -1,0 +1,30 @@
+// Filling in the middle: the control tokens of models that were trained to write what stands between two texts.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace quern {
+
+struct FillInTokens {
+    TokenId prefix, suffix, middle;
+    std::optional<TokenId> repository, file;  ///< for the context of other files
+};
+
+/// Found by their names, since many files do not say which they are. Nothing: the model was not trained for it.
+std::optional<FillInTokens> fill_in_tokens(const Tokenizer& tokenizer);
+
+struct FillIn {
+    std::string prefix, suffix;
+    std::string begun;                                             ///< the middle begins so
+    std::vector<std::pair<std::string, std::string>> other_files;  ///< name and text
+};
+
+/// The prompt in the order prefix, suffix, middle. Texts never become control tokens.
+/// @throws ApiError  400 for a model without such tokens
+std::vector<TokenId> fill_in_prompt(const Tokenizer& tokenizer, const FillIn& fill_in);
+
+}  // namespace quern

@@ -1,0 +1,27 @@
+#include "server/generation/prompt_scores.h"
+
+#include <algorithm>
+
+namespace quern {
+
+PromptScores score_prompt(Engine& engine, const std::vector<TokenId>& prompt, int n_top) {
+    PromptScores scores;
+    for (const TokenId token : prompt)
+        scores.tokens.push_back({.token = token, .text = engine.tokenizer().token_bytes(token, true), .logprobs = {}});
+    const auto n_vocab = static_cast<size_t>(engine.info().n_vocab);
+    engine.evaluate(prompt, 0, [&](int64_t first, std::span<const float> logits) {
+        for (size_t i = 0; i * n_vocab < logits.size(); ++i) {
+            const auto row = logits.subspan(i * n_vocab, n_vocab);
+            const size_t follower = static_cast<size_t>(first) + i + 1;
+            if (follower < prompt.size()) {
+                scores.tokens[follower].logprobs = token_logprobs(row, prompt[follower], n_top);
+            } else {
+                scores.likeliest = TokenId{static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin())};
+                scores.next = token_logprobs(row, scores.likeliest, n_top);
+            }
+        }
+    });
+    return scores;
+}
+
+}  // namespace quern

@@ -1,0 +1,226 @@
+// The thread that loads models, makes room for them, and unloads those whose time is over.
+#include <algorithm>
+#include <future>
+#include <iomanip>
+
+#include "base/log.h"
+#include "server/http/errors.h"
+#include "server/model_store.h"
+
+namespace quern {
+namespace {
+
+// A window of the model's own may shrink to this before another model has to go.
+constexpr int64_t least_window = 4096;
+
+// Changes when an answer to the same seed may: with the model and with the kernels. FNV-1a.
+std::string fingerprint_of(const ModelInfo& info) {
+    uint64_t hash = 14695981039346656037ull;
+    for (const char c : concat(info.name, '|', info.architecture, '|', info.file_bytes, '|', info.n_params, '|', info.device)) {
+        hash ^= static_cast<uint8_t>(c);
+        hash *= 1099511628211ull;
+    }
+    std::ostringstream text;
+    text << "fp_" << std::hex << std::setw(10) << std::setfill('0') << (hash & 0xffffffffff);
+    return text.str();
+}
+
+std::shared_ptr<ServedModel> make_model(const std::string& id, const ModelEntry& config, std::unique_ptr<Engine> engine) {
+    auto model = std::make_shared<ServedModel>();
+    model->id = id;
+    model->fingerprint = fingerprint_of(engine->info());
+    model->n_sequences = config.options.n_sequences;
+    model->template_variables = config.template_variables;
+    model->engine = std::move(engine);
+    return model;
+}
+
+std::string describe(std::exception_ptr error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& known) {
+        return known.what();
+    } catch (...) {
+        return "unknown error";
+    }
+}
+
+uint64_t least_kv_bytes(const EngineOptions& options, const MemoryNeed& need) {
+    if (options.n_ctx > 0 || need.n_ctx <= least_window) return need.kv_bytes;
+    return need.kv_bytes / static_cast<uint64_t>(need.n_ctx) * static_cast<uint64_t>(least_window);
+}
+
+}  // namespace
+
+void ModelStore::add(std::unique_ptr<Engine> engine, const std::string& path, const std::string& alias) {
+    declare({.options = {.model_path = path}, .alias = alias});
+    const std::lock_guard lock(mutex_);
+    Entry& entry = *entries_.back();
+    if (entry.model) throw InvalidInput(concat("there is a model called ", entry.id, " already"), "model_alias");
+    entry.model = make_model(entry.id, entry.config, std::move(engine));
+    entry.state = ModelState::loaded;
+    entry.last_used = Clock::now();
+}
+
+void ModelStore::preload() {
+    for (size_t i = 0; i < entries_.size(); ++i) {
+        if (i > 0 && !entries_[i]->config.preload) continue;
+        auto done = std::make_shared<std::promise<void>>();
+        const auto ticket = request(entries_[i]->id, [done] { done->set_value(); });
+        if (!ticket->is_ready()) done->get_future().wait();
+        ticket->take();
+    }
+}
+
+void ModelStore::run() {
+    std::unique_lock lock(mutex_);
+    while (!is_stopping_) {
+        const auto wanted =
+            std::find_if(entries_.begin(), entries_.end(), [](const auto& entry) { return entry->state == ModelState::loading; });
+        if (wanted != entries_.end()) {
+            load(**wanted, lock);
+            continue;
+        }
+        evict_expired(lock);
+        if (const auto expiry = next_expiry())
+            changed_.wait_until(lock, *expiry);
+        else
+            changed_.wait(lock);
+    }
+    for (const auto& entry : entries_)
+        if (entry->state == ModelState::loading) settle(*entry, std::make_exception_ptr(shutting_down()), lock);
+}
+
+// The file is looked at before anything has to make room for it: one that cannot be loaded costs nobody else.
+void ModelStore::load(Entry& entry, std::unique_lock<std::mutex>& lock) {
+    const EngineOptions wanted = entry.config.options;
+    std::exception_ptr error;
+    std::unique_ptr<Engine> engine;
+    try {
+        lock.unlock();
+        const MemoryNeed need = loader_.need(wanted);
+        lock.lock();
+        const EngineOptions options = make_room(entry, need, lock);
+        lock.unlock();
+        engine = loader_.load(options);
+    } catch (...) {
+        error = std::current_exception();
+    }
+    if (!lock.owns_lock()) lock.lock();
+    if (engine) {
+        entry.model = make_model(entry.id, entry.config, std::move(engine));
+        ++n_loads_;
+        log_info(concat("loaded ", entry.id));
+    } else {
+        log_info(concat("cannot load ", entry.id, ": ", describe(error)));
+    }
+    settle(entry, error, lock);
+}
+
+// Tells everybody who waits. The lock is released meanwhile: a ticket wakes its connection.
+void ModelStore::settle(Entry& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock) {
+    entry.state = error ? ModelState::failed : ModelState::loaded;
+    entry.error = error ? describe(error) : std::string();
+    entry.last_used = Clock::now();
+    std::vector<std::pair<std::shared_ptr<ModelTicket>, ModelLease>> settled;
+    for (const auto& waiting : std::exchange(entry.waiting, {}))
+        if (auto ticket = waiting.lock()) settled.emplace_back(std::move(ticket), error ? nullptr : lease(entry));
+    lock.unlock();
+    for (auto& [ticket, granted] : settled) ticket->settle(std::move(granted), error);
+    settled.clear();
+    lock.lock();
+}
+
+bool ModelStore::is_resident(const std::string& path) const {
+    return std::any_of(entries_.begin(), entries_.end(),
+                       [&](const auto& entry) { return entry->model && entry->config.options.model_path == path; });
+}
+
+// Weights are mapped: two models of one file share them.
+uint64_t ModelStore::used_now() const {
+    uint64_t n_bytes = 0;
+    std::vector<std::string> files;
+    for (const auto& entry : entries_) {
+        if (!entry->model) continue;
+        const ModelInfo& info = entry->model->engine->info();
+        n_bytes += info.kv_bytes + info.workspace_bytes;
+        if (std::find(files.begin(), files.end(), entry->config.options.model_path) != files.end()) continue;
+        files.push_back(entry->config.options.model_path);
+        n_bytes += info.file_bytes;
+    }
+    return n_bytes;
+}
+
+ModelStore::Entry* ModelStore::least_used(bool& some_busy) {
+    Entry* oldest = nullptr;
+    for (const auto& entry : entries_) {
+        if (!entry->model || entry->config.pin) continue;
+        if (entry->n_leases > 0)
+            some_busy = true;
+        else if (oldest == nullptr || entry->last_used < oldest->last_used)
+            oldest = entry.get();
+    }
+    return oldest;
+}
+
+/// The options to load with: as wanted, and with a share of the memory for the cache.
+EngineOptions ModelStore::make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock) {
+    EngineOptions options = entry.config.options;
+    const uint64_t kv_bytes = std::max(options.kv_bytes, least_kv_bytes(options, need));
+    const auto needed = [&] { return (is_resident(options.model_path) ? 0 : need.weight_bytes) + need.workspace_bytes + kv_bytes; };
+    while (used_now() + needed() > budget_bytes_) {
+        bool some_busy = false;
+        if (Entry* oldest = least_used(some_busy)) {
+            evict(*oldest, lock);
+        } else if (!some_busy) {
+            throw DeviceError(
+                concat("the model ", entry.id, " needs ", needed() >> 20, " MiB, and ", used_now() >> 20, " of ", budget_bytes_ >> 20,
+                       " MiB are taken by models that may not be unloaded; raise --memory-budget or ask for a smaller window"));
+        } else {
+            changed_.wait(lock);  // until one of the busy ones is done
+        }
+        if (is_stopping_) throw shutting_down();
+    }
+    if (options.kv_bytes > 0) return options;
+    const auto n_others = std::count_if(entries_.begin(), entries_.end(), [](const auto& other) { return other->model == nullptr; });
+    const uint64_t room = budget_bytes_ - used_now() - (needed() - kv_bytes);
+    options.kv_bytes = std::max(kv_bytes, room / static_cast<uint64_t>(std::max<int64_t>(2, n_others)));
+    return options;
+}
+
+void ModelStore::evict(Entry& entry, std::unique_lock<std::mutex>& lock) {
+    std::shared_ptr<ServedModel> model = std::exchange(entry.model, nullptr);
+    entry.state = ModelState::unloaded;
+    ++n_evictions_;
+    lock.unlock();
+    model.reset();  // ends the engine's thread
+    log_info(concat("unloaded ", entry.id));
+    lock.lock();
+}
+
+void ModelStore::unload(std::string_view name) {
+    std::unique_lock lock(mutex_);
+    Entry& entry = find(name);
+    const ApiError::Details conflict{.status = 409, .code = "model_in_use", .param = "model", .headers = {{"Retry-After", "5"}}};
+    if (entry.state == ModelState::loading) throw ApiError(concat("the model ", entry.id, " is being loaded"), conflict);
+    if (entry.n_leases > 0) throw ApiError(concat("the model ", entry.id, " answers ", entry.n_leases, " requests now"), conflict);
+    if (entry.model) evict(entry, lock);
+}
+
+std::optional<ModelStore::Clock::time_point> ModelStore::next_expiry() const {
+    std::optional<Clock::time_point> first;
+    for (const auto& entry : entries_) {
+        if (!entry->model || entry->n_leases > 0 || entry->config.ttl.count() == 0) continue;
+        const auto expiry = entry->last_used + entry->config.ttl;
+        if (!first || expiry < *first) first = expiry;
+    }
+    return first;
+}
+
+void ModelStore::evict_expired(std::unique_lock<std::mutex>& lock) {
+    for (const auto& entry : entries_)
+        if (entry->model && entry->n_leases == 0 && entry->config.ttl.count() > 0 && Clock::now() >= entry->last_used + entry->config.ttl)
+            evict(*entry, lock);
+}
+
+}  // namespace quern

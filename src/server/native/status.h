@@ -1,0 +1,15 @@
+// What the server tells about itself: llama.cpp's GET /props and /slots, and GET /metrics for Prometheus.
+#pragma once
+
+#include "server/api_context.h"
+
+namespace quern {
+
+/// Of the model in the query (`?model=`), else the default one. @throws ApiError  404; 503 while it is not loaded
+HttpResponse describe_properties(const ApiContext& api, const HttpRequest& request);
+HttpResponse list_slots(const ApiContext& api, const HttpRequest& request);
+HttpResponse list_metrics(const ApiContext& api);
+/// 200 once the default model is in memory, else 503.
+HttpResponse readiness(const ApiContext& api);
+
+}  // namespace quern

@@ -1,0 +1,214 @@
+// Source: Ollama's API documentation. Times are in nanoseconds.
+#include "server/ollama/generate.h"
+
+#include <ctime>
+
+#include "server/generation/chat_prompt.h"
+#include "server/generation/fill_in.h"
+#include "server/generation/generation_fields.h"
+#include "server/generation/prompt_reader.h"
+#include "server/generation/wording.h"
+#include "server/openai/chat_messages.h"
+
+namespace quern {
+namespace {
+
+using enum FieldKind;
+
+constexpr FieldRule chat_rules[] = {
+    {"model", text},
+    {"messages", any},
+    {"stream", boolean},
+    {"options", object},
+    {"keep_alive", ignored},
+    {"think", any},
+    {"truncate", ignored},
+    {"shift", ignored},
+    {"format", refused, 0, 0, R"([""])"},
+    {"tools", refused, 0, 0, "[[]]"},
+    {"logprobs", refused, 0, 0, "[false]"},
+    {"top_logprobs", refused, 0, 0, "[0]"},
+};
+
+constexpr FieldRule generate_rules[] = {
+    {"model", text},
+    {"prompt", text},
+    {"suffix", text},
+    {"system", text},
+    {"stream", boolean},
+    {"options", object},
+    {"keep_alive", ignored},
+    {"think", any},
+    {"raw", boolean},
+    {"truncate", ignored},
+    {"shift", ignored},
+    {"format", refused, 0, 0, R"([""])"},
+    {"template", refused, 0, 0, R"([""])"},
+    {"images", refused, 0, 0, "[[]]"},
+    {"context", refused, 0, 0, "[[]]"},
+    {"logprobs", refused, 0, 0, "[false]"},
+    {"top_logprobs", refused, 0, 0, "[0]"},
+};
+
+constexpr FieldRule option_rules[] = {{"num_predict", integer, -2, 2147483647}};
+
+int64_t nanoseconds(double ms) { return static_cast<int64_t>(ms * 1e6); }
+
+/// Ollama's options under the names of the shared fields, with Ollama's defaults.
+Json shared_options(const RequestFields& fields) {
+    Json out = {{"temperature", 0.8}, {"top_k", 40}, {"top_p", 0.9}, {"repeat_penalty", 1.1}};
+    if (const Json* options = fields.find("options"))
+        for (const auto& [key, value] : options->items())
+            if (!value.is_null()) out[key] = value;
+    for (const char* name : {"max_tokens", "n", "stream", "stream_options", "model"}) out.erase(name);
+    return out;
+}
+
+GenerationFields read_options(const RequestFields& fields, const Engine& engine) {
+    const Json shared = shared_options(fields);
+    const RequestFields options(shared, {generation_field_rules(), sampler_field_rules(), option_rules});
+    GenerationFields out = read_generation_fields(options, engine);
+    const auto n_predict = options.integer("num_predict");
+    if (n_predict && *n_predict >= 0) out.request.max_tokens = *n_predict;
+    out.stream = fields.flag("stream", true);
+    return out;
+}
+
+void read_think(const RequestFields& fields, TemplateInput& input) {
+    const Json* think = fields.find("think");
+    if (!think) return;
+    if (!think->is_boolean() && !think->is_string()) refuse_type("think", "a boolean", *think);
+    if (think->is_boolean()) input.extra["enable_thinking"] = *think;
+    if (think->is_string()) input.extra["reasoning_effort"] = *think;
+}
+
+class OllamaWording final : public Wording {
+  public:
+    OllamaWording(ModelLease model, bool is_chat) : model_(std::move(model)), is_chat_(is_chat), began_(std::chrono::steady_clock::now()) {}
+
+    Json response(const ChoiceSet& choices, std::vector<ChoiceUpdate>& whole) override { return last(choices, whole[0], whole[0].text); }
+
+    std::string piece(const ChoiceSet& choices, const ChoiceUpdate& update) override {
+        std::string out;
+        if (!update.text.empty()) out += json_line(part(update.text, false));
+        if (update.finish) out += json_line(last(choices, update, ""));
+        return out;
+    }
+
+    ErrorShape error_shape() const override { return ErrorShape::ollama; }
+    const char* stream_type() const override { return "application/x-ndjson"; }
+    std::string keep_alive() const override { return {}; }
+
+  private:
+    Json part(const std::string& text, bool is_done) const {
+        Json json = {{"model", model_->id}, {"created_at", ollama_time(seconds_now())}};
+        if (is_chat_)
+            json["message"] = {{"role", "assistant"}, {"content", text}};
+        else
+            json["response"] = text;
+        json["done"] = is_done;
+        return json;
+    }
+
+    Json last(const ChoiceSet& choices, const ChoiceUpdate& update, const std::string& text) const {
+        const GenerationStats& stats = choices.stats(0);
+        const auto total = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began_);
+        Json json = part(text, true);
+        json["done_reason"] = finish_name(*update.finish);
+        json["total_duration"] = total.count();
+        json["load_duration"] = nanoseconds(stats.queue_ms);
+        json["prompt_eval_count"] = choices.n_prompt_tokens();
+        json["prompt_eval_duration"] = nanoseconds(stats.prompt_ms);
+        json["eval_count"] = choices.n_completion_tokens();
+        json["eval_duration"] = nanoseconds(stats.generation_ms);
+        return json;
+    }
+
+    const ModelLease model_;
+    const bool is_chat_;
+    const std::chrono::steady_clock::time_point began_;
+};
+
+Answer generate(const ModelRequest& asked, GenerationFields fields, std::vector<TokenId> prompt, bool is_chat) {
+    ChoiceOrder order{.model = asked.model,
+                      .prompts = {std::move(prompt)},
+                      .request = std::move(fields.request),
+                      .n_each = 1,
+                      .metrics = &asked.api.metrics};
+    return answer_generation(std::move(order), std::make_unique<OllamaWording>(asked.model, is_chat), fields.stream, asked.wake);
+}
+
+/// Without a prompt, the model has been loaded, and that was all.
+Answer only_loaded(const ModelRequest& asked, bool is_chat) {
+    Json json = {{"model", asked.model->id}, {"created_at", ollama_time(seconds_now())}};
+    if (is_chat)
+        json["message"] = {{"role", "assistant"}, {"content", ""}};
+    else
+        json["response"] = "";
+    json["done"] = true;
+    json["done_reason"] = "load";
+    return json_response(json);
+}
+
+Answer make_chat(const ModelRequest& asked) {
+    const RequestFields fields(asked.body, {chat_rules});
+    GenerationFields generation = read_options(fields, *asked.model->engine);
+    const Json* messages = fields.find("messages");
+    if (!messages || (messages->is_array() && messages->empty())) return only_loaded(asked, true);
+    ChatPrompt prompt;
+    prompt.input.messages = read_messages(*messages);
+    for (Json& message : prompt.input.messages) {
+        const auto images = message.find("images");
+        if (images != message.end() && !images->empty()) refuse_unsupported("images", "this model reads text only");
+        message.erase("images");
+    }
+    read_think(fields, prompt.input);
+    prompt.continues_last = ends_with_answer(prompt.input.messages);
+    return generate(asked, std::move(generation), tokenize_chat_prompt(*asked.model, std::move(prompt)), true);
+}
+
+std::vector<TokenId> generate_prompt(const ModelRequest& asked, const RequestFields& fields, const std::string& text) {
+    const Engine& engine = *asked.model->engine;
+    const std::string suffix = fields.text("suffix").value_or(""), system = fields.text("system").value_or("");
+    if (!suffix.empty()) return fill_in_prompt(engine.tokenizer(), {.prefix = text, .suffix = suffix, .begun = {}, .other_files = {}});
+    if (fields.flag("raw", false) || engine.chat_template() == nullptr)
+        return tokenize_prompt(engine.tokenizer(), system.empty() ? text : system + "\n" + text);
+    ChatPrompt prompt;
+    prompt.input.messages = Json::array();
+    if (!system.empty()) prompt.input.messages.push_back({{"role", "system"}, {"content", system}});
+    prompt.input.messages.push_back({{"role", "user"}, {"content", text}});
+    read_think(fields, prompt.input);
+    return tokenize_chat_prompt(*asked.model, std::move(prompt));
+}
+
+Answer make_generate(const ModelRequest& asked) {
+    const RequestFields fields(asked.body, {generate_rules});
+    GenerationFields generation = read_options(fields, *asked.model->engine);
+    const std::string text = fields.text("prompt").value_or("");
+    if (text.empty()) return only_loaded(asked, false);
+    std::vector<TokenId> prompt = generate_prompt(asked, fields, text);
+    return generate(asked, std::move(generation), std::move(prompt), false);
+}
+
+}  // namespace
+
+std::string ollama_time(int64_t seconds) {
+    const auto time = static_cast<std::time_t>(seconds);
+    std::tm parts{};
+    gmtime_r(&time, &parts);
+    char text[32];
+    return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+std::span<const FieldRule> ollama_chat_field_rules() { return chat_rules; }
+std::span<const FieldRule> ollama_generate_field_rules() { return generate_rules; }
+
+Answer answer_ollama_chat(ApiContext& api, const HttpRequest& request, const Waker& wake) {
+    return answer_body(api, request, wake, &make_chat, false);
+}
+
+Answer answer_ollama_generate(ApiContext& api, const HttpRequest& request, const Waker& wake) {
+    return answer_body(api, request, wake, &make_generate, false);
+}
+
+}  // namespace quern

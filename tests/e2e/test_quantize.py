@@ -89,7 +89,7 @@ def test_quantized_values_are_near_the_originals(model, tmp_path, name):
     assert reader.get_field("general.file_type").contents() == {"F16": 1, "BF16": 32, "Q8_0": 7, "Q4_K_S": 14, "Q2_K": 10}.get(name, reader.get_field("general.file_type").contents())
 
 
-@pytest.mark.parametrize("name", ["Q4_K_M", "Q5_K_M", "Q3_K_L", "Q2_K", "Q8_0"])
+@pytest.mark.parametrize("name", ["Q4_K_M", "Q5_K_M", "Q3_K_L", "Q2_K", "Q8_0", "Q4_0", "IQ4_XS", "IQ3_S"])
 def test_the_same_bytes_come_from_any_threads_and_instructions(model, tmp_path, name):
     hashes = set()
     for threads in (1, 2, 5):

@@ -58,7 +58,10 @@ void CpuDevice::reserve(const ScratchNeeds& needs) {
     needs_ = {.n_tokens = std::max(needs_.n_tokens, needs.n_tokens),
               .max_n_in = std::max(needs_.max_n_in, needs.max_n_in),
               .n_heads = std::max(needs_.n_heads, needs.n_heads),
-              .head_dim = std::max(needs_.head_dim, needs.head_dim)};
+              .head_dim = std::max(needs_.head_dim, needs.head_dim),
+              .n_expert_rows = std::max(needs_.n_expert_rows, needs.n_expert_rows),
+              .expert_n_embd = std::max(needs_.expert_n_embd, needs.expert_n_embd),
+              .expert_n_ff = std::max(needs_.expert_n_ff, needs.expert_n_ff)};
     const ScratchLayout layout = scratch_layout(needs_);
     scratch_ = Buffer(layout.bytes, "scratch memory");
     for (int format = 0; format < n_activation_formats; ++format) activations_[format] = scratch_.data() + layout.activations[format];
@@ -66,7 +69,7 @@ void CpuDevice::reserve(const ScratchNeeds& needs) {
     partial_stats_ = reinterpret_cast<float*>(scratch_.data() + layout.partial_stats);
     const auto ints = [&](uint64_t offset) { return reinterpret_cast<int32_t*>(scratch_.data() + offset); };
     const auto floats = [&](uint64_t offset) { return reinterpret_cast<float*>(scratch_.data() + offset); };
-    if (needs.n_expert_rows > 0)
+    if (needs_.n_expert_rows > 0)
         experts_ = {.chosen = ints(layout.chosen),
                     .shares = floats(layout.shares),
                     .row_of = ints(layout.row_of),

@@ -57,7 +57,7 @@ class AffineSearch {
     }
 
     /// The weighted squared error with the best levels for this scale and offset.
-    QUERN_INLINE S error_of(S scale, S offset) const {
+    QUERN_LANES_INLINE S error_of(S scale, S offset) const {
         const S inverted = inverse(scale);
         S error = zero();
         for (int i = 0; i < group; ++i) {
@@ -67,7 +67,7 @@ class AffineSearch {
         return error;
     }
 
-    QUERN_INLINE AffineSums<S> sums(S inverted, S offset) const {
+    QUERN_LANES_INLINE AffineSums<S> sums(S inverted, S offset) const {
         AffineSums<S> out{zero(), zero(), zero()};
         for (int i = 0; i < group; ++i) {
             const S x = tile_.xs.at[i], q = levels((x - offset) * inverted), wq = tile_.ws.at[i] * q;
@@ -79,7 +79,7 @@ class AffineSearch {
     }
 
     /// 1 / v, or 0 for 0 and below.
-    QUERN_INLINE static S inverse(S v) {
+    QUERN_LANES_INLINE static S inverse(S v) {
         const auto positive = less(zero(), v);
         return choose(positive, S::splat(1.0f) / choose(positive, v, S::splat(1.0f)), zero());
     }
@@ -87,16 +87,16 @@ class AffineSearch {
     S sum_x() const { return sum_x_; }
 
   private:
-    QUERN_INLINE static S zero() { return S::splat(0.0f); }
-    QUERN_INLINE S levels(S exact) const { return round(within(exact, zero(), S::splat(top_))); }
+    QUERN_LANES_INLINE static S zero() { return S::splat(0.0f); }
+    QUERN_LANES_INLINE S levels(S exact) const { return round(within(exact, zero(), S::splat(top_))); }
 
-    QUERN_INLINE S constant() const {
+    QUERN_LANES_INLINE S constant() const {
         const S mean = sum_x_ / sum_w_;
         return non_positive_ ? min(mean, zero()) : mean;
     }
 
     // Levels by the trial, then the scale and offset that minimise the error for these levels.
-    QUERN_INLINE void improve(Fit& best, S inverted, S offset) const {
+    QUERN_LANES_INLINE void improve(Fit& best, S inverted, S offset) const {
         const auto [q, qq, xq] = sums(inverted, offset);
         const S determinant = sum_w_ * qq - q * q;
         const auto solvable = less(S::splat(1e-5f) * sum_w_ * qq, determinant);  // else all levels are one
@@ -122,7 +122,7 @@ class AffineSearch {
 
 /// Levels of `n` values of one group, a multiple of 16, as they stand.
 template <typename V>
-QUERN_INLINE void affine_levels(const float* x, int n, float scale, float offset, float top, uint8_t* q) {
+QUERN_LANES_INLINE void affine_levels(const float* x, int n, float scale, float offset, float top, uint8_t* q) {
     using S = Sixteen<V>;
     const S inverse = S::splat(scale > 0.0f ? 1.0f / scale : 0.0f);
     for (int i = 0; i < n; i += 16)

@@ -2,7 +2,6 @@
 // an order that no instruction set changes. V is the Exact of an instruction set (simd/exact_scalar.h).
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -27,9 +26,13 @@ QUERN_INLINE uint16_t nearest_f16(float value) {
     return scalar::f32_to_f16(low < largest_f16 ? low : largest_f16);
 }
 
+QUERN_INLINE void fill_lanes(float* lanes, int n, float value) {
+    for (int i = 0; i < n; ++i) lanes[i] = value;
+}
+
 /// n values, a multiple of 32, with NaN as 0 and within +-limit; n_padded - n zeros follow.
 template <typename V>
-QUERN_INLINE void load_finite(const float* x, int n, int n_padded, float limit, float* out) {
+QUERN_LANES_INLINE void load_finite(const float* x, int n, int n_padded, float limit, float* out) {
     using S = Sixteen<V>;
     const S low = S::splat(-limit), high = S::splat(limit), zero = S::splat(0.0f);
     for (int i = 0; i < n; i += 16) {
@@ -41,7 +44,7 @@ QUERN_INLINE void load_finite(const float* x, int n, int n_padded, float limit, 
 }
 
 template <typename V>
-QUERN_INLINE float largest_magnitude(const float* x, int n) {
+QUERN_LANES_INLINE float largest_magnitude(const float* x, int n) {
     using S = Sixteen<V>;
     S most = S::splat(0.0f);
     for (int i = 0; i < n; i += 16) most = max(magnitude(S::load(x + i)), most);
@@ -51,7 +54,7 @@ QUERN_INLINE float largest_magnitude(const float* x, int n) {
 /// Weights of the n values of a block, a multiple of 16: the importance, with 1 as the largest; without one, or where it is 0 everywhere,
 /// x^2 plus four times its mean: on SmolLM2 in IQ4_NL that gives a perplexity of 22.8, where even weights give 24.9 and x^2 alone 24.1.
 template <typename V>
-QUERN_INLINE void fit_weights(const float* x, const float* importance, int n, float* out) {
+QUERN_LANES_INLINE void fit_weights(const float* x, const float* importance, int n, float* out) {
     using S = Sixteen<V>;
     const float most = importance != nullptr ? largest_magnitude<V>(importance, n) : 0.0f;
     if (most > 1e-30f && most < 1e38f) {
@@ -78,7 +81,7 @@ struct Tile {
     Sixteen<V> at[group];
 
     /// The groups stand one after the other.
-    QUERN_INLINE void load(const float* x) {
+    QUERN_LANES_INLINE void load(const float* x) {
         for (int i0 = 0; i0 < group; i0 += 16) {
             Sixteen<V> rows[16];
             for (int lane = 0; lane < 16; ++lane) rows[lane] = Sixteen<V>::load(x + lane * group + i0);
@@ -99,7 +102,7 @@ struct GroupTile {
 
     /// @param n      values that there are, at most 16 groups of them; the others become zeros
     /// @param block  values that share a block: weights are relative to the largest in it
-    QUERN_INLINE void load(const float* values, const float* importance, int n, int block) {
+    QUERN_LANES_INLINE void load(const float* values, const float* importance, int n, int block) {
         load_finite<V>(values, n, n_values, most_magnitude, x);
         for (int i = 0; i < n; i += block) fit_weights<V>(x + i, importance != nullptr ? importance + i : nullptr, block, w + i);
         for (int i = n; i < n_values; ++i) w[i] = 1.0f;
@@ -108,7 +111,7 @@ struct GroupTile {
     }
 
     /// Of each group the value of largest magnitude, with its sign.
-    QUERN_INLINE S extremes() const {
+    QUERN_LANES_INLINE S extremes() const {
         S out = xs.at[0];
         for (int i = 1; i < group; ++i) out = choose(less(magnitude(out), magnitude(xs.at[i])), xs.at[i], out);
         return out;
@@ -117,7 +120,7 @@ struct GroupTile {
 
 /// Goes through a row in pieces of up to sixteen groups: encode(tile, first_block, n_blocks).
 template <typename V, int group, int block, typename Encode>
-QUERN_INLINE void for_tiles(const float* x, const float* importance, int64_t n, Encode&& encode) {
+QUERN_LANES_INLINE void for_tiles(const float* x, const float* importance, int64_t n, Encode&& encode) {
     GroupTile<V, group> tile;
     for (int64_t i = 0; i < n; i += tile.n_values) {
         const int here = static_cast<int>(n - i < tile.n_values ? n - i : tile.n_values);

@@ -14,23 +14,23 @@ template <typename S>
 struct ScaleSums {
     S xq, qq;
 
-    QUERN_INLINE S best_scale() const {
+    QUERN_LANES_INLINE S best_scale() const {
         const auto any = less(S::splat(0.0f), qq);
         return choose(any, xq / choose(any, qq, S::splat(1.0f)), S::splat(0.0f));
     }
-    QUERN_INLINE S gain(S scale) const { return scale * (S::splat(2.0f) * xq - scale * qq); }
+    QUERN_LANES_INLINE S gain(S scale) const { return scale * (S::splat(2.0f) * xq - scale * qq); }
 };
 
 /// low .. high, evenly.
 template <int low, int high>
 struct EvenLevels {
     template <typename S>
-    QUERN_INLINE static S nearest(S v) {
+    QUERN_LANES_INLINE static S nearest(S v) {
         return round(within(v, S::splat(low), S::splat(high)));
     }
     /// From 0 on.
     template <typename V>
-    QUERN_INLINE static void store(const Sixteen<V>& v, uint8_t* q) {
+    QUERN_LANES_INLINE static void store(const Sixteen<V>& v, uint8_t* q) {
         (nearest(v) - Sixteen<V>::splat(low)).store_bytes(q);
     }
 };
@@ -60,7 +60,7 @@ class ScaleSearch {
         return choose(empty, S::splat(0.0f), best);
     }
 
-    QUERN_INLINE ScaleSums<S> sums(S inverted) const {
+    QUERN_LANES_INLINE ScaleSums<S> sums(S inverted) const {
         ScaleSums<S> out{S::splat(0.0f), S::splat(0.0f)};
         for (int i = 0; i < group; ++i) {
             const S x = tile_.xs.at[i], q = Levels::nearest(x * inverted), wq = tile_.ws.at[i] * q;
@@ -71,7 +71,7 @@ class ScaleSearch {
     }
 
     /// 1 / v, or 0 for 0.
-    QUERN_INLINE static S inverse(S v) {
+    QUERN_LANES_INLINE static S inverse(S v) {
         const auto any = less(S::splat(0.0f), magnitude(v));
         return choose(any, S::splat(1.0f) / choose(any, v, S::splat(1.0f)), S::splat(0.0f));
     }
@@ -82,7 +82,7 @@ class ScaleSearch {
 
 /// The codes of n values of one group, a multiple of 16, as they stand.
 template <typename V, typename Levels>
-QUERN_INLINE void store_levels(const float* x, int n, float scale, uint8_t* q) {
+QUERN_LANES_INLINE void store_levels(const float* x, int n, float scale, uint8_t* q) {
     using S = Sixteen<V>;
     const S inverse = S::splat(scale != 0.0f ? 1.0f / scale : 0.0f);
     for (int i = 0; i < n; i += 16) Levels::template store<V>(S::load(x + i) * inverse, q + i);

@@ -77,7 +77,7 @@ class ScaledBlockFit {
         float units[16];
         for (int b = 0; b < n_blocks; ++b) {
             out.d[b] = nearest_f16(d[b]);
-            std::fill_n(units + b * n_groups, n_groups, f16_to_f32(out.d[b]));
+            fill_lanes(units + b * n_groups, n_groups, f16_to_f32(out.d[b]));
         }
         const S unit = S::load(units), low = S::splat(-Format::top), high = S::splat(Format::top - 1);
         const S nearest = round(within(own_ * Search::inverse(unit), low, high));
@@ -108,7 +108,7 @@ class ScaledBlockFit {
         bool any = false;
         for (int b = 0; b < n_blocks; ++b) {
             const bool better = trial.gain[b] > best.gain[b];
-            std::fill_n(flags + b * n_groups, n_groups, better ? 1.0f : 0.0f);
+            fill_lanes(flags + b * n_groups, n_groups, better ? 1.0f : 0.0f);
             if (!better) continue;
             any = true;
             best.d[b] = trial.d[b];

@@ -9,7 +9,7 @@ namespace quern {
 
 /// The nearest of the levels 0, 1, 2, 3, 4, 6, 8 and 12. REQUIRES: m >= 0.
 template <typename V>
-QUERN_INLINE Sixteen<V> nearest_fp4(const Sixteen<V>& m) {
+QUERN_LANES_INLINE Sixteen<V> nearest_fp4(const Sixteen<V>& m) {
     using S = Sixteen<V>;
     const S top = min(m, S::splat(12.0f));
     const S twos = round(top * S::splat(0.5f)), fours = round(top * S::splat(0.25f));
@@ -19,7 +19,7 @@ QUERN_INLINE Sixteen<V> nearest_fp4(const Sixteen<V>& m) {
 
 /// The codes of 32 values in units of the scale.
 template <typename V>
-QUERN_INLINE void store_fp4(const float* x, float inverse, uint8_t* q) {
+QUERN_LANES_INLINE void store_fp4(const float* x, float inverse, uint8_t* q) {
     using S = Sixteen<V>;
     const S zero = S::splat(0.0f), one = S::splat(1.0f);
     for (int i = 0; i < 32; i += 16) {

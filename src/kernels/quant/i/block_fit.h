@@ -18,8 +18,8 @@ namespace quern {
 struct FitSums {
     float xq = 0.0f, qq = 0.0f;
 
-    QUERN_INLINE float best_scale() const { return qq > 0.0f ? xq / qq : 0.0f; }
-    QUERN_INLINE float gain(float scale) const { return scale * (2.0f * xq - scale * qq); }
+    QUERN_LANES_INLINE float best_scale() const { return qq > 0.0f ? xq / qq : 0.0f; }
+    QUERN_LANES_INLINE float gain(float scale) const { return scale * (2.0f * xq - scale * qq); }
 };
 
 template <typename Format>
@@ -128,7 +128,7 @@ class BlockFit {
 
 /// A row, with pack(const FittedBlock<Fit>&, Format::Block&) for its blocks.
 template <typename Format, typename Fit>
-QUERN_INLINE void encode_from_book(const Fit& fit, const float* x, const float* importance, int64_t n, std::byte* out) {
+QUERN_LANES_INLINE void encode_from_book(const Fit& fit, const float* x, const float* importance, int64_t n, std::byte* out) {
     auto* block = reinterpret_cast<typename Format::Block*>(out);
     BlockFit<Fit> search(fit);
     for (int64_t i = 0; i < n; i += 256) pack(search.run(x + i, importance != nullptr ? importance + i : nullptr), *block++);

@@ -23,9 +23,9 @@ struct Iq1Fit {
     };
     const TripleBook& book;
 
-    QUERN_INLINE void prepare(float*, const float*, uint8_t*) const {}
+    QUERN_LANES_INLINE void prepare(float*, const float*, uint8_t*) const {}
 
-    QUERN_INLINE FitSums assign(const float* x, const float* w, float scale, Codes& codes) const {
+    QUERN_LANES_INLINE FitSums assign(const float* x, const float* w, float scale, Codes& codes) const {
         using S = Sixteen<V>;
         constexpr float shift = 0.125f;
         const S inverse = S::splat(1.0f / scale);
@@ -38,12 +38,12 @@ struct Iq1Fit {
             up_cost += up[i / 16].costs[0] + up[i / 16].costs[1];
             down_cost += down[i / 16].costs[0] + down[i / 16].costs[1];
         }
-        for (int i = 0; i < group / 8; ++i) {
-            const bool alone = shift_values == 8;
-            const bool negative = alone ? down[i / 2].costs[i % 2] < up[i / 2].costs[i % 2] : down_cost < up_cost;
-            codes.negative[i] = negative;
-            codes.entries[i] = (negative ? down : up)[i / 2].entries[i % 2];
-        }
+        for (int pair = 0; pair < group / 16; ++pair)
+            for (int k = 0; k < 2; ++k) {
+                const bool negative = shift_values == 8 ? down[pair].costs[k] < up[pair].costs[k] : down_cost < up_cost;
+                codes.negative[2 * pair + k] = negative;
+                codes.entries[2 * pair + k] = negative ? down[pair].entries[k] : up[pair].entries[k];
+            }
         S xq = S::splat(0.0f), qq = xq;
         for (int i = 0; i < group / 8; i += 2) {
             const S shifts = S::splat_halves(codes.negative[i] ? -shift : shift, codes.negative[i + 1] ? -shift : shift);
@@ -57,7 +57,7 @@ struct Iq1Fit {
 };
 
 template <typename V>
-QUERN_INLINE void pack(const FittedBlock<Iq1Fit<V, 32, 32>>& fit, IQ1_S::Block& out) {
+QUERN_LANES_INLINE void pack(const FittedBlock<Iq1Fit<V, 32, 32>>& fit, IQ1_S::Block& out) {
     out = {};
     out.d = fit.d;
     for (int g = 0; g < 8; ++g) {
@@ -71,7 +71,7 @@ QUERN_INLINE void pack(const FittedBlock<Iq1Fit<V, 32, 32>>& fit, IQ1_S::Block& 
 }
 
 template <typename V>
-QUERN_INLINE void pack(const FittedBlock<Iq1Fit<V, 16, 8>>& fit, IQ1_M::Block& out) {
+QUERN_LANES_INLINE void pack(const FittedBlock<Iq1Fit<V, 16, 8>>& fit, IQ1_M::Block& out) {
     out = {};
     for (int i = 0; i < 32; ++i) {
         const auto& codes = fit.codes[i / 2];

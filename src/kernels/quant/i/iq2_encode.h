@@ -23,9 +23,9 @@ struct Iq2Fit {
     };
     const TripleBook& book;
 
-    QUERN_INLINE void prepare(float* x, const float* w, uint8_t* signs) const { take_signs<even_signs>(x, w, signs); }
+    QUERN_LANES_INLINE void prepare(float* x, const float* w, uint8_t* signs) const { take_signs<even_signs>(x, w, signs); }
 
-    QUERN_INLINE FitSums assign(const float* x, const float* w, float scale, Codes& codes) const {
+    QUERN_LANES_INLINE FitSums assign(const float* x, const float* w, float scale, Codes& codes) const {
         using S = Sixteen<V>;
         const S inverse = S::splat(1.0f / scale);
         S xq = S::splat(0.0f), qq = xq;
@@ -43,7 +43,7 @@ struct Iq2Fit {
 };
 
 template <typename V>
-QUERN_INLINE void pack(const FittedBlock<Iq2Fit<V, 16, false>>& fit, IQ2_S::Block& out) {
+QUERN_LANES_INLINE void pack(const FittedBlock<Iq2Fit<V, 16, false>>& fit, IQ2_S::Block& out) {
     out = {};
     out.d = fit.d;
     for (int i = 0; i < 32; ++i) {
@@ -56,7 +56,7 @@ QUERN_INLINE void pack(const FittedBlock<Iq2Fit<V, 16, false>>& fit, IQ2_S::Bloc
 }
 
 template <typename V>
-QUERN_INLINE void pack(const FittedBlock<Iq2Fit<V, 16, true>>& fit, IQ2_XS::Block& out) {
+QUERN_LANES_INLINE void pack(const FittedBlock<Iq2Fit<V, 16, true>>& fit, IQ2_XS::Block& out) {
     out = {};
     out.d = fit.d;
     for (int i = 0; i < 32; ++i) out.qs[i] = static_cast<uint16_t>(fit.codes[i / 2].entries[i % 2] | (fit.signs[i] & 0x7f) << 9);
@@ -64,7 +64,7 @@ QUERN_INLINE void pack(const FittedBlock<Iq2Fit<V, 16, true>>& fit, IQ2_XS::Bloc
 }
 
 template <typename V>
-QUERN_INLINE void pack(const FittedBlock<Iq2Fit<V, 32, true>>& fit, IQ2_XXS::Block& out) {
+QUERN_LANES_INLINE void pack(const FittedBlock<Iq2Fit<V, 32, true>>& fit, IQ2_XXS::Block& out) {
     out = {};
     out.d = fit.d;
     for (int g = 0; g < 8; ++g) {

@@ -34,9 +34,9 @@ struct Iq3Fit : Shape {
 
     explicit Iq3Fit(const QuadBook& quads) : book(quads) {}
 
-    QUERN_INLINE void prepare(float* x, const float* w, uint8_t* signs) const { take_signs<Shape::even_signs>(x, w, signs); }
+    QUERN_LANES_INLINE void prepare(float* x, const float* w, uint8_t* signs) const { take_signs<Shape::even_signs>(x, w, signs); }
 
-    QUERN_INLINE FitSums assign(const float* x, const float* w, float scale, Codes& codes) const {
+    QUERN_LANES_INLINE FitSums assign(const float* x, const float* w, float scale, Codes& codes) const {
         const S inverse = S::splat(1.0f / scale), zero = S::splat(0.0f);
         float targets[32], chosen[32];
         uint8_t levels[32];
@@ -61,7 +61,7 @@ struct Iq3Fit : Shape {
 
   private:
     /// @param twice  2 t for the targets t: an entry's squared error is sum w (q^2 - 2 t q) but for what all have
-    QUERN_INLINE int nearest(const float* twice, const float* w, const uint8_t* levels) const {
+    QUERN_LANES_INLINE int nearest(const float* twice, const float* w, const uint8_t* levels) const {
         const S level = S::load(book.levels);
         float tables[32];
         for (int j = 0; j < 4; j += 2)
@@ -78,7 +78,7 @@ struct Iq3Fit : Shape {
 };
 
 template <typename V>
-QUERN_INLINE void pack(const FittedBlock<Iq3Fit<V, Iq3SShape>>& fit, IQ3_S::Block& out) {
+QUERN_LANES_INLINE void pack(const FittedBlock<Iq3Fit<V, Iq3SShape>>& fit, IQ3_S::Block& out) {
     out = {};
     out.d = fit.d;
     for (int g = 0; g < 8; ++g) {
@@ -92,7 +92,7 @@ QUERN_INLINE void pack(const FittedBlock<Iq3Fit<V, Iq3SShape>>& fit, IQ3_S::Bloc
 }
 
 template <typename V>
-QUERN_INLINE void pack(const FittedBlock<Iq3Fit<V, Iq3XxsShape>>& fit, IQ3_XXS::Block& out) {
+QUERN_LANES_INLINE void pack(const FittedBlock<Iq3Fit<V, Iq3XxsShape>>& fit, IQ3_XXS::Block& out) {
     out = {};
     out.d = fit.d;
     for (int g = 0; g < 8; ++g) {

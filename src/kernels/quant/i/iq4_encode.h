@@ -16,11 +16,11 @@ struct Iq4Levels {
                                         136,  130,  125,  120,  116,  113,  110,  106,  102,  97,   91};
 
     template <typename V>
-    QUERN_INLINE static Sixteen<V> nearest(const Sixteen<V>& v) {
+    QUERN_LANES_INLINE static Sixteen<V> nearest(const Sixteen<V>& v) {
         return Sixteen<V>::look_up_16(values.data(), Sixteen<V>::search_16(middles.data(), v));
     }
     template <typename V>
-    QUERN_INLINE static void store(const Sixteen<V>& v, uint8_t* q) {
+    QUERN_LANES_INLINE static void store(const Sixteen<V>& v, uint8_t* q) {
         Sixteen<V>::store_code_bytes(q, Sixteen<V>::search_16(middles.data(), v));
     }
 

@@ -16,7 +16,7 @@ struct FoundTriples {
 /// @param t      targets, in units of the scale
 /// @param shift  what is added to each level
 template <typename V>
-QUERN_INLINE FoundTriples<V> nearest_triples(const TripleBook& book, const Sixteen<V>& t, const Sixteen<V>& w, float shift) {
+QUERN_LANES_INLINE FoundTriples<V> nearest_triples(const TripleBook& book, const Sixteen<V>& t, const Sixteen<V>& w, float shift) {
     using S = Sixteen<V>;
     const uint32_t above_first = S::bits(less(S::splat(book.thresholds[0] + shift), t));
     const uint32_t above_second = S::bits(less(S::splat(book.thresholds[1] + shift), t));

@@ -62,7 +62,7 @@ class AffineBlockFit {
         S scale, min, code_error;  ///< the groups' integers
     };
 
-    QUERN_INLINE S codes_of(S values, S unit, float step) const {
+    QUERN_LANES_INLINE S codes_of(S values, S unit, float step) const {
         const S limit = S::splat(top_code_), zero = S::splat(0.0f);
         return within(round(within(values * AffineSearch<V, group>::inverse(unit), zero, limit)) + S::splat(step), zero, limit);
     }
@@ -74,8 +74,8 @@ class AffineBlockFit {
         for (int b = 0; b < n_blocks; ++b) {
             out.d[b] = nearest_f16(d[b]);
             out.dmin[b] = nearest_f16(dmin[b]);
-            std::fill_n(unit + b * n_groups, n_groups, f16_to_f32(out.d[b]));
-            std::fill_n(min_unit + b * n_groups, n_groups, f16_to_f32(out.dmin[b]));
+            fill_lanes(unit + b * n_groups, n_groups, f16_to_f32(out.d[b]));
+            fill_lanes(min_unit + b * n_groups, n_groups, f16_to_f32(out.dmin[b]));
         }
         out.unit = S::load(unit);
         out.min_unit = S::load(min_unit);
@@ -133,7 +133,7 @@ class AffineBlockFit {
         float gains[16];
         for (int b = 0; b < n_blocks; ++b) {
             const bool better = trial.error[b] < best.error[b];
-            std::fill_n(gains + b * n_groups, n_groups, better ? 1.0f : 0.0f);
+            fill_lanes(gains + b * n_groups, n_groups, better ? 1.0f : 0.0f);
             if (!better) continue;
             best.d[b] = trial.d[b];
             best.dmin[b] = trial.dmin[b];

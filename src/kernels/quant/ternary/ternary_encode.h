@@ -16,7 +16,7 @@ struct Ternary {
 };
 
 template <typename V>
-QUERN_INLINE void fit_ternary(const float* values, const float* importance, Ternary& out) {
+QUERN_LANES_INLINE void fit_ternary(const float* values, const float* importance, Ternary& out) {
     using S = Sixteen<V>;
     float x[256], w[256];
     load_finite<V>(values, 256, 256, most_magnitude, x);

@@ -40,7 +40,7 @@ struct FitRequest {
     FitBudget budget;
     std::vector<DType> formats;  ///< to choose from; empty: all
     std::string text_file;       ///< to measure on; empty: a text of quern's own
-    int64_t n_tokens = 256;      ///< most of it
+    int64_t n_tokens = 64;       ///< most of it
 };
 
 /// As they were meant.

@@ -143,9 +143,9 @@ def write(bench):
     fits = []
     for how, label in (("plain", ""), ("matrix", ", importance matrix")):
         for like in FIT_LIKE:
-            if f"fit {like} {how}" in results:
+            if f"ours {like} {how}" in results:
                 size = results[f"ours {like} {how}"]["bytes"]
-                fits += [row(like + label, results[f"ours {like} {how}"], n_weights), row(f"--fit {size}" + label, results[f"fit {like} {how}"], n_weights),
+                fits += [row(like + label, results[f"ours {like} {how}"], n_weights), row(f"--fit {size}" + label, results.get(f"fit {like} {how}"), n_weights),
                          row(f"--fit {size}, fewer types" + label, results.get(f"limited {like} {how}"), n_weights)]
     error = max((r["kld_error"] / r["kld"] for r in results.values() if r.get("kld", 0) > 1e-3), default=0)
     o.output.write_text(f"""# What each type keeps

@@ -115,7 +115,7 @@ std::vector<PlannedTensor> plan_quantize(const GgufFile& file, const QuantizeOpt
     plan.reserve(file.tensors().size());
     for (const GgufTensor& tensor : file.tensors()) {
         PlannedTensor planned{.source = &tensor, .dtype = tensor.view.dtype, .wanted = tensor.view.dtype};
-        if (is_quantized_by_recipes(tensor) && !(options.leave_output && tensor.name == "output.weight")) {
+        if (!options.copy && is_quantized_by_recipes(tensor) && !(options.leave_output && tensor.name == "output.weight")) {
             const Shape& shape = tensor.view.shape;
             const int64_t n_matrices = shape.rank() >= 3 ? shape[shape.rank() - 3] : 1;
             planned.wanted = wanted_dtype(recipe, options, tensor, n_matrices);

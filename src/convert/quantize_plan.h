@@ -20,6 +20,7 @@ using Importance = std::map<std::string, std::vector<float>, std::less<>>;
 struct QuantizeOptions {
     QuantizeType type;
     bool pure = false;              ///< every tensor in the type's own format
+    bool copy = false;              ///< every tensor stays as it is
     bool leave_output = false;      ///< output.weight stays as it is
     bool allow_requantize = false;  ///< the source may be quantized already, and loses again
     std::optional<DType> output_dtype, embedding_dtype;

@@ -160,7 +160,7 @@ TEST_CASE("an unfinished file leaves nothing behind, and the old one in place") 
         GgufWriter writer;
         writer.add_tensor("a", DType::f32, {1});
         writer.open(path);
-        CHECK(n_files(folder) == 2);
+        CHECK(n_files(folder) <= 2);  // the new one has no name yet, where the file system allows that
         CHECK_THROWS_AS(writer.finish(), InternalError);
         const std::array<std::byte, 5> too_many{};
         CHECK_THROWS_AS(writer.write(too_many), InternalError);

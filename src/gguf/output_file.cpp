@@ -31,20 +31,47 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
     struct stat status {};
     if (path.empty() || path.find('\0') != std::string::npos) throw InvalidInput(quoted(path) + " is no file name");
     if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) throw InvalidInput(printable(path) + ": is a folder");
-    for (int i = 0; i < max_names && fd_ < 0; ++i) {
-        temporary_ = concat(path, ".partial-", ::getpid(), "-", i);
-        fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd_ < 0 && errno != EEXIST) break;
-    }
-    if (fd_ >= 0) return;
+    if (open_nameless() || open_named()) return;
     if (errno == ENOENT || errno == ENOTDIR) throw InvalidInput(concat(printable(path), ": there is no folder ", quoted(folder_of(path))));
     fail("create it", errno);
 }
 
+/// A file without a name is gone with the process, however that ends. Not every file system has them.
+bool OutputFile::open_nameless() {
+    fd_ = ::open(folder_of(path_).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd_ < 0) return false;
+    if (::access(path_of_descriptor().c_str(), F_OK) == 0) return true;
+    ::close(std::exchange(fd_, -1));  // without /proc it could not be given a name
+    return false;
+}
+
+bool OutputFile::open_named() {
+    each_temporary_name([&](const std::string& name) {
+        fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        return fd_ >= 0;
+    });
+    return fd_ >= 0;
+}
+
+/// Tries names until one is free. @return what `use` said last, which sets errno
+bool OutputFile::each_temporary_name(const std::function<bool(const std::string&)>& use) {
+    for (int i = 0; i < max_names; ++i) {
+        const std::string name = concat(path_, ".partial-", ::getpid(), "-", i);
+        if (use(name)) {
+            temporary_ = name;
+            return true;
+        }
+        if (errno != EEXIST) return false;
+    }
+    return false;
+}
+
+std::string OutputFile::path_of_descriptor() const { return concat("/proc/self/fd/", fd_); }
+
 OutputFile::~OutputFile() {
     if (fd_ < 0) return;
     ::close(fd_);
-    ::unlink(temporary_.c_str());
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void OutputFile::fail(std::string_view action, int error) const {
@@ -106,6 +133,11 @@ void OutputFile::commit() {
     // The space set aside may have been more than what was written.
     if (::ftruncate(fd_, static_cast<off_t>(position_)) != 0) fail("set its size", errno);
     if (::fsync(fd_) != 0) fail("flush it to the disk", errno);
+    const std::string descriptor = path_of_descriptor();
+    const auto link = [&](const std::string& name) {
+        return ::linkat(AT_FDCWD, descriptor.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    };
+    if (temporary_.empty() && !each_temporary_name(link)) fail("give it a name", errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("give it its name", errno);
     sync_folder();
     ::close(std::exchange(fd_, -1));

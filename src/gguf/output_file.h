@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,8 +11,8 @@
 
 namespace quern {
 
-/// Writes to a temporary file beside `path`; commit() makes it durable and gives it its name, replacing what was there.
-/// Without commit() nothing remains. Not for concurrent use.
+/// Writes to a file that has no name yet, or a temporary one beside `path` where the file system has no such files; commit() makes it
+/// durable and gives it its name, replacing what was there. Without commit() nothing remains. Not for concurrent use.
 class OutputFile {
   public:
     /// @throws InvalidInput  when the folder does not exist or the path is a folder
@@ -38,8 +39,13 @@ class OutputFile {
     void sync_folder() const;
     [[noreturn]] void fail(std::string_view action, int error) const;
 
+    bool open_nameless();
+    bool open_named();
+    bool each_temporary_name(const std::function<bool(const std::string&)>& use);
+    std::string path_of_descriptor() const;
+
     std::string path_;
-    std::string temporary_;
+    std::string temporary_;  ///< empty while the file has no name
     int fd_ = -1;
     uint64_t position_ = 0;
     std::vector<std::byte> pending_;

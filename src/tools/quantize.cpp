@@ -86,8 +86,10 @@ void set_imatrix_keys(GgufWriter& writer, const Imatrix& imatrix, const std::str
 void set_keys(GgufWriter& writer, const GgufFile& file, const QuantizeRequest& request, const QuantizeFlags& flags) {
     writer.set_all(file.metadata());
     if (request.imatrix) set_imatrix_keys(writer, *request.imatrix, flags.imatrix);
-    writer.set("general.quantization_version", uint32_t{2});
-    writer.set("general.file_type", static_cast<uint32_t>(request.options.type.file_type));
+    if (!request.options.copy) {
+        writer.set("general.quantization_version", uint32_t{2});
+        writer.set("general.file_type", static_cast<uint32_t>(request.options.type.file_type));
+    }
     for (const std::string& text : flags.key_overrides) override_key(writer, text);
 }
 

@@ -1,6 +1,7 @@
 """quern imatrix, and quantizing with what it writes: the sums against transformers, the files against the gguf package."""
 
 import re
+import resource
 import signal
 import struct
 import subprocess
@@ -283,3 +284,65 @@ def complaint_after_plan(*arguments):
     done = quern("quantize", *arguments, check=False)
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
     return done.stderr
+
+
+def test_a_fitted_file_has_the_size_asked_for_whatever_the_threads(tmp_path):
+    from test_quantize import types
+    oracle = tiny_models.make("llama-gqa-tied")
+    tiny_models.write(oracle, tmp_path / "in.gguf")
+    seen = set()
+    for threads in (1, 2, 3):
+        said = quern("quantize", "--fit", "170KiB", tmp_path / "in.gguf", tmp_path / "out.gguf", threads).stdout
+        seen.add((tmp_path / "out.gguf").read_bytes())
+    assert "expected KL divergence" in said and len(seen) == 1
+    assert 160 * 1024 < (tmp_path / "out.gguf").stat().st_size <= 170 * 1024
+    assert len(set(types(tmp_path / "out.gguf").values()) - {"F32"}) > 1
+    quern("quantize", "--fit", "8bpw", "--fit-types", "q4_0,q8_0", "--tensor-type", "attn_q=q5_1", tmp_path / "in.gguf")
+    found = types(tmp_path / "ggml-model-8bpw.gguf")
+    assert set(found.values()) <= {"F32", "Q4_0", "Q8_0", "Q5_1", "F16"} and found["blk.0.attn_q.weight"] == "Q5_1"
+    bits = 8 * sum(t.n_bytes for t in gguf.GGUFReader(tmp_path / "ggml-model-8bpw.gguf").tensors)
+    assert 7.5 < bits / sum(int(np.prod(t.shape)) for t in gguf.GGUFReader(tmp_path / "in.gguf").tensors) <= 8
+    for arguments, expected in [
+        (("--fit", "10KB"), "at least"),
+        (("--fit", "0.5bpw"), "at least"),
+        (("--fit", "manybpw"), "4.1bpw"),
+        (("--fit", "much"), "no size"),
+        (("--fit", "0"), "small"),
+        (("--fit", "5bpw", "--fit-types", "q9"), "q9"),
+        (("--fit", "8bpw", "--fit-text", tmp_path / "none.txt"), "none.txt"),
+        (("--fit-types", "q8_0"), "--fit SIZE"),
+    ]:
+        assert expected in complaint("quantize", *arguments, tmp_path / "in.gguf", tmp_path / "no.gguf"), arguments
+    assert "leave out Q4_K_M" in complaint("quantize", "--fit", "5bpw", tmp_path / "in.gguf", tmp_path / "no.gguf", "Q4_K_M")
+    assert not (tmp_path / "no.gguf").exists()
+
+
+def test_a_model_that_cannot_be_run_is_fitted_by_its_weights(tmp_path):
+    from test_quantize import write_model
+    write_model(tmp_path / "in.gguf")  # it has no vocabulary
+    done = quern("quantize", "--fit", "4.3bpw", tmp_path / "in.gguf", tmp_path / "out.gguf")
+    assert "weights' errors alone" in done.stderr and "relative errors" in done.stdout
+
+
+def limited(*arguments):
+    """A run that may write files of 10 kB only."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))  # noqa: E731
+    return subprocess.run([str(QUERN), *map(str, arguments)], capture_output=True, text=True, preexec_fn=limit, restore_signals=False)
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(model, text, tmp_path):
+    (tmp_path / "out.gguf").write_text("precious")
+    for arguments in [("imatrix", "-m", model[0], "-f", text, "-o", tmp_path / "out.gguf", "-c", CHUNK, "--chunks", 1, "--no-ppl"),
+                      ("quantize", model[0], tmp_path / "out.gguf", "Q4_0")]:
+        done = limited(*arguments)
+        assert done.returncode == 1 and "cannot set aside" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+        assert (tmp_path / "out.gguf").read_text() == "precious" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_copy_keeps_every_tensor_and_the_file_type(model, tmp_path):
+    from test_quantize import types
+    quern("quantize", model[0], tmp_path / "q8.gguf", "Q8_0")
+    quern("quantize", "--override-kv", "general.name=str:other", tmp_path / "q8.gguf", tmp_path / "copy.gguf", "copy")
+    assert types(tmp_path / "copy.gguf") == types(tmp_path / "q8.gguf")
+    reader = gguf.GGUFReader(tmp_path / "copy.gguf")
+    assert reader.get_field("general.file_type").contents() == 7 and reader.get_field("general.name").contents() == "other"

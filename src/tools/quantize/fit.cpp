@@ -58,10 +58,10 @@ std::vector<DType> possible_formats(const FreeTensor& tensor, std::span<const DT
     for (const DType dtype : asked.empty() ? std::span<const DType>(formats) : asked)
         if (is_possible(dtype, tensor) && (!asked.empty() || bits_of(dtype) >= least_share_of_budget * bits_per_weight))
             found.push_back(dtype);
+    if (!found.empty()) return found;
     for (const DType dtype : asked) {
         const DType other = dtype_that_fits(dtype, tensor.source().view.shape.n_cols());
-        if (other != dtype && is_possible(other, tensor) && std::find(found.begin(), found.end(), other) == found.end())
-            found.push_back(other);
+        if (is_possible(other, tensor)) found.push_back(other);
     }
     if (found.empty()) found.push_back(DType::f16);
     return found;

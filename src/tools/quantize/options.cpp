@@ -1,5 +1,6 @@
 #include "tools/quantize/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -39,6 +40,12 @@ std::string type_names() {
     std::string names;
     for (const QuantizeType& type : all_quantize_types()) names += concat(names.empty() ? "" : ", ", type.name);
     return names;
+}
+
+/// COPY is no type, but stands where types do.
+bool is_copy(std::string_view word) {
+    constexpr std::string_view name = "COPY";
+    return std::equal(word.begin(), word.end(), name.begin(), name.end(), [](char a, char b) { return (a & ~0x20) == b; });
 }
 
 QuantizeType read_type(const std::string& word) {
@@ -98,6 +105,7 @@ void add_quantize_flags(CLI::App& app, QuantizeFlags& flags) {
                       std::string(type.about).c_str());
         types += line;
     }
+    types += "      COPY       every tensor as it is: for --override-kv and for joining parts\n";
     app.footer(types);
 }
 
@@ -129,14 +137,16 @@ void read_recipe(const QuantizeFlags& flags, QuantizeRequest& request) {
     const std::vector<std::string>& words = flags.words;
     if (words.size() < 2) throw InvalidInput(concat("a type is needed, such as Q4_K_M; there are ", type_names()));
     // IN TYPE [THREADS] or IN OUT TYPE [THREADS]: what stands second is a type, or else it is a file.
-    const bool has_out = words.size() > 2 && (!find_quantize_type(words[1]) || find_quantize_type(words[2]));
+    const auto is_type = [](const std::string& word) { return is_copy(word) || find_quantize_type(word); };
+    const bool has_out = words.size() > 2 && (!is_type(words[1]) || is_type(words[2]));
     const size_t type_at = has_out ? 2 : 1;
-    if (words.size() <= type_at) throw InvalidInput("TYPE is missing: quern quantize IN [OUT] TYPE, for example Q4_K_M");
-    request.options.type = read_type(words[type_at]);
+    request.options.copy = is_copy(words[type_at]);
+    request.options.type = request.options.copy ? *find_quantize_type("F32") : read_type(words[type_at]);
     if (words.size() > type_at + 2) throw InvalidInput(concat("'", words.back(), "' is one word too many"));
     if (words.size() == type_at + 2) request.n_threads = read_threads(words.back());
     const std::filesystem::path folder = std::filesystem::path(request.in).parent_path();
-    request.out = has_out ? words[1] : (folder / concat("ggml-model-", request.options.type.name, ".gguf")).string();
+    request.out =
+        has_out ? words[1] : (folder / concat("ggml-model-", request.options.copy ? "COPY" : request.options.type.name, ".gguf")).string();
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct QuantizeFlags {
     std::string imatrix;
     std::vector<std::string> included_weights, excluded_weights, fit_types;
     std::string fit, fit_text;
-    int64_t fit_tokens = 256;
+    int64_t fit_tokens = 64;
     bool pure = false, leave_output = false, allow_requantize = false, keep_split = false, dry_run = false;
     int n_threads = 0;
 };
@@ -40,7 +40,7 @@ struct FitRequest {
     FitBudget budget;
     std::vector<DType> formats;  ///< to choose from; empty: all
     std::string text_file;       ///< to measure on; empty: a text of quern's own
-    int64_t n_tokens = 256;      ///< most of it
+    int64_t n_tokens = 64;       ///< most of it
 };
 
 /// As they were meant.

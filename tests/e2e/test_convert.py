@@ -206,3 +206,54 @@ def test_a_converted_tokenizer_gives_the_ids_of_the_original(name, tmp_path):
         assert found["tokenizer.ggml.pre"] == PRE[name]
         assert ("tokenizer.quern.pre_patterns" in found) == (PRE[name] == "default")
     check_ids(tokenizer, tmp_path / "out.gguf", specials=["<|end|>"] if name in PRE else ())
+
+
+@pytest.mark.parametrize("options", [dict(), dict(add_dummy_prefix=False, remove_extra_whitespaces=False)])
+def test_a_sentencepiece_model_gives_its_own_ids(options, tmp_path):
+    import sentencepiece
+
+    (tmp_path / "text").write_text("\n".join(checkpoints.TEXT), encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text"), model_prefix=str(tmp_path / "tokenizer"), model_type="bpe", vocab_size=500, byte_fallback=True, character_coverage=0.98,
+        normalization_rule_name="identity", minloglevel=2, hard_vocab_limit=False, **{"remove_extra_whitespaces": False, **options})
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"<|user|>": 600}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"add_bos_token": False, "additional_special_tokens": ["<|user|>"]}))
+    found = vocabulary_of(tmp_path, tmp_path / "out.gguf")
+    assert found["tokenizer.ggml.model"] == "llama" and found["tokenizer.ggml.tokens"][600] == "<|user|>" and found["tokenizer.ggml.token_type"][600] == 3
+    original = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    rng = random.Random(5)
+    texts = [random_text(rng) for _ in range(3000)] + checkpoints.TEXT
+    texts = [text for text in texts if "\0" not in text]
+    actual = run(["-m", str(tmp_path / "out.gguf")], texts)
+    wrong = [(text, original.encode(text), ids) for text, ids in zip(texts, actual, strict=True) if ids != original.encode(text)]
+    assert not wrong, (len(wrong), wrong[0])
+
+
+def test_older_files_of_byte_level_bpe_give_the_same_ids(tmp_path):
+    """vocab.json with merges.txt, and tiktoken's ranks, hold what tokenizer.json does."""
+    import base64
+
+    tokenizer = checkpoints.byte_level(checkpoints.QWEN2)
+    data = json.loads(tokenizer.to_str())["model"]
+    specials = {"<|begin|>", "<|end|>"}
+    two, ranks = tmp_path / "two", tmp_path / "ranks"
+    for folder in (two, ranks):
+        folder.mkdir()
+        (folder / "added_tokens.json").write_text(json.dumps({t: data["vocab"][t] for t in specials}))
+    (two / "vocab.json").write_text(json.dumps(data["vocab"]))
+    (two / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(m) for m in data["merges"]), encoding="utf-8")
+    alphabet = {c: b for b, c in enumerate_bytes()}
+    lines = [f"{base64.b64encode(bytes(alphabet[c] for c in piece)).decode()} {id}" for piece, id in data["vocab"].items() if piece not in specials]
+    (ranks / "qwen.tiktoken").write_text("\n".join(lines))
+    found = vocabulary_of(two, two / "out.gguf")  # these files say nothing of the pattern: GPT-2's
+    assert found["tokenizer.ggml.pre"] == "gpt-2" and found["tokenizer.ggml.merges"] == [" ".join(m) for m in data["merges"]]
+    found = vocabulary_of(ranks, ranks / "out.gguf")
+    assert found["tokenizer.ggml.pre"] == "qwen2" and found["tokenizer.ggml.token_type"][data["vocab"]["<|end|>"]] == 3
+    check_ids(tokenizer, ranks / "out.gguf", specials=["<|end|>"])
+
+
+def enumerate_bytes():
+    """Each byte and GPT-2's printable character for it."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [b for b in range(256) if b not in printable]
+    return [(b, chr(b)) for b in printable] + [(b, chr(0x100 + i)) for i, b in enumerate(others)]

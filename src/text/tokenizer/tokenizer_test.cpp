@@ -191,4 +191,52 @@ TEST_CASE("a megabyte of anything takes no longer than it should") {
     }
 }
 
+TEST_CASE("the pattern of a model file cuts words, and one that is none is refused") {
+    Pieces p = bpe_pieces();
+    p.vocabulary.pre_patterns = {"h", "e"};
+    const auto tokenizer = Tokenizer::create(p.vocabulary);
+    CHECK(tokenizer->tokenize("hell", {.add_special = false}).size() == 3);  // "h", "e", "ll"
+    p.vocabulary.pre_patterns = {"(["};
+    CHECK_THROWS_AS(Tokenizer::create(p.vocabulary), ModelError);
+}
+
+TEST_CASE("a pattern that would try for ever gives up") {
+    Pieces p = bpe_pieces();
+    p.vocabulary.pre_patterns = {"(a|a)*(a|a)*(a|a)*b$"};
+    const auto tokenizer = Tokenizer::create(p.vocabulary);
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(tokenizer->tokenize(std::string(60, 'a') + "c", {.add_special = false}).size() == 61);
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+}
+
+TEST_CASE("a tokenizer that asks for composed characters gets them, and bytes that are no text stay") {
+    Pieces p = bpe_pieces();
+    p.vocabulary.normalizes_to_nfc = true;
+    const auto tokenizer = Tokenizer::create(p.vocabulary);
+    const auto ids = [&](std::string_view text) { return tokenizer->tokenize(text, {.add_special = false}); };
+    CHECK(ids("e\xCC\x81") == ids("\xC3\xA9"));
+    CHECK(ids("\xFF\x65\xCC\x81\xC3") == ids("\xFF\xC3\xA9\xC3"));
+}
+
+TEST_CASE("SentencePiece pieces merge by the merges where the file lists them") {
+    Pieces p;
+    p.vocabulary.model = TokenizerModel::spm;
+    p.vocabulary.add_space_prefix = false;
+    p.add("<unk>", TokenKind::unknown);
+    for (const char* piece : {"a", "b", "c"}) p.add(piece);
+    p.add("ab", TokenKind::normal, -1.0f);
+    const int32_t abc = p.add("abc", TokenKind::normal, -3.0f);
+    p.add("bc", TokenKind::normal, -2.0f);
+    p.merge("b c");
+    p.merge("a b");
+    const auto by_merges = Tokenizer::create(p.vocabulary)->tokenize("abc", {.add_special = false});
+    CHECK(by_merges.size() == 2);  // "a", "bc": no merge makes "abc" of them
+    p.vocabulary.merges.clear();
+    const auto by_scores = Tokenizer::create(p.vocabulary)->tokenize("abc", {.add_special = false});
+    REQUIRE(by_scores.size() == 1);
+    CHECK(by_scores[0].value == abc);
+    p.merge("nothing");
+    CHECK_THROWS_AS(Tokenizer::create(p.vocabulary), ModelError);
+}
+
 }  // namespace quern

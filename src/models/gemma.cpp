@@ -1,6 +1,7 @@
 #include "models/gemma.h"
 
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 
 namespace quern {
 
@@ -34,5 +35,18 @@ Tensor Gemma::attention(Graph& g, const GemmaLayer& w, Tensor x, int layer, int 
     const Tensor v = g.heads(g.matmul(w.wv, x), config_.n_kv_heads);
     return g.matmul(w.wo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view gemma_classes[] = {"GemmaForCausalLM"};
+
+constexpr std::string_view gemma_ignored[] = {"lm_head.weight"};  // always tied
+
+}  // namespace
+
+const CheckpointFormat Gemma::checkpoint{.classes = gemma_classes,
+                                         .set_keys = set_decoder_keys,
+                                         .list_tensors = list_plain_decoder<GemmaLayer, RopeStyle::halves>,
+                                         .ignored = gemma_ignored};
 
 }  // namespace quern

@@ -2,6 +2,7 @@
 // Source: Gemma Team 2024, "Gemma: open models based on Gemini research and technology".
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -15,6 +16,7 @@ struct GemmaLayer {
 
 class Gemma final : public Decoder<GemmaLayer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Gemma(const GgufFile& file) : Decoder(file, RopeStyle::halves) { require_no_experts(file, config_); }
 
   private:

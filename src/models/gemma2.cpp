@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 #include "models/layers/key_reader.h"
 
 namespace quern {
@@ -56,5 +57,26 @@ Tensor Gemma2::attention(Graph& g, const Gemma2Layer& w, Tensor x, int layer, in
         .scale = config_.attention_scale, .window = layer % 2 == 0 ? config_.window : 0, .softcap = config_.attention_softcap};
     return g.matmul(w.wo, g.attend(q, k, v, layer, how));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view gemma2_classes[] = {"Gemma2ForCausalLM"};
+
+constexpr std::string_view gemma2_ignored[] = {"lm_head.weight"};  // always tied
+
+void set_gemma2_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    keys.integer("attention.sliding_window", {"sliding_window"});
+    keys.real("attn_logit_softcapping", {"attn_logit_softcapping"});
+    keys.real("final_logit_softcapping", {"final_logit_softcapping"});
+    set_query_scale(keys);
+}
+
+}  // namespace
+
+const CheckpointFormat Gemma2::checkpoint{.classes = gemma2_classes,
+                                          .set_keys = set_gemma2_keys,
+                                          .list_tensors = list_plain_decoder<Gemma2Layer, RopeStyle::halves>,
+                                          .ignored = gemma2_ignored};
 
 }  // namespace quern

@@ -2,6 +2,7 @@
 // layer, the first included. Source: Gemma Team 2024, "Gemma 2: improving open language models at a practical size".
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -15,6 +16,7 @@ struct Gemma2Layer {
 
 class Gemma2 final : public Decoder<Gemma2Layer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Gemma2(const GgufFile& file) : Decoder(file, read_config(file)) { require_no_experts(file, config_); }
 
   private:

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 #include "models/layers/key_reader.h"
 
 namespace quern {
@@ -67,5 +68,28 @@ Tensor Gemma3::attention(Graph& g, const Gemma3Layer& w, Tensor x, int layer, in
         .scale = config_.attention_scale, .window = is_local(layer) ? config_.window : 0, .softcap = config_.attention_softcap};
     return g.matmul(w.wo, g.attend(q, k, v, layer, how));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view gemma3_classes[] = {"Gemma3ForCausalLM", "Gemma3TextForCausalLM", "Gemma3ForConditionalGeneration"};
+
+// Always tied; of a model that sees, only the part that reads.
+constexpr std::string_view gemma3_ignored[] = {"lm_head.weight", "vision_tower.", "multi_modal_projector."};
+constexpr std::string_view gemma3_prefixes[] = {"language_model.", "model.language_model."};
+
+void set_gemma3_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    keys.integer("attention.sliding_window", {"sliding_window"});
+    keys.real("rope.freq_base_swa", {"rope_local_base_freq", "rope_parameters.sliding_attention.rope_theta"});
+    set_query_scale(keys);
+}
+
+}  // namespace
+
+const CheckpointFormat Gemma3::checkpoint{.classes = gemma3_classes,
+                                          .set_keys = set_gemma3_keys,
+                                          .list_tensors = list_plain_decoder<Gemma3Layer, RopeStyle::halves>,
+                                          .optional_prefixes = gemma3_prefixes,
+                                          .ignored = gemma3_ignored};
 
 }  // namespace quern

@@ -2,6 +2,7 @@
 // and a rotary base of their own, then one that sees everything. Source: Gemma Team 2025 (Gemma 3 technical report).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -15,6 +16,7 @@ struct Gemma3Layer {
 
 class Gemma3 final : public Decoder<Gemma3Layer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Gemma3(const GgufFile& file);
 
   private:

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 
 namespace quern {
 
@@ -62,5 +63,32 @@ Tensor Gpt2::attention(Graph& g, const Gpt2Layer& w, Tensor x, int layer) const 
     const Tensor q = part(0), k = part(n), v = part(2 * n);
     return linear(g, w.wo, w.bo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view gpt2_classes[] = {"GPT2LMHeadModel"};
+
+constexpr std::string_view gpt2_prefixes[] = {"transformer."};
+constexpr std::string_view gpt2_ignored[] = {".attn.bias", ".attn.masked_bias", "lm_head.weight"};  // masks; always tied
+
+void set_gpt2_keys(const CheckpointKeys& keys) {
+    keys.require_integer("block_count", {"n_layer"});
+    keys.require_integer("context_length", {"n_positions", "n_ctx"});
+    keys.require_integer("embedding_length", {"n_embd"});
+    keys.require_integer("attention.head_count", {"n_head"});
+    const int64_t n_embd = keys.config.require_integer({"n_embd"});
+    if (n_embd > 0 && n_embd < (1 << 20)) keys.set("feed_forward_length", static_cast<uint32_t>(4 * n_embd));
+    keys.integer("feed_forward_length", {"n_inner"});
+    keys.real("attention.layer_norm_epsilon", {"layer_norm_epsilon"});
+}
+
+}  // namespace
+
+const CheckpointFormat Gpt2::checkpoint{.classes = gpt2_classes,
+                                        .embedding = "transformer.wte.weight",
+                                        .set_keys = set_gpt2_keys,
+                                        .list_tensors = list_plain_decoder<Gpt2Layer, RopeStyle::halves>,
+                                        .optional_prefixes = gpt2_prefixes,
+                                        .ignored = gpt2_ignored};
 
 }  // namespace quern

@@ -2,6 +2,7 @@
 // transposed. Source: Radford et al. 2019, "Language models are unsupervised multitask learners".
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -15,6 +16,7 @@ struct Gpt2Layer {
 
 class Gpt2 final : public Decoder<Gpt2Layer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Gpt2(const GgufFile& file);
     int64_t n_ctx_most() const override { return config_.n_ctx_train; }
 

@@ -1,6 +1,7 @@
 #include "models/gpt_oss.h"
 
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 
 namespace quern {
 
@@ -60,5 +61,20 @@ Tensor GptOss::attention(Graph& g, const GptOssLayer& w, Tensor x, int layer, in
     const Attention how{.scale = config_.attention_scale, .window = layer % 2 == 0 ? config_.window : 0, .sinks = w.sinks};
     return linear(g, w.wo, w.bo, g.attend(q, k, v, layer, how));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view gpt_oss_classes[] = {"GptOssForCausalLM"};
+
+void set_gpt_oss_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    keys.integer("expert_feed_forward_length", {"intermediate_size"});
+    keys.integer("attention.sliding_window", {"sliding_window"});
+}
+
+}  // namespace
+
+const CheckpointFormat GptOss::checkpoint{
+    .classes = gpt_oss_classes, .set_keys = set_gpt_oss_keys, .list_tensors = list_plain_decoder<GptOssLayer, RopeStyle::halves>};
 
 }  // namespace quern

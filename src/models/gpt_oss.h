@@ -2,6 +2,7 @@
 // first included) and clamped SwiGLU experts. Source: OpenAI 2025, gpt-oss-120b & gpt-oss-20b model card.
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -15,6 +16,7 @@ struct GptOssLayer {
 
 class GptOss final : public Decoder<GptOssLayer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit GptOss(const GgufFile& file) : Decoder(file, read_config(file)) { require_experts(file, config_); }
 
   private:

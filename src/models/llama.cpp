@@ -68,12 +68,7 @@ Tensor Llama::attention(Graph& g, const LlamaLayer& w, Tensor x, int layer, int 
 
 namespace {
 
-constexpr std::string_view llama_classes[] = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM"};
-
-void set_llama_keys(const CheckpointKeys& keys) {
-    if (keys.config.integer({"num_local_experts"}).value_or(0) > 0) keys.config.fail("num_local_experts: experts in a Llama are not known");
-    set_decoder_keys(keys);
-}
+constexpr std::string_view llama_classes[] = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "MixtralForCausalLM"};
 
 void list_llama_tensors(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors) {
     add_llama3_frequencies(keys, config, tensors);
@@ -82,6 +77,6 @@ void list_llama_tensors(const GgufFile& keys, const CheckpointConfig& config, Ch
 
 }  // namespace
 
-const CheckpointFormat Llama::checkpoint{.classes = llama_classes, .set_keys = set_llama_keys, .list_tensors = list_llama_tensors};
+const CheckpointFormat Llama::checkpoint{.classes = llama_classes, .set_keys = set_decoder_keys, .list_tensors = list_llama_tensors};
 
 }  // namespace quern

@@ -1,6 +1,9 @@
 #include "models/phi3.h"
 
+#include <cmath>
+
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 
 namespace quern {
 
@@ -40,5 +43,44 @@ Tensor Phi3::attention(Graph& g, const Phi3Layer& w, Tensor x, int layer, int ro
     const Tensor v = g.heads(g.matmul(rows_of(w.wqkv, nq + nkv, nkv), x), config_.n_kv_heads);
     return g.matmul(w.wo, g.attend(q, k, v, layer, {.scale = config_.attention_scale, .window = config_.window}));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view phi3_classes[] = {"Phi3ForCausalLM"};
+
+void set_phi3_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    keys.integer("attention.sliding_window", {"sliding_window"});
+    const CheckpointConfig& config = keys.config;
+    const auto trained = config.integer({"original_max_position_embeddings", "rope_parameters.original_max_position_embeddings"});
+    if (!trained || *trained < 2) return;
+    keys.integer("rope.scaling.original_context_length",
+                 {"original_max_position_embeddings", "rope_parameters.original_max_position_embeddings"});
+    // As published: the attention grows with the window, unless the config says by how much.
+    const double stretch = static_cast<double>(config.require_integer({"max_position_embeddings"})) / static_cast<double>(*trained);
+    const double magnitude = stretch > 1.0 ? std::sqrt(1.0 + std::log(stretch) / std::log(static_cast<double>(*trained))) : 1.0;
+    keys.set("rope.scaling.attn_factor",
+             static_cast<float>(config.real({"rope_scaling.attention_factor", "rope_parameters.attention_factor"}).value_or(magnitude)));
+}
+
+void add_factors(const char* name, CheckpointConfig::Names entries, const CheckpointConfig& config, CheckpointTensors& tensors) {
+    const std::vector<double> factors = config.reals(entries);
+    if (factors.empty()) return;
+    tensors.add({.gguf = name,
+                 .hf = {},
+                 .shape = {static_cast<int64_t>(factors.size())},
+                 .transform = {},
+                 .values = std::vector<float>(factors.begin(), factors.end())});
+}
+
+void list_phi3_tensors(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors) {
+    add_factors("rope_factors_long.weight", {"rope_scaling.long_factor", "rope_parameters.long_factor"}, config, tensors);
+    add_factors("rope_factors_short.weight", {"rope_scaling.short_factor", "rope_parameters.short_factor"}, config, tensors);
+    list_decoder_tensors<Phi3Layer>(read_decoder_config(keys, RopeStyle::halves), tensors);
+}
+
+}  // namespace
+
+const CheckpointFormat Phi3::checkpoint{.classes = phi3_classes, .set_keys = set_phi3_keys, .list_tensors = list_phi3_tensors};
 
 }  // namespace quern

@@ -2,6 +2,7 @@
 // factors for short and one for long windows. Sources: Abdin et al. 2024 (Phi-3); Ding et al. 2024 (LongRoPE).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -14,6 +15,7 @@ struct Phi3Layer {
 
 class Phi3 final : public Decoder<Phi3Layer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Phi3(const GgufFile& file);
 
   private:

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 
 namespace quern {
 
@@ -50,5 +51,25 @@ Tensor Qwen::attention(Graph& g, const QwenLayer& w, Tensor x, int layer, int ro
     const Tensor q = g.rope(part(0), rope), k = g.rope(part(n), rope), v = part(2 * n);
     return g.matmul(w.wo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view qwen_classes[] = {"QWenLMHeadModel"};
+
+void set_qwen_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    keys.real("attention.layer_norm_rms_epsilon", {"layer_norm_epsilon"});
+}
+
+void list_qwen_tensors(const GgufFile& keys, const CheckpointConfig&, CheckpointTensors& tensors) {
+    DecoderConfig config = read_decoder_config(keys, RopeStyle::halves);
+    config.n_ff /= 2;  // config.json counts both halves
+    list_decoder_tensors<QwenLayer>(config, tensors);
+}
+
+}  // namespace
+
+const CheckpointFormat Qwen::checkpoint{
+    .classes = qwen_classes, .embedding = "transformer.wte.weight", .set_keys = set_qwen_keys, .list_tensors = list_qwen_tensors};
 
 }  // namespace quern

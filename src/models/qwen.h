@@ -2,6 +2,7 @@
 // Source: Bai et al. 2023 (Qwen technical report). Its dynamic base and log-n scaling beyond the trained window are not applied.
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -15,6 +16,7 @@ struct QwenLayer {
 
 class Qwen final : public Decoder<QwenLayer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Qwen(const GgufFile& file) : Decoder(file, read_config(file)) { require_no_experts(file, config_); }
 
   private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 #include "models/layers/key_reader.h"
 
 namespace quern {
@@ -59,5 +60,19 @@ Tensor Qwen2Moe::attention(Graph& g, const Qwen2MoeLayer& w, Tensor x, int layer
     const Tensor v = g.heads(linear(g, w.wv, w.bv, x), config_.n_kv_heads);
     return g.matmul(w.wo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view qwen2moe_classes[] = {"Qwen2MoeForCausalLM"};
+
+void set_qwen2moe_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    if (const auto normalized = keys.config.boolean({"norm_topk_prob"})) keys.set("expert_weights_norm", *normalized);
+}
+
+}  // namespace
+
+const CheckpointFormat Qwen2Moe::checkpoint{
+    .classes = qwen2moe_classes, .set_keys = set_qwen2moe_keys, .list_tensors = list_plain_decoder<Qwen2MoeLayer, RopeStyle::halves>};
 
 }  // namespace quern

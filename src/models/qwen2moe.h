@@ -2,6 +2,7 @@
 // Source: Yang et al. 2024 (Qwen2 technical report).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -15,6 +16,7 @@ struct Qwen2MoeLayer {
 
 class Qwen2Moe final : public Decoder<Qwen2MoeLayer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Qwen2Moe(const GgufFile& file) : Decoder(file, read_config(file)) { require_experts(file, config_); }
 
   private:

@@ -1,6 +1,7 @@
 #include "models/qwen3.h"
 
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 
 namespace quern {
 
@@ -33,5 +34,14 @@ Tensor Qwen3::attention(Graph& g, const Qwen3Layer& w, Tensor x, int layer, int 
     k = g.rope(g.rms_norm(k, w.k_norm, config_.norm_eps), rope);
     return g.matmul(w.wo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view qwen3_classes[] = {"Qwen3ForCausalLM"};
+
+}  // namespace
+
+const CheckpointFormat Qwen3::checkpoint{
+    .classes = qwen3_classes, .set_keys = set_decoder_keys, .list_tensors = list_plain_decoder<Qwen3Layer, RopeStyle::halves>};
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 // Qwen 3: Llama's shape with a norm of each head of q and k before they turn. Source: Qwen Team 2025 (Qwen3 technical report).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -13,6 +14,7 @@ struct Qwen3Layer {
 
 class Qwen3 final : public Decoder<Qwen3Layer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Qwen3(const GgufFile& file) : Decoder(file, RopeStyle::halves) { require_no_experts(file, config_); }
 
   private:

@@ -1,5 +1,6 @@
 #include "models/qwen3moe.h"
 
+#include "models/layers/decoder_checkpoint.h"
 #include "models/layers/key_reader.h"
 
 namespace quern {
@@ -46,5 +47,19 @@ Tensor Qwen3Moe::attention(Graph& g, const Qwen3MoeLayer& w, Tensor x, int layer
     k = g.rope(g.rms_norm(k, w.k_norm, config_.norm_eps), rope);
     return g.matmul(w.wo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view qwen3moe_classes[] = {"Qwen3MoeForCausalLM"};
+
+void set_qwen3moe_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    if (const auto normalized = keys.config.boolean({"norm_topk_prob"})) keys.set("expert_weights_norm", *normalized);
+}
+
+}  // namespace
+
+const CheckpointFormat Qwen3Moe::checkpoint{
+    .classes = qwen3moe_classes, .set_keys = set_qwen3moe_keys, .list_tensors = list_plain_decoder<Qwen3MoeLayer, RopeStyle::halves>};
 
 }  // namespace quern

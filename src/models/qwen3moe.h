@@ -1,6 +1,7 @@
 // Qwen 3 as a mixture of experts. Source: Qwen Team 2025 (Qwen3 technical report).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -13,6 +14,7 @@ struct Qwen3MoeLayer {
 
 class Qwen3Moe final : public Decoder<Qwen3MoeLayer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit Qwen3Moe(const GgufFile& file) : Decoder(file, read_config(file)) { require_experts(file, config_); }
 
   private:

@@ -35,17 +35,17 @@ struct FamilyEntry {
 constexpr FamilyEntry families[] = {
     {"llama", make<Llama>, &Llama::checkpoint},
     {"qwen2", make<Qwen2>, &Qwen2::checkpoint},
-    {"qwen3", make<Qwen3>},
-    {"qwen", make<Qwen>},
-    {"qwen2moe", make<Qwen2Moe>},
-    {"qwen3moe", make<Qwen3Moe>},
-    {"gemma", make<Gemma>},
-    {"gemma2", make<Gemma2>},
-    {"gemma3", make<Gemma3>},
-    {"phi3", make<Phi3>},
-    {"gpt2", make<Gpt2>},
-    {"starcoder2", make<StarCoder2>},
-    {"gpt-oss", make<GptOss>},
+    {"qwen3", make<Qwen3>, &Qwen3::checkpoint},
+    {"qwen", make<Qwen>, &Qwen::checkpoint},
+    {"qwen2moe", make<Qwen2Moe>, &Qwen2Moe::checkpoint},
+    {"qwen3moe", make<Qwen3Moe>, &Qwen3Moe::checkpoint},
+    {"gemma", make<Gemma>, &Gemma::checkpoint},
+    {"gemma2", make<Gemma2>, &Gemma2::checkpoint},
+    {"gemma3", make<Gemma3>, &Gemma3::checkpoint},
+    {"phi3", make<Phi3>, &Phi3::checkpoint},
+    {"gpt2", make<Gpt2>, &Gpt2::checkpoint},
+    {"starcoder2", make<StarCoder2>, &StarCoder2::checkpoint},
+    {"gpt-oss", make<GptOss>, &GptOss::checkpoint},
 };
 // clang-format on
 

@@ -1,6 +1,7 @@
 #include "models/starcoder2.h"
 
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 
 namespace quern {
 
@@ -50,5 +51,19 @@ Tensor StarCoder2::attention(Graph& g, const StarCoder2Layer& w, Tensor x, int l
     const Attention how{.scale = config_.attention_scale, .window = config_.window};
     return linear(g, w.wo, w.bo, g.attend(q, k, v, layer, how));  // [n_tokens, n_embd]
 }
+
+namespace {
+
+constexpr std::string_view starcoder2_classes[] = {"Starcoder2ForCausalLM"};
+
+void set_starcoder2_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    keys.integer("attention.sliding_window", {"sliding_window"});
+}
+
+}  // namespace
+
+const CheckpointFormat StarCoder2::checkpoint{
+    .classes = starcoder2_classes, .set_keys = set_starcoder2_keys, .list_tensors = list_plain_decoder<StarCoder2Layer, RopeStyle::halves>};
 
 }  // namespace quern

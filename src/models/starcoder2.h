@@ -1,6 +1,7 @@
 // StarCoder 2: Llama's attention with biases, layer norms, a plain GELU feed-forward. Source: Lozhkov et al. 2024 (StarCoder 2).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -14,6 +15,7 @@ struct StarCoder2Layer {
 
 class StarCoder2 final : public Decoder<StarCoder2Layer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit StarCoder2(const GgufFile& file) : Decoder(file, RopeStyle::halves) { require_no_experts(file, config_); }
 
   private:

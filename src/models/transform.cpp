@@ -31,7 +31,9 @@ void fill_plus_one(const TensorView& source, int64_t row, int64_t, float* out) n
 }
 
 void fill_transposed(const TensorView& source, int64_t row, int64_t, float* out) noexcept {
-    for (int64_t i = 0; i < source.shape.n_rows(); ++i) out[i] = decode_value(source, i * source.shape.n_cols() + row);
+    const int64_t n_out = source.shape.n_cols(), n_in = source.shape[source.shape.rank() - 2];
+    const int64_t matrix = row / n_out * n_in * n_out;
+    for (int64_t i = 0; i < n_in; ++i) out[i] = decode_value(source, matrix + i * n_out + row % n_out);
 }
 
 void fill_every_second(const TensorView& source, int64_t row, int64_t first, float* out) noexcept {
@@ -48,7 +50,7 @@ Shape twice_as_wide(const Shape& gguf, int64_t) {
     return gguf.rank() == 2 ? Shape{gguf[0], 2 * gguf[1]} : Shape{gguf[0], gguf[2], 2 * gguf[1]};
 }
 
-Shape transposed_shape(const Shape& gguf, int64_t) { return {gguf[1], gguf[0]}; }
+Shape transposed_shape(const Shape& gguf, int64_t) { return gguf.rank() == 2 ? Shape{gguf[1], gguf[0]} : Shape{gguf[0], gguf[2], gguf[1]}; }
 
 void fill_later_row(const TensorView& source, int64_t row, int64_t n_skipped, float* out) noexcept {
     decode_row(source, row + n_skipped, out);

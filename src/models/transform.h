@@ -23,7 +23,7 @@ void decode_row(const TensorView& view, int64_t row, float* out) noexcept;
 Transform interleave_halves(int64_t n_heads);
 /// Every value plus one: norms that are stored as their difference from one.
 Transform plus_one();
-/// [n_in, n_out] as [n_out, n_in].
+/// [n_in, n_out] as [n_out, n_in], and so for each expert.
 Transform transposed();
 /// Of [n_experts, n_in, 2 n_out] every second column, from `first` on, as [n_experts, n_out, n_in]; of [n_experts, 2 n_out] every second
 /// value.

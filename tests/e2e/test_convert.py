@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 import checkpoints  # noqa: E402
+import family_models  # noqa: E402
 import tiny_models  # noqa: E402
 from program import complaint, quern  # noqa: E402
 from test_tokenizers import random_text, run  # noqa: E402
@@ -45,6 +46,14 @@ def check_greedy(model, ids, found):
 @pytest.mark.parametrize("name", list(tiny_models.MODELS))
 def test_a_converted_model_has_the_logits_of_transformers(name, tmp_path):
     model = tiny_models.make(name)
+    checkpoints.save(model, tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "out.gguf", "--outtype", "f32")
+    check_logits(model, tmp_path / "out.gguf", tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in family_models.MODELS if name != "qwen"])  # transformers has no class for that
+def test_a_converted_family_has_the_logits_of_transformers(name, tmp_path):
+    model = family_models.make(name)
     checkpoints.save(model, tmp_path / "hf")
     convert(tmp_path / "hf", tmp_path / "out.gguf", "--outtype", "f32")
     check_logits(model, tmp_path / "out.gguf", tmp_path)

@@ -11,20 +11,24 @@ namespace {
 
 // Configs say `rope_scaling` with `type` or `rope_type`, newer ones `rope_parameters`; both hold the same.
 std::string rope_type(const CheckpointConfig& config) {
-    return config.string({"rope_scaling.rope_type", "rope_scaling.type", "rope_parameters.rope_type", "rope_parameters.type"})
+    return config
+        .string({"rope_scaling.rope_type", "rope_scaling.type", "rope_parameters.rope_type", "rope_parameters.type",
+                 "rope_parameters.full_attention.rope_type"})
         .value_or("default");
 }
 
 void set_rope_keys(const CheckpointKeys& keys) {
     const CheckpointConfig& config = keys.config;
-    keys.real("rope.freq_base", {"rope_theta", "rope_parameters.rope_theta", "rotary_emb_base"});
+    keys.real("rope.freq_base",
+              {"rope_theta", "rope_parameters.rope_theta", "rope_parameters.full_attention.rope_theta", "rotary_emb_base"});
     const std::string type = rope_type(config);
-    if (type == "default" || type == "llama3") return;  // Llama 3's scaling is a tensor
+    if (type == "default" || type == "llama3") return;                                // Llama 3's scaling is a tensor
+    if ((type == "longrope" || type == "su") && keys.architecture == "phi3") return;  // Phi's too
     const bool yarn = type == "yarn";
     if (!yarn && type != "linear")
         config.fail(concat("rope scaling of the type ", quoted(type), " is not known here; quern knows default, linear, llama3 and yarn"));
     keys.set("rope.scaling.type", std::string_view(type));
-    keys.real("rope.scaling.factor", {"rope_scaling.factor", "rope_parameters.factor"});
+    keys.real("rope.scaling.factor", {"rope_scaling.factor", "rope_parameters.factor", "rope_parameters.full_attention.factor"});
     if (!yarn) return;
     keys.integer("rope.scaling.original_context_length",
                  {"rope_scaling.original_max_position_embeddings", "rope_parameters.original_max_position_embeddings"});
@@ -56,7 +60,12 @@ void set_decoder_keys(const CheckpointKeys& keys) {
     keys.integer("attention.key_length", {"head_dim"});
     keys.integer("attention.value_length", {"head_dim"});
     keys.real("attention.layer_norm_rms_epsilon", {"rms_norm_eps", "norm_eps"});
+    keys.real("attention.layer_norm_epsilon", {"layer_norm_eps", "norm_epsilon"});
     keys.integer("vocab_size", {"vocab_size"});
+    keys.integer("expert_count", {"num_local_experts", "num_experts", "n_routed_experts"});
+    keys.integer("expert_used_count", {"num_experts_per_tok"});
+    keys.integer("expert_feed_forward_length", {"moe_intermediate_size"});
+    keys.integer("expert_shared_feed_forward_length", {"shared_expert_intermediate_size"});
     const int64_t n_heads = keys.config.require_integer({"num_attention_heads", "n_heads", "n_head"});
     const int64_t n_embd = keys.config.require_integer({"hidden_size", "n_embd", "dim"});
     const int64_t head_dim = keys.config.integer({"head_dim"}).value_or(n_heads > 0 ? n_embd / n_heads : 0);
@@ -86,6 +95,14 @@ Transform transform_of(HfForm form, const DecoderConfig& config) {
             return every_second_column(1);
     }
     throw InternalError("a form of weights without a transform");
+}
+
+void set_query_scale(const CheckpointKeys& keys) {
+    const auto scalar = keys.config.real({"query_pre_attn_scalar"});
+    if (!scalar) return;
+    if (!(*scalar > 0.0 && *scalar < 1e12)) keys.config.fail("query_pre_attn_scalar is not above 0");
+    if (keys.config.integer({"head_dim"}) != static_cast<int64_t>(*scalar))
+        keys.set("attention.scale", static_cast<float>(1.0 / std::sqrt(*scalar)));
 }
 
 void add_llama3_frequencies(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors) {

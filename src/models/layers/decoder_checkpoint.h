@@ -11,6 +11,9 @@ namespace quern {
 /// block_count, context_length, embedding_length, feed_forward_length, attention.*, rope.*, vocab_size.
 void set_decoder_keys(const CheckpointKeys& keys);
 
+/// attention.scale, where a config's query_pre_attn_scalar is not the width of a head.
+void set_query_scale(const CheckpointKeys& keys);
+
 /// rope_freqs.weight, for a config whose rope scaling is of the type "llama3". Source: Grattafiori et al. 2024 (Llama 3.1).
 void add_llama3_frequencies(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors);
 

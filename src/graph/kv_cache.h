@@ -10,6 +10,9 @@ namespace quern {
 struct KvShape {
     int n_layers = 0, n_kv_heads = 0, head_dim = 0;
     KvType type = KvType::f16;
+    bool values_are_keys = false;  ///< latent attention: the cache holds one side only
+
+    int n_sides() const { return values_are_keys ? 1 : 2; }
 };
 
 class KvCache {
@@ -20,11 +23,12 @@ class KvCache {
 
     /// Keys and values of 64 tokens in all layers.
     static uint64_t page_bytes(KvShape shape) {
-        return static_cast<uint64_t>(shape.n_layers) * 2 * static_cast<uint64_t>(values_per_page(shape) * kv_value_bytes(shape.type));
+        return static_cast<uint64_t>(shape.n_layers) * static_cast<uint64_t>(shape.n_sides()) *
+               static_cast<uint64_t>(values_per_page(shape) * kv_value_bytes(shape.type));
     }
 
-    KvPages keys(int layer) const { return side(2 * layer); }
-    KvPages values(int layer) const { return side(2 * layer + 1); }
+    KvPages keys(int layer) const { return side(shape_.n_sides() * layer); }
+    KvPages values(int layer) const { return side(shape_.n_sides() * layer + shape_.n_sides() - 1); }
     int64_t n_pages() const noexcept { return n_pages_; }
 
   private:

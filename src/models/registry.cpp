@@ -1,5 +1,6 @@
 // The model families that quern knows: one line each.
 #include "base/error.h"
+#include "models/deepseek2.h"
 #include "models/gemma.h"
 #include "models/gemma2.h"
 #include "models/gemma3.h"
@@ -43,6 +44,7 @@ constexpr FamilyEntry families[] = {
     {"gpt2", make<Gpt2>},
     {"starcoder2", make<StarCoder2>},
     {"gpt-oss", make<GptOss>},
+    {"deepseek2", make<DeepSeek2>},
 };
 // clang-format on
 

@@ -196,7 +196,7 @@ void check_split(const Sizes& sizes, int n_splits, const float* sinks = nullptr)
 }  // namespace
 
 TEST_CASE("attention is within 5e-6 of the reference for every head size and group") {
-    for (const int head_dim : {8, 16, 48, 64, 80, 96, 128, 256, 512})
+    for (const int head_dim : {8, 16, 48, 64, 80, 96, 128, 256, 512, 576})
         for (const int group : {1, 2, 3, 4, 7, 8}) {
             CAPTURE(head_dim);
             CAPTURE(group);

@@ -17,9 +17,9 @@ def sizes(**changes):
     return {**SIZES, **changes}
 
 
-def longrope(n_pairs):
+def longrope(n_pairs, trained):
     return dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=1.0, short_factor=[1.0 + 0.1 * i for i in range(n_pairs)],
-                long_factor=[1.5 + 0.7 * i for i in range(n_pairs)], original_max_position_embeddings=256)
+                long_factor=[1.5 + 0.7 * i for i in range(n_pairs)], original_max_position_embeddings=trained)
 
 
 GEMMA3_ROPE = dict(sliding_attention=dict(rope_type="default", rope_theta=10000.0), full_attention=dict(rope_type="linear", rope_theta=1000000.0, factor=8.0))
@@ -34,8 +34,10 @@ MODELS = {
         **sizes(num_hidden_layers=7), num_key_value_heads=1, head_dim=32, sliding_window=24, query_pre_attn_scalar=32, rope_parameters=GEMMA3_ROPE)),
     "phi3": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(**SIZES, num_key_value_heads=2)),
     "phi3-window": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(**SIZES, num_key_value_heads=4, sliding_window=30)),
-    "phi3-longrope": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(
-        **SIZES, num_key_value_heads=2, original_max_position_embeddings=256, rope_parameters=longrope(8))),
+    "phi3-short": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(
+        **SIZES, num_key_value_heads=2, original_max_position_embeddings=256, rope_parameters=longrope(8, 256))),
+    "phi3-long": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(
+        **SIZES, num_key_value_heads=2, original_max_position_embeddings=128, rope_parameters=longrope(8, 128))),
     "gpt2": ("gpt2", hf.GPT2LMHeadModel, lambda: hf.GPT2Config(
         vocab_size=259, n_embd=64, n_layer=3, n_head=4, n_positions=512, bos_token_id=1, eos_token_id=2)),
     "starcoder2": ("starcoder2", hf.Starcoder2ForCausalLM, lambda: hf.Starcoder2Config(**SIZES, num_key_value_heads=2, sliding_window=None)),

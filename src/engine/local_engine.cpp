@@ -76,8 +76,7 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     scheduler_ = std::make_unique<Scheduler>(*pool_, SchedulerLimits{.n_batch = limits.n_tokens, .n_sequences = options.n_sequences});
     info_.n_ctx = budget.n_ctx;
     info_.workspace_bytes = workspace;
-    for (const Node& node : graph.nodes())
-        info_.weight_bytes_per_token += graph.weight_bytes_per_token(node);
+    for (const Node& node : graph.nodes()) info_.weight_bytes_per_token += graph.weight_bytes_per_token(node);
     fill_info();
     publish_stats();
     thread_ = std::thread([this] { serve(); });

@@ -45,6 +45,7 @@ class Device {
     virtual void rope(const RopeOperation& operation) noexcept = 0;
     virtual void store(const StoreOperation& operation) noexcept = 0;
     virtual void elementwise(const ElementwiseOperation& operation) noexcept = 0;
+    virtual void copy_heads(const CopyHeadsOperation& operation) noexcept = 0;
     virtual void experts(const ExpertsOperation& operation) noexcept = 0;
     virtual void select_rows(const SelectRowsOperation& operation) noexcept = 0;
 };

@@ -155,6 +155,14 @@ struct ExpertsOperation {
     float* add_to = nullptr;  ///< add_to[t * out.stride + i] += result
 };
 
+/// out[t, h, i] = x[t, h, i] for i < n: a part of each head, the heads of a row at equal distances in both.
+struct CopyHeadsOperation {
+    Rows x, out;
+    int64_t n_rows = 0;
+    int n_heads = 0;
+    int64_t n = 0;
+};
+
 /// out[i] = x[rows[i]].
 struct SelectRowsOperation {
     Rows x, out;

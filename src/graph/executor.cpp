@@ -13,6 +13,8 @@ ScratchNeeds scratch_needs(const Plan& plan, BatchLimits limits) {
     for (const Step& step : plan.steps) {
         if (const auto* linear = std::get_if<LinearStep>(&step)) {
             needs.max_n_in = std::max(needs.max_n_in, linear->outputs.front().weight.shape.n_cols());
+        } else if (const auto* heads = std::get_if<HeadMatmulStep>(&step)) {
+            needs.max_n_in = std::max(needs.max_n_in, heads->weight.shape.n_cols());
         } else if (const auto* attend = std::get_if<AttendStep>(&step)) {
             needs.n_heads = std::max(needs.n_heads, attend->n_heads);
             needs.head_dim = std::max(needs.head_dim, attend->head_dim);
@@ -113,6 +115,27 @@ class Executor::Run {
         device_.linear(operation);
     }
 
+    void operator()(const CopyHeadsStep& step) {
+        const Rows from = rows(step.x), to = rows(step.out);
+        device_.copy_heads({.x = {from.data + step.from, from.stride},
+                            .out = {to.data + step.to, to.stride},
+                            .n_rows = n_rows(step.x),
+                            .n_heads = step.n_heads,
+                            .n = step.n});
+    }
+
+    void operator()(const HeadMatmulStep& step) {
+        const Shape& shape = step.weight.shape;
+        const uint64_t bytes = step.weight.bytes() / static_cast<uint64_t>(shape[0]);
+        const Rows from = rows(step.x), to = rows(step.out);
+        for (int64_t head = 0; head < shape[0]; ++head) {
+            const LinearOutput output{
+                .weight = {step.weight.dtype, {shape[1], shape[2]}, step.weight.data + static_cast<uint64_t>(head) * bytes},
+                .out = {to.data + head * shape[1], to.stride}};
+            device_.linear({.n_tokens = n_rows(step.x), .x = {from.data + head * shape[2], from.stride}, .outputs = {&output, 1}});
+        }
+    }
+
     void operator()(const RopeStep& step) {
         RopeOperation operation{.x = rows(step.x), .n_tokens = n_rows(step.x), .n_heads = step.n_heads, .head_dim = step.head_dim};
         set_rope(step.rope, operation.angles, operation.rope_dims, operation.style);
@@ -132,7 +155,7 @@ class Executor::Run {
                         .q = rows(step.q),
                         .out = rows(step.out),
                         .keys = cache_.keys(step.layer),
-                        .values = cache_.values(step.layer),
+                        .values = step.values_are_keys ? cache_.keys(step.layer) : cache_.values(step.layer),
                         .sequences = batch_.sequences,
                         .n_tokens = n_rows(step.q),
                         .n_heads = step.n_heads,

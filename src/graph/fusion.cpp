@@ -66,6 +66,16 @@ class Lowering {
             case Op::attend:
                 lower_attend(id);
                 return;
+            case Op::slice_heads:
+                plan_.steps.push_back(
+                    CopyHeadsStep{value(node.inputs[0]), new_value(id), node.n_heads, node.n_cols / node.n_heads, node.first, 0});
+                return;
+            case Op::join_heads:
+                lower_join(id);
+                return;
+            case Op::head_matmul:
+                plan_.steps.push_back(HeadMatmulStep{node.weight, value(node.inputs[0]), new_value(id)});
+                return;
             case Op::experts:
                 lower_experts(id);
                 return;
@@ -116,14 +126,26 @@ class Lowering {
         plan_.steps.push_back(RopeStep{to, node.n_heads, node.head_dim, node.rope});
     }
 
+    void lower_join(int32_t id) {
+        const Node& node = graph_.node(id);
+        const ValueId out = new_value(id);
+        int64_t to = 0;
+        for (const int32_t input : {node.inputs[0], node.inputs[1]}) {
+            const int64_t n = graph_.node(input).n_cols / node.n_heads;
+            plan_.steps.push_back(CopyHeadsStep{value(input), out, node.n_heads, n, 0, to});
+            to += n;
+        }
+    }
+
     void lower_attend(int32_t id) {
         const Node& node = graph_.node(id);
         for (const CacheSide side : {CacheSide::keys, CacheSide::values}) {
             const int32_t input = node.inputs[side == CacheSide::keys ? 1 : 2];
+            if (side == CacheSide::values && input == node.inputs[1]) continue;
             if (!stored_[at(input)]) plan_.steps.push_back(StoreStep{value(input), side, node.layer, node.n_kv_heads, node.head_dim});
         }
-        plan_.steps.push_back(
-            AttendStep{value(node.inputs[0]), new_value(id), node.layer, node.n_heads, node.n_kv_heads, node.head_dim, node.attention});
+        plan_.steps.push_back(AttendStep{value(node.inputs[0]), new_value(id), node.layer, node.n_heads, node.n_kv_heads, node.head_dim,
+                                         node.attention, node.inputs[1] == node.inputs[2]});
     }
 
     void lower_experts(int32_t id) {

@@ -231,3 +231,76 @@ TEST_CASE("a layer of experts is the sum over the chosen ones, whatever way toke
             for (size_t i = 0; i < out.size(); ++i) CHECK(added[i] == 1.0f + out[i]);
         }
 }
+
+TEST_CASE("latent attention: products of c made in q and in the result are those of whole keys and values") {
+    constexpr int rank = 24, n_rope = 8, nope = 16, value_dim = 12, heads = 3;
+    Weights weights;
+    const TensorView table = weights.make({n_vocab, n_embd}, 1.0f), wq = weights.make({heads * (nope + n_rope), n_embd});
+    const TensorView wkv = weights.make({rank + n_rope, n_embd}), wk_b = weights.make({heads, rank, nope}),
+                     wv_b = weights.make({heads, value_dim, rank});
+    Graph g;
+    const int rope = g.add_rope({rope_frequencies({.n_dims = n_rope, .base = 100.0f}, {}), RopeStyle::adjacent});
+    const Tensor x = g.embed(table), q = g.heads(g.matmul(wq, x), heads), latent = g.matmul(wkv, x);
+    const Tensor turned = g.join_heads(g.head_matmul(wk_b, g.slice_heads(q, 0, nope)), g.rope(g.slice_heads(q, nope, n_rope), rope));
+    const Tensor k = g.join_heads(g.slice_heads(latent, 0, rank), g.rope(g.slice_heads(latent, rank, n_rope), rope));
+    g.set_result(g.select_outputs(g.head_matmul(wv_b, g.slice_heads(g.attend(turned, k, k, 0, {.scale = 0.3f}), 0, rank))));
+    const std::vector<int32_t> tokens{3, 7, 1, 30, 12}, pages{0};
+    const auto evaluate = [&](Fusion fusion, Isa isa) {
+        const auto device = make_cpu_device(2, isa);
+        Executor executor(g, *device, {.n_tokens = 8, .n_outputs = 4}, fusion);
+        const KvShape shape{.n_layers = 1, .n_kv_heads = 1, .head_dim = rank + n_rope, .type = KvType::f32, .values_are_keys = true};
+        CHECK(KvCache::page_bytes(shape) == 64 * (rank + n_rope) * sizeof(float));
+        KvCache cache(*device, shape, 1);
+        const std::vector<int32_t> last{4};
+        const SequenceSpan sequence{.n_tokens = 5, .page_table = pages.data()};
+        const auto result = executor.run({.tokens = tokens, .sequences = {&sequence, 1}, .outputs = last}, cache);
+        return std::vector<float>(result.begin(), result.end());
+    };
+    // Keys and values of each head written out, in double.
+    const auto at = [](const TensorView& view, int64_t i) { return static_cast<double>(view.f32()[i]); };
+    const auto product = [&](const TensorView& w, int64_t row, int token) {
+        double sum = 0;
+        for (int64_t i = 0; i < n_embd; ++i) sum += at(w, row * n_embd + i) * at(table, token * n_embd + i);
+        return sum;
+    };
+    const auto turn = [&](std::vector<double> v, int position) {
+        for (size_t i = 0; i < v.size(); i += 2) {
+            const double angle = position * std::pow(100.0, -static_cast<double>(i) / n_rope), a = v[i], b = v[i + 1];
+            v[i] = a * std::cos(angle) - b * std::sin(angle);
+            v[i + 1] = a * std::sin(angle) + b * std::cos(angle);
+        }
+        return v;
+    };
+    std::vector<float> expected;
+    for (int64_t h = 0; h < heads; ++h) {
+        std::vector<double> scores, sum(value_dim);
+        std::vector<std::vector<double>> c;
+        double total = 0;
+        for (int p = 0; p < 5; ++p) {
+            double score = 0;
+            std::vector<double> q_rope, k_rope, cp;
+            for (int64_t i = 0; i < rank; ++i) cp.push_back(product(wkv, i, tokens[static_cast<size_t>(p)]));
+            for (int64_t i = 0; i < n_rope; ++i) q_rope.push_back(product(wq, h * (nope + n_rope) + nope + i, tokens[4]));
+            for (int64_t i = 0; i < n_rope; ++i) k_rope.push_back(product(wkv, rank + i, tokens[static_cast<size_t>(p)]));
+            q_rope = turn(q_rope, 4), k_rope = turn(k_rope, p);
+            for (size_t i = 0; i < n_rope; ++i) score += q_rope[i] * k_rope[i];
+            for (int64_t i = 0; i < nope; ++i) {
+                double key = 0;
+                for (int64_t r = 0; r < rank; ++r) key += at(wk_b, (h * rank + r) * nope + i) * cp[static_cast<size_t>(r)];
+                score += key * product(wq, h * (nope + n_rope) + i, tokens[4]);
+            }
+            scores.push_back(std::exp(score * 0.3));
+            total += scores.back();
+            c.push_back(cp);
+        }
+        for (int64_t i = 0; i < value_dim; ++i) {
+            double result = 0;
+            for (size_t p = 0; p < 5; ++p)
+                for (int64_t r = 0; r < rank; ++r)
+                    result += scores[p] / total * at(wv_b, (h * value_dim + i) * rank + r) * c[p][static_cast<size_t>(r)];
+            expected.push_back(static_cast<float>(result));
+        }
+    }
+    for (const Fusion fusion : {Fusion::on, Fusion::off})
+        for (const Isa isa : {Isa::scalar, best_isa()}) check_close(evaluate(fusion, isa), expected, 1e-4);
+}

@@ -78,6 +78,40 @@ Tensor Graph::heads(Tensor x, int n_heads) const {
     return {x.id, n_heads};
 }
 
+Tensor Graph::slice_heads(Tensor x, int64_t first, int64_t n) {
+    const Node& input = node(x.id);
+    QUERN_CHECK(first >= 0 && n > 0 && first + n <= input.n_cols / x.n_heads);
+    return append({.op = Op::slice_heads,
+                   .inputs = {x.id, -1, -1},
+                   .n_cols = n * x.n_heads,
+                   .output_rows = input.output_rows,
+                   .first = first,
+                   .n_heads = x.n_heads},
+                  x.n_heads);
+}
+
+Tensor Graph::join_heads(Tensor a, Tensor b) {
+    QUERN_CHECK(a.n_heads == b.n_heads && node(a.id).output_rows == node(b.id).output_rows);
+    return append({.op = Op::join_heads,
+                   .inputs = {a.id, b.id, -1},
+                   .n_cols = node(a.id).n_cols + node(b.id).n_cols,
+                   .output_rows = node(a.id).output_rows,
+                   .n_heads = a.n_heads},
+                  a.n_heads);
+}
+
+Tensor Graph::head_matmul(const TensorView& weight, Tensor x) {
+    const Node& input = node(x.id);
+    QUERN_CHECK(weight.shape.rank() == 3 && weight.shape[0] == x.n_heads && weight.shape[2] * x.n_heads == input.n_cols);
+    return append({.op = Op::head_matmul,
+                   .inputs = {x.id, -1, -1},
+                   .weight = weight,
+                   .n_cols = weight.shape[1] * x.n_heads,
+                   .output_rows = input.output_rows,
+                   .n_heads = x.n_heads},
+                  x.n_heads);
+}
+
 int Graph::add_rope(Rope rope) {
     ropes_.push_back(std::move(rope));
     return static_cast<int>(ropes_.size() - 1);
@@ -131,14 +165,14 @@ Tensor Graph::experts(Tensor x, Tensor logits, const Experts& experts) {
 }
 
 std::vector<TensorView> Graph::matrices(const Node& node) const {
-    if (node.op == Op::matmul || node.op == Op::embed || node.op == Op::embed_positions) return {node.weight};
+    if (node.op == Op::matmul || node.op == Op::embed || node.op == Op::embed_positions || node.op == Op::head_matmul) return {node.weight};
     if (node.op != Op::experts) return {};
     const ExpertWeights& w = experts_[static_cast<size_t>(node.experts)].weights;
     return {w.gate, w.up, w.down};
 }
 
 uint64_t Graph::weight_bytes_per_token(const Node& node) const {
-    if (node.op == Op::matmul) return node.weight.bytes();
+    if (node.op == Op::matmul || node.op == Op::head_matmul) return node.weight.bytes();
     if (node.op != Op::experts) return 0;
     const auto& [weights, routing] = experts_[static_cast<size_t>(node.experts)];
     const uint64_t all = weights.gate.bytes() + weights.up.bytes() + weights.down.bytes();

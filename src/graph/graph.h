@@ -40,6 +40,9 @@ enum class Op : uint8_t {
     rope,
     attend,
     experts,
+    slice_heads,
+    join_heads,
+    head_matmul,
     select_outputs
 };
 
@@ -59,6 +62,7 @@ struct Node {
     int64_t n_cols = 0;        ///< values in a row
     bool output_rows = false;  ///< one row for each row that wants logits, instead of each token
     float scalar = 0;          ///< norm: eps; scale: the factor
+    int64_t first = 0;         ///< slice_heads: of each head
     NormKind norm = NormKind::rms;
     TensorView bias;  ///< of a layer norm; may have no data
     Activation activation;
@@ -98,10 +102,16 @@ class Graph {
     Tensor silu(Tensor x) { return activate(x, {ActivationKind::silu}); }
     /// The same rows, seen as n_heads heads.
     Tensor heads(Tensor x, int n_heads) const;
+    /// Values [first, first + n) of each head.
+    Tensor slice_heads(Tensor x, int64_t first, int64_t n);
+    /// Each head of a, continued by that of b.
+    Tensor join_heads(Tensor a, Tensor b);
+    /// Each head through a matrix of its own. @param weight  [n_heads, n_out, n_in], any DType
+    Tensor head_matmul(const TensorView& weight, Tensor x);
     /// Declares a rotary embedding; give the result to rope().
     int add_rope(Rope rope);
     Tensor rope(Tensor x, int rope);
-    /// Attention over the cache of `layer`, to which this batch's k and v are added first.
+    /// Attention over the cache of `layer`, to which this batch's k and v are added first. k may be v too: then the cache holds keys only.
     Tensor attend(Tensor q, Tensor k, Tensor v, int layer, const Attention& attention);
     /// Each row through the experts that the router's logits choose. @param logits  [n_tokens, n_experts]
     Tensor experts(Tensor x, Tensor logits, const Experts& experts);

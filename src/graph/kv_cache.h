@@ -10,6 +10,7 @@ namespace quern {
 struct KvShape {
     int n_layers = 0, n_kv_heads = 0, head_dim = 0;
     KvType key_type = KvType::f16, value_type = KvType::f16;
+    bool values_are_keys = false;  ///< latent attention: the cache holds one side only, of key_type
 };
 
 class KvCache {
@@ -22,14 +23,16 @@ class KvCache {
 
     /// Keys and values of 64 tokens in all layers.
     static uint64_t page_bytes(KvShape shape) {
-        const int64_t n = values_per_page(shape);
-        return static_cast<uint64_t>(shape.n_layers * (kv_bytes(shape.key_type, n) + kv_bytes(shape.value_type, n)));
+        const int64_t keys = kv_bytes(shape.key_type, values_per_page(shape));
+        const int64_t values = shape.values_are_keys ? 0 : kv_bytes(shape.value_type, values_per_page(shape));
+        return static_cast<uint64_t>(shape.n_layers * (keys + values));
     }
 
     KvPages keys(int layer) const {
         return {memory_.data() + layer * side_bytes(shape_.key_type), values_per_page(shape_), shape_.key_type};
     }
     KvPages values(int layer) const {
+        if (shape_.values_are_keys) return keys(layer);
         std::byte* const first = memory_.data() + shape_.n_layers * side_bytes(shape_.key_type);
         return {first + layer * side_bytes(shape_.value_type), values_per_page(shape_), shape_.value_type};
     }

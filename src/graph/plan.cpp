@@ -27,6 +27,10 @@ struct StepPrinter {
                 out << " %" << output.out;
         }
     }
+    void operator()(const CopyHeadsStep& step) const { out << "copy heads %" << step.x << " -> %" << step.out << " at " << step.to; }
+    void operator()(const HeadMatmulStep& step) const {
+        out << "matmul of heads %" << step.x << " -> " << to_string(step.weight.shape) << " %" << step.out;
+    }
     void operator()(const RopeStep& step) const { out << "rope %" << step.x; }
     void operator()(const StoreStep& step) const {
         out << "store %" << step.x << (step.side == CacheSide::keys ? " keys" : " values") << step.layer;

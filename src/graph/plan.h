@@ -67,6 +67,19 @@ struct LinearStep {
     int head_dim = 0;
 };
 
+/// Copies n values of each head: out[t, h, to + i] = x[t, h, from + i].
+struct CopyHeadsStep {
+    ValueId x, out;
+    int n_heads;
+    int64_t n, from, to;
+};
+
+/// Each head through a matrix of its own.
+struct HeadMatmulStep {
+    TensorView weight;
+    ValueId x, out;
+};
+
 struct RopeStep {
     ValueId x;
     int n_heads, head_dim, rope;
@@ -82,6 +95,7 @@ struct AttendStep {
     ValueId q, out;
     int layer, n_heads, n_kv_heads, head_dim;
     Attention attention;
+    bool values_are_keys = false;
 };
 
 struct ExpertsStep {
@@ -102,7 +116,8 @@ struct SelectStep {
     ValueId x, out;
 };
 
-using Step = std::variant<EmbedStep, NormStep, LinearStep, RopeStep, StoreStep, AttendStep, ExpertsStep, ElementwiseStep, SelectStep>;
+using Step = std::variant<EmbedStep, NormStep, LinearStep, CopyHeadsStep, HeadMatmulStep, RopeStep, StoreStep, AttendStep, ExpertsStep,
+                          ElementwiseStep, SelectStep>;
 
 struct Plan {
     std::vector<Step> steps;

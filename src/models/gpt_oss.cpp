@@ -36,6 +36,7 @@ std::vector<WeightRow<GptOssLayer>> GptOssLayer::table(const DecoderConfig& c) {
 // The weights are the softmax over the chosen experts. YaRN's ramp runs between pairs without rounding to whole ones.
 DecoderConfig GptOss::read_config(const GgufFile& file) {
     DecoderConfig config = read_decoder_config(file, RopeStyle::halves);
+    require_experts(file, config);
     config.routing.normalize = true;
     config.rope.yarn_whole_pairs = false;
     return config;

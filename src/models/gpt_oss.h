@@ -17,7 +17,7 @@ struct GptOssLayer {
 class GptOss final : public Decoder<GptOssLayer> {
   public:
     static const CheckpointFormat checkpoint;
-    explicit GptOss(const GgufFile& file) : Decoder(file, read_config(file)) { require_experts(file, config_); }
+    explicit GptOss(const GgufFile& file) : Decoder(file, read_config(file)) {}
 
   private:
     static DecoderConfig read_config(const GgufFile& file);

@@ -89,6 +89,10 @@ TEST_CASE("impossible hyper-parameters are refused by name") {
         {"llama.rope.freq_base", std::numeric_limits<float>::infinity()},
         {"llama.rope.scaling.type", std::string_view("magic")},
         {"llama.expert_count", uint32_t{8}},
+        {"llama.expert_count", uint32_t{1000000}},
+        {"llama.attention.scale", -1.0f},
+        {"llama.final_logit_softcapping", std::numeric_limits<float>::quiet_NaN()},
+        {"llama.attention.sliding_window", int32_t{-5}},
     };
     for (const Case& each : cases) {
         CAPTURE(each.key);
@@ -96,4 +100,46 @@ TEST_CASE("impossible hyper-parameters are refused by name") {
         CHECK(!error.empty());
         CHECK(!mentions(error, "\n"));
     }
+}
+
+TEST_CASE("a mixture of experts with keys that do not fit together is refused by name") {
+    struct Case {
+        const char* key;
+        uint32_t value;
+        const char* named;
+    };
+    const Case cases[] = {
+        {"llama.expert_used_count", 0, "expert_used_count"},
+        {"llama.expert_used_count", 5, "expert_used_count"},
+        {"llama.expert_group_count", 3, "groups"},
+        {"llama.expert_group_used_count", 2, "expert_group_used_count"},
+        {"llama.expert_feed_forward_length", 0, "expert_feed_forward_length"},
+        {"llama.expert_gating_func", 9, "expert_gating_func"},
+        {"llama.vocab_size", 259, "tensor blk.0.ffn_gate_inp.weight is missing"},
+    };
+    for (const Case& each : cases) {
+        CAPTURE(each.key);
+        const std::string error = load_error({.change_keys = [&](GgufWriter& writer) {
+            writer.set("llama.expert_count", uint32_t{4});
+            writer.set("llama.expert_used_count", uint32_t{2});
+            writer.set(each.key, each.value);
+        }});
+        CHECK(mentions(error, each.named));
+    }
+}
+
+TEST_CASE("families refuse what they cannot be") {
+    const auto error_of = [](const char* architecture, const char* key, uint32_t value) {
+        return load_error(
+            {.architecture = architecture, .change_keys = [&](GgufWriter& writer) { writer.set(std::string(architecture) + key, value); }});
+    };
+    CHECK(mentions(error_of("qwen3moe", ".expert_count", 0), "expert_count"));
+    CHECK(mentions(error_of("qwen", ".attention.head_count_kv", 2), "head_count_kv"));
+    CHECK(mentions(error_of("qwen", ".feed_forward_length", 63), "even"));
+    CHECK(mentions(error_of("gpt2", ".context_length", 256), "position_embd.weight is missing"));
+    CHECK(mentions(error_of("gemma2", ".attention.value_length", 16), "heads of one size"));
+    CHECK(mentions(error_of("deepseek2", ".attention.kv_lora_rank", 24), "convert the model again"));
+    CHECK(mentions(error_of("deepseek2", ".attention.kv_lora_rank", 0), "kv_lora_rank"));
+    for (const char* architecture : {"qwen3", "gemma2", "gemma3", "phi3", "starcoder2", "gpt-oss", "qwen2moe", "qwen3moe"})
+        CHECK(!error_of(architecture, ".context_length", 256).empty());
 }

@@ -36,6 +36,7 @@ std::vector<WeightRow<Qwen2MoeLayer>> Qwen2MoeLayer::table(const DecoderConfig& 
 // Early files name neither size of the experts.
 DecoderConfig Qwen2Moe::read_config(const GgufFile& file) {
     DecoderConfig config = read_decoder_config(file, RopeStyle::halves);
+    require_experts(file, config);
     if (config.n_ff_shared == 0) config.n_ff_shared = config.n_ff;
     if (config.routing.n_used > 0 && !KeyReader(file).has("expert_feed_forward_length"))
         config.n_ff_expert = std::max<int64_t>(1, config.n_ff / config.routing.n_used);

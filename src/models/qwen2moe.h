@@ -17,7 +17,7 @@ struct Qwen2MoeLayer {
 class Qwen2Moe final : public Decoder<Qwen2MoeLayer> {
   public:
     static const CheckpointFormat checkpoint;
-    explicit Qwen2Moe(const GgufFile& file) : Decoder(file, read_config(file)) { require_experts(file, config_); }
+    explicit Qwen2Moe(const GgufFile& file) : Decoder(file, read_config(file)) {}
 
   private:
     static DecoderConfig read_config(const GgufFile& file);

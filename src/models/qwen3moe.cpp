@@ -28,6 +28,7 @@ std::vector<WeightRow<Qwen3MoeLayer>> Qwen3MoeLayer::table(const DecoderConfig& 
 // Published models bring the weights of the chosen to a sum of 1, which files do not say.
 DecoderConfig Qwen3Moe::read_config(const GgufFile& file) {
     DecoderConfig config = read_decoder_config(file, RopeStyle::halves);
+    require_experts(file, config);
     config.routing.normalize = KeyReader(file).boolean("expert_weights_norm", true);
     return config;
 }

@@ -15,7 +15,7 @@ struct Qwen3MoeLayer {
 class Qwen3Moe final : public Decoder<Qwen3MoeLayer> {
   public:
     static const CheckpointFormat checkpoint;
-    explicit Qwen3Moe(const GgufFile& file) : Decoder(file, read_config(file)) { require_experts(file, config_); }
+    explicit Qwen3Moe(const GgufFile& file) : Decoder(file, read_config(file)) {}
 
   private:
     static DecoderConfig read_config(const GgufFile& file);

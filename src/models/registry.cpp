@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "models/checkpoint.h"
+#include "models/deepseek2.h"
 #include "models/gemma.h"
 #include "models/gemma2.h"
 #include "models/gemma3.h"
@@ -46,6 +47,7 @@ constexpr FamilyEntry families[] = {
     {"gpt2", make<Gpt2>, &Gpt2::checkpoint},
     {"starcoder2", make<StarCoder2>, &StarCoder2::checkpoint},
     {"gpt-oss", make<GptOss>, &GptOss::checkpoint},
+    {"deepseek2", make<DeepSeek2>},
 };
 // clang-format on
 

@@ -19,10 +19,12 @@ enum class HfForm : uint8_t {
     plus_one,       ///< Gemma's norms multiply by 1 + weight
     rotary_rows_q,  ///< Llama's rows of q, brought into the order of adjacent rotary pairs
     rotary_rows_k,
-    stacked,    ///< one tensor for each expert, at "{}" in the name
-    even_rows,  ///< gpt-oss: every second column of [n_experts, n_in, 2 n_out], transposed; of a bias [n_experts, 2 n_out] every second
-                ///< value
-    odd_rows,   ///< the others
+    stacked,        ///< one tensor for each expert, at "{}" in the name
+    even_rows,      ///< gpt-oss: every second column of [n_experts, n_in, 2 n_out], transposed; of a bias [n_experts, 2 n_out] every second
+                    ///< value
+    odd_rows,       ///< the others
+    latent_keys,    ///< DeepSeek: of [n_heads, nope_dim + value_dim, kv_rank] the first part of each head, transposed
+    latent_values,  ///< the second part of each head
 };
 
 /// `Owner` is the struct that holds the views. Vectors (norms, biases, frequency factors) must be F32 in GGUF, as every writer stores them.

@@ -17,9 +17,9 @@ def sizes(**changes):
     return {**SIZES, **changes}
 
 
-def longrope(n_pairs):
+def longrope(n_pairs, trained):
     return dict(rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=1.0, short_factor=[1.0 + 0.1 * i for i in range(n_pairs)],
-                long_factor=[1.5 + 0.7 * i for i in range(n_pairs)], original_max_position_embeddings=256)
+                long_factor=[1.5 + 0.7 * i for i in range(n_pairs)], original_max_position_embeddings=trained)
 
 
 GEMMA3_ROPE = dict(sliding_attention=dict(rope_type="default", rope_theta=10000.0), full_attention=dict(rope_type="linear", rope_theta=1000000.0, factor=8.0))
@@ -34,8 +34,10 @@ MODELS = {
         **sizes(num_hidden_layers=7), num_key_value_heads=1, head_dim=32, sliding_window=24, query_pre_attn_scalar=32, rope_parameters=GEMMA3_ROPE)),
     "phi3": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(**SIZES, num_key_value_heads=2)),
     "phi3-window": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(**SIZES, num_key_value_heads=4, sliding_window=30)),
-    "phi3-longrope": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(
-        **SIZES, num_key_value_heads=2, original_max_position_embeddings=256, rope_parameters=longrope(8))),
+    "phi3-short": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(
+        **SIZES, num_key_value_heads=2, original_max_position_embeddings=256, rope_parameters=longrope(8, 256))),
+    "phi3-long": ("phi3", hf.Phi3ForCausalLM, lambda: hf.Phi3Config(
+        **SIZES, num_key_value_heads=2, original_max_position_embeddings=128, rope_parameters=longrope(8, 128))),
     "gpt2": ("gpt2", hf.GPT2LMHeadModel, lambda: hf.GPT2Config(
         vocab_size=259, n_embd=64, n_layer=3, n_head=4, n_positions=512, bos_token_id=1, eos_token_id=2)),
     "starcoder2": ("starcoder2", hf.Starcoder2ForCausalLM, lambda: hf.Starcoder2Config(**SIZES, num_key_value_heads=2, sliding_window=None)),
@@ -45,6 +47,9 @@ MODELS = {
 
 YARN_GPT_OSS = dict(rope_type="yarn", rope_theta=150000.0, factor=8.0, beta_fast=32.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=64)
 PLAIN_ROPE = dict(rope_type="default", rope_theta=10000.0)
+LATENT = dict(num_key_value_heads=4, kv_lora_rank=32, qk_rope_head_dim=16, qk_nope_head_dim=24, v_head_dim=24, moe_intermediate_size=32)
+YARN_DEEPSEEK = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0,
+                     original_max_position_embeddings=64)
 
 MODELS |= {
     "mixtral": ("llama", hf.MixtralForCausalLM, lambda: hf.MixtralConfig(**SIZES, num_key_value_heads=2, num_local_experts=6, num_experts_per_tok=2)),
@@ -56,6 +61,13 @@ MODELS |= {
         **SIZES, num_key_value_heads=2, head_dim=16, num_local_experts=6, num_experts_per_tok=2, sliding_window=24, rope_parameters=dict(PLAIN_ROPE))),
     "gpt-oss-yarn": ("gpt-oss", hf.GptOssForCausalLM, lambda: hf.GptOssConfig(
         **SIZES, num_key_value_heads=2, head_dim=32, num_local_experts=6, num_experts_per_tok=2, sliding_window=24, rope_parameters=dict(YARN_GPT_OSS))),
+    "deepseek-lite": ("deepseek2", hf.DeepseekV2ForCausalLM, lambda: hf.DeepseekV2Config(
+        **sizes(num_hidden_layers=27), **LATENT, q_lora_rank=None, n_routed_experts=6, num_experts_per_tok=2, first_k_dense_replace=1, n_shared_experts=2)),
+    "deepseek-v3": ("deepseek2", hf.DeepseekV3ForCausalLM, lambda: hf.DeepseekV3Config(
+        **SIZES, **LATENT, q_lora_rank=40, n_routed_experts=8, n_group=4, topk_group=2, num_experts_per_tok=3, first_k_dense_replace=1, n_shared_experts=1)),
+    "deepseek-v3-yarn": ("deepseek2", hf.DeepseekV3ForCausalLM, lambda: hf.DeepseekV3Config(
+        **SIZES, **LATENT, q_lora_rank=40, n_routed_experts=8, n_group=4, topk_group=2, num_experts_per_tok=3, first_k_dense_replace=1, n_shared_experts=1,
+        rope_parameters=dict(YARN_DEEPSEEK))),
     "qwen": ("qwen", qwen1_reference.Qwen1, qwen1_reference.Config),
 }
 
@@ -93,8 +105,10 @@ def add_keys(w, c):
     w.add_embedding_length(embd)
     w.add_feed_forward_length(getattr(c, "intermediate_size", None) or 4 * embd)
     w.add_head_count(heads)
-    w.add_head_count_kv(getattr(c, "num_key_value_heads", None) or heads)
-    if w.arch != "gpt2":
+    w.add_head_count_kv(1 if w.arch == "deepseek2" else getattr(c, "num_key_value_heads", None) or heads)
+    if w.arch == "deepseek2":
+        add_latent_attention(w, c, rope)
+    elif w.arch != "gpt2":
         w.add_key_length(head_dim)
         w.add_value_length(head_dim)
         w.add_rope_dimension_count(head_dim)
@@ -125,6 +139,31 @@ def add_experts(w, c):
         w.add_expert_shared_feed_forward_length(c.shared_expert_intermediate_size)
 
 
+def add_latent_attention(w, c, rope):
+    """Keys of the absorbed form: one KV head of rank + rotary values."""
+    w.add_key_length(c.kv_lora_rank + c.qk_rope_head_dim)
+    w.add_value_length(c.kv_lora_rank)
+    w.add_key_length_mla(c.qk_nope_head_dim + c.qk_rope_head_dim)
+    w.add_value_length_mla(c.v_head_dim)
+    w.add_kv_lora_rank(c.kv_lora_rank)
+    if c.q_lora_rank:
+        w.add_q_lora_rank(c.q_lora_rank)
+    w.add_rope_dimension_count(c.qk_rope_head_dim)
+    w.add_rope_freq_base(rope["rope_theta"])
+    w.add_vocab_size(c.vocab_size)
+    w.add_leading_dense_block_count(c.first_k_dense_replace)
+    w.add_expert_shared_count(c.n_shared_experts)
+    w.add_expert_weights_scale(c.routed_scaling_factor)
+    is_v3 = c.model_type == "deepseek_v3"
+    w.add_expert_weights_norm(bool(c.norm_topk_prob))
+    w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID if is_v3 else gguf.ExpertGatingFuncType.SOFTMAX)
+    if is_v3:
+        w.add_expert_group_count(c.n_group)
+        w.add_expert_group_used_count(c.topk_group)
+    if "mscale_all_dim" in rope:
+        w.add_rope_scaling_yarn_log_mul(0.1 * rope["mscale_all_dim"])
+
+
 def add_rope_scaling(w, c, rope):
     kind = rope.get("rope_type", "default")
     if kind in ("linear", "yarn"):
@@ -150,6 +189,11 @@ def to_gguf(arch, name, data, c):
     if arch == "llama" and ".k_proj." in name:
         data = permute(data, c.num_key_value_heads)
     stem, _, kind = name.rpartition(".")
+    if name.endswith("kv_b_proj.weight"):  # keys are multiplied into q, values into the result
+        keys, values = np.split(data.reshape(c.num_attention_heads, -1, c.kv_lora_rank), [c.qk_nope_head_dim], axis=1)
+        return [(name.replace("kv_b_proj", "k_b_proj"), keys.swapaxes(1, 2)), (name.replace("kv_b_proj", "v_b_proj"), values)]
+    if kind == "e_score_correction_bias":
+        return [(stem + ".e_score_correction.bias", data)]
     if arch == "gpt-oss" and "experts" in name:  # gate and up alternate; matrices are kept transposed
         kind, suffix = kind.removesuffix("_bias"), ".bias" if kind.endswith("_bias") else ".weight"
         data = data if suffix == ".bias" else data.swapaxes(1, 2)

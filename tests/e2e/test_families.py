@@ -1,11 +1,14 @@
 """Each family's logits against the original implementation: tiny random models in float32, as one prompt, in pieces, and token by token."""
 
+import subprocess
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 import family_models  # noqa: E402
+from program import QUERN  # noqa: E402
 from test_logits import quern_logits, tokens_of  # noqa: E402
 
 TEXT = "The quick brown fox jumps over the lazy dog. Zażółć gęślą jaźń, 0123456789! " * 2
@@ -27,5 +30,15 @@ def test_a_tiny_model_has_the_logits_of_transformers(name, tmp_path):
     ids = tokens_of(path, TEXT)
     with torch.no_grad():
         expected = model(torch.tensor([ids])).logits[0].numpy()
+    window = ["-c", "256"]  # phi3-short was trained for that, phi3-long for less
     for what, flags in {"prompt": [], "pieces of 50": ["-b", "50"], "token by token": ["-b", "1"]}.items():
-        check(quern_logits(path, TEXT, tmp_path, model.config.vocab_size, *flags), expected, f"{name}, {what}")
+        check(quern_logits(path, TEXT, tmp_path, model.config.vocab_size, *window, *flags), expected, f"{name}, {what}")
+
+
+def test_a_window_beyond_learned_positions_is_refused(tmp_path):
+    path = tmp_path / "tiny.gguf"
+    family_models.write("gpt2", family_models.make("gpt2"), path)
+    command = [str(QUERN), "run", "-m", str(path), "-p", "x", "-n", "1", "-c", "513"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert "no positions beyond 512" in result.stderr

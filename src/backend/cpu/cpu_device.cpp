@@ -168,6 +168,15 @@ void CpuDevice::elementwise(const ElementwiseOperation& operation) noexcept {
     });
 }
 
+void CpuDevice::copy_heads(const CopyHeadsOperation& operation) noexcept {
+    const int64_t from = operation.x.stride / operation.n_heads, to = operation.out.stride / operation.n_heads;
+    pool_.for_each(operation.n_rows, [&](int64_t row, int) noexcept {
+        for (int64_t head = 0; head < operation.n_heads; ++head)
+            std::memcpy(operation.out.data + row * operation.out.stride + head * to,
+                        operation.x.data + row * operation.x.stride + head * from, static_cast<size_t>(operation.n) * sizeof(float));
+    });
+}
+
 void CpuDevice::select_rows(const SelectRowsOperation& operation) noexcept {
     const auto bytes = static_cast<size_t>(operation.n_cols) * sizeof(float);
     pool_.for_each(static_cast<int64_t>(operation.rows.size()), [&](int64_t i, int) noexcept {

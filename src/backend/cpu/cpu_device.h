@@ -41,6 +41,7 @@ class CpuDevice final : public Device {
     void rope(const RopeOperation& operation) noexcept override;
     void store(const StoreOperation& operation) noexcept override;
     void elementwise(const ElementwiseOperation& operation) noexcept override;
+    void copy_heads(const CopyHeadsOperation& operation) noexcept override;
     void experts(const ExpertsOperation& operation) noexcept override;
     void select_rows(const SelectRowsOperation& operation) noexcept override;
 

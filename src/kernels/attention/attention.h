@@ -11,6 +11,9 @@ namespace quern {
 /// Tokens in a page of the KV cache.
 inline constexpr int64_t kv_page_tokens = 64;
 
+/// Of what a head of q has: DeepSeek's latent attention has 512 + 64 values.
+inline constexpr int most_head_dim = 576;
+
 /// The keys or values of one layer: pages of [n_kv_heads, kv_page_tokens, head_dim], page p at value p * page_stride.
 struct KvPages {
     std::byte* base = nullptr;
@@ -37,7 +40,7 @@ struct AttentionTask {
     KvPages keys, values;
     const int32_t* page_table = nullptr;  ///< position p lives in page page_table[p / kv_page_tokens]
     int64_t kv_begin = 0, kv_end = 0;
-    int n_heads = 0, n_kv_heads = 0, head_dim = 0;  ///< head_dim a multiple of 8, at most 512
+    int n_heads = 0, n_kv_heads = 0, head_dim = 0;  ///< head_dim a multiple of 8, at most most_head_dim
     int kv_head = 0;  ///< serves query heads [kv_head * group, (kv_head + 1) * group), group = n_heads / n_kv_heads
     float scale = 1.0f;
     int64_t window = 0;            ///< 0: none

@@ -14,7 +14,6 @@
 
 namespace quern {
 
-inline constexpr int most_head_dim = 512;
 inline constexpr int most_tile_rows = 128;
 // Queries and sums of a tile: 64 KB each, so that a tile with its page stays in a 512 KB cache.
 inline constexpr int most_tile_values = 128 * 128;

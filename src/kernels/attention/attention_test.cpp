@@ -4,7 +4,7 @@
 using namespace quern;
 
 TEST_CASE("attention is within 5e-6 of the reference for every head size and group") {
-    for (const int head_dim : {8, 16, 48, 64, 80, 96, 128, 256, 512})
+    for (const int head_dim : {8, 16, 48, 64, 80, 96, 128, 256, 512, 576})
         for (const int group : {1, 2, 3, 4, 7, 8}) {
             CAPTURE(head_dim);
             CAPTURE(group);

@@ -42,6 +42,7 @@ class Decoder : public Model {
     /// For families that complete the configuration themselves.
     Decoder(const GgufFile& file, const DecoderConfig& config)
         : config_(config), frequencies_(rope_frequencies(config_.rope, read_factors(file, "rope_freqs.weight", config_))) {
+        require_equal_heads(file, config_);
         load_weights<DecoderWeights>(file, outer_table<Layer>(config_), "", weights_);
         if (!weights_.output.data) weights_.output = weights_.token_embd;  // tied embeddings
         layers_.resize(static_cast<size_t>(config_.n_layers));

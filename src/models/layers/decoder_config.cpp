@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "kernels/attention/attention.h"
 #include "models/layers/key_reader.h"
 
 namespace quern {
@@ -39,14 +40,13 @@ void read_heads(const KeyReader& keys, DecoderConfig& config) {
     config.n_kv_heads = static_cast<int>(keys.optional_integer("attention.head_count_kv", 1, config.n_heads).value_or(config.n_heads));
     if (config.n_heads % config.n_kv_heads)
         keys.fail(concat("attention.head_count ", config.n_heads, " is no multiple of head_count_kv ", config.n_kv_heads));
-    const auto head_dim = keys.optional_integer("attention.key_length", 1, 512);
+    const auto head_dim = keys.optional_integer("attention.key_length", 1, most_head_dim);
     if (!head_dim && config.n_embd % config.n_heads)
         keys.fail(concat("embedding_length ", config.n_embd, " is no multiple of attention.head_count ", config.n_heads));
     config.head_dim = static_cast<int>(head_dim.value_or(config.n_embd / config.n_heads));
-    if (config.head_dim % 8 || config.head_dim > 512)
-        keys.fail(concat("heads of ", config.head_dim, " values: quern takes multiples of 8 up to 512"));
-    if (keys.optional_integer("attention.value_length", 1, 1 << 20).value_or(config.head_dim) != config.head_dim)
-        keys.fail("attention.value_length differs from key_length, which quern cannot run yet");
+    if (config.head_dim % 8 || config.head_dim > most_head_dim)
+        keys.fail(concat("heads of ", config.head_dim, " values: quern takes multiples of 8 up to ", most_head_dim));
+    config.value_dim = static_cast<int>(keys.optional_integer("attention.value_length", 1, 1 << 20).value_or(config.head_dim));
 }
 
 // Which of these a family's experts have by default is its own business: it sets `routing` before or after.
@@ -110,6 +110,12 @@ void require_no_experts(const GgufFile& file, const DecoderConfig& config) {
     if (config.routing.n_experts > 0)
         throw ModelError(
             concat(file.path(), ": expert_count is ", config.routing.n_experts, ", but this architecture has no mixture of experts"));
+}
+
+void require_equal_heads(const GgufFile& file, const DecoderConfig& config) {
+    if (config.value_dim != config.head_dim && !config.latent.used())
+        throw ModelError(concat(file.path(), ": attention.value_length is ", config.value_dim, " and key_length ", config.head_dim,
+                                ", but this architecture has heads of one size"));
 }
 
 void require_experts(const GgufFile& file, const DecoderConfig& config) {

@@ -4,6 +4,7 @@
 
 #include "kernels/matmul/decode_row.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/matmul/row_tile.h"
 
 namespace quern {
 
@@ -175,9 +176,23 @@ void multiply_tile(const MatmulTask& task, int64_t token) noexcept {
     }
 }
 
+template <typename V, typename Format>
+void multiply_row_tiles(const MatmulTask& task) noexcept {
+    using Tile = RowTile<V, Format>;
+    for (int64_t token = 0; token < task.n_tokens; token += Tile::most_tokens) {
+        const int64_t left = task.n_tokens - token;
+        const int n_tokens = left < Tile::most_tokens ? static_cast<int>(left) : Tile::most_tokens;
+        for (int64_t r = 0; r < task.n_rows; ++r)
+            Tile::run(reinterpret_cast<const typename Format::Block*>(task.weights + r * task.weight_row_bytes), task, token, n_tokens,
+                      task.out + token * task.out_stride + r);
+    }
+}
+
 /// The MatmulKernel of one format on one instruction set.
 template <typename V, typename Format>
 void multiply_rows(const MatmulTask& task) noexcept {
+    if constexpr (has_row_tile<V, Format>())
+        if (task.n_tokens > 1) return multiply_row_tiles<V, Format>(task);
     int64_t token = 0;
     for (; token + tokens_per_tile <= task.n_tokens; token += tokens_per_tile) multiply_tile<V, Format, tokens_per_tile>(task, token);
     switch (task.n_tokens - token) {

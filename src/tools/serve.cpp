@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "engine/memory_table.h"
 #include "server/api_service.h"
 #include "server/http/server.h"
 #include "tools/command_line.h"
@@ -43,7 +44,9 @@ void load_models(ModelStore& store, const ServeSettings& settings) {
     for (const ModelSettings& model : settings.models) {
         EngineOptions options = model.engine;
         options.isa = isa_from_environment();
-        store.add(Engine::load(options), options.model_path, model.alias);
+        std::unique_ptr<Engine> engine = Engine::load(options);
+        std::fputs(memory_table(engine->info()).c_str(), stderr);
+        store.add(std::move(engine), options.model_path, model.alias);
     }
 }
 

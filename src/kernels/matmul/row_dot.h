@@ -182,9 +182,9 @@ void multiply_row_tiles(const MatmulTask& task) noexcept {
     for (int64_t token = 0; token < task.n_tokens; token += Tile::most_tokens) {
         const int64_t left = task.n_tokens - token;
         const int n_tokens = left < Tile::most_tokens ? static_cast<int>(left) : Tile::most_tokens;
-        for (int64_t r = 0; r < task.n_rows; ++r)
-            Tile::run(reinterpret_cast<const typename Format::Block*>(task.weights + r * task.weight_row_bytes), task, token, n_tokens,
-                      task.out + token * task.out_stride + r);
+        int64_t row = 0;
+        for (; row + 2 <= task.n_rows; row += 2) Tile::template run<2>(task, row, token, n_tokens);
+        if (row < task.n_rows) Tile::template run<1>(task, row, token, n_tokens);
     }
 }
 

@@ -1,6 +1,7 @@
-// Dot products of one weight row of 256-value blocks with many tokens: each block is unpacked once into wide registers and meets all tokens
-// there. Sums of integers are exact, and the sums of floats are made of the same parts in the same order as RowDot's, so that a token's
-// result is the same to the bit, alone or among others.
+// Dot products of two weight rows of 256-value blocks with many tokens: each block is unpacked once into wide registers and meets all
+// tokens there, and a token's values are loaded once for both rows, since they come from the second level of the cache. Sums of integers
+// are exact, and the sums of floats are made of the same parts in the same order as RowDot's, so that a token's result is the same to the
+// bit, alone or among others.
 #pragma once
 
 #include "kernels/matmul/matmul.h"
@@ -23,20 +24,32 @@ class RowTile {
   public:
     static constexpr int most_tokens = 16;
 
-    /// @param out  sums of tokens [0, n_tokens), out_stride apart
-    QUERN_INLINE static void run(const typename Format::Block* w, const MatmulTask& task, int64_t token, int n_tokens, float* out) {
-        Floats sums[most_tokens];
-        for (int t = 0; t < n_tokens; ++t) sums[t] = V::zero();
+    /// Rows [row, row + n_rows) with tokens [token, token + n_tokens).
+    template <int n_rows>
+    QUERN_INLINE static void run(const MatmulTask& task, int64_t row, int64_t token, int n_tokens) {
+        Floats sums[most_tokens][n_rows];
+        for (int t = 0; t < n_tokens; ++t)
+            for (Floats& sum : sums[t]) sum = V::zero();
+        const std::byte* const weights = task.weights + row * task.weight_row_bytes;
+        const auto block_at = [&](int r, int64_t b) {
+            return reinterpret_cast<const typename Format::Block*>(weights + r * task.weight_row_bytes) + b;
+        };
         const std::byte* x = task.activations + token * task.activation_row_bytes;
         for (int64_t b = 0; b < task.n_in / 256; ++b, x += sizeof(ActivationBlock256)) {
-            V::prefetch(reinterpret_cast<const char*>(w + b) + 4096);
-            V::prefetch(reinterpret_cast<const char*>(w + b) + 4096 + 64);
-            const Weights weights(w[b]);
-            const Block block(weights);
-            for (int t = 0; t < n_tokens; ++t)
-                block.add_to(sums[t], *reinterpret_cast<const ActivationBlock256*>(x + t * task.activation_row_bytes));
+            for (int r = 0; r < n_rows; ++r)
+                for (size_t at = 0; at < sizeof(typename Format::Block); at += 64)
+                    V::prefetch(reinterpret_cast<const char*>(block_at(r, b)) + 2 * task.weight_row_bytes + at);
+            if constexpr (n_rows == 2) {
+                const Block blocks[2] = {Block(Weights(*block_at(0, b))), Block(Weights(*block_at(1, b)))};
+                for (int t = 0; t < n_tokens; ++t) add_to<2>(blocks, sums[t], block_of(x, task, t));
+            } else {
+                const Block blocks[1] = {Block(Weights(*block_at(0, b)))};
+                for (int t = 0; t < n_tokens; ++t) add_to<1>(blocks, sums[t], block_of(x, task, t));
+            }
         }
-        for (int t = 0; t < n_tokens; ++t) out[t * task.out_stride] = V::total(sums[t]);
+        float* const out = task.out + token * task.out_stride + row;
+        for (int t = 0; t < n_tokens; ++t)
+            for (int r = 0; r < n_rows; ++r) out[t * task.out_stride + r] = V::total(sums[t][r]);
     }
 
   private:
@@ -62,13 +75,7 @@ class RowTile {
             if constexpr (i < 3) take<i + 1>(weights);
         }
 
-        QUERN_INLINE void add_to(Floats& sum, const ActivationBlock256& a) const {
-            auto high_pairs = V::two_zero_ints(), low_pairs = V::two_zero_ints();
-            for (int i = 0; i < 4; ++i) {
-                high_pairs = V::add_two_dots(high_pairs, values[i], a.high + 64 * i, scales[i]);
-                low_pairs = V::add_two_dots(low_pairs, values[i], a.low + 64 * i, scales[i]);
-            }
-            Ints high = V::add_halves(high_pairs), low = V::add_halves(low_pairs);
+        QUERN_INLINE void finish(Floats& sum, Ints high, Ints low, const ActivationBlock256& a) const {
             if constexpr (!Weights::has_mins && Weights::bias != 0) {
                 high = V::add_dot_words(high, offsets, V::load_words(a.high_sums));
                 low = V::add_dot_words(low, offsets, V::load_words(a.low_sums));
@@ -82,6 +89,24 @@ class RowTile {
             }
         }
     };
+
+    QUERN_INLINE static const ActivationBlock256& block_of(const std::byte* x, const MatmulTask& task, int t) {
+        return *reinterpret_cast<const ActivationBlock256*>(x + t * task.activation_row_bytes);
+    }
+
+    template <int n_rows>
+    QUERN_INLINE static void add_to(const Block (&blocks)[n_rows], Floats (&sums)[n_rows], const ActivationBlock256& a) {
+        typename V::TwoInts high[n_rows], low[n_rows];
+        for (int r = 0; r < n_rows; ++r) high[r] = low[r] = V::two_zero_ints();
+        for (int i = 0; i < 4; ++i) {
+            const auto high_bytes = V::load_two(a.high + 64 * i), low_bytes = V::load_two(a.low + 64 * i);
+            for (int r = 0; r < n_rows; ++r) {
+                high[r] = V::add_two_dots(high[r], blocks[r].values[i], high_bytes, blocks[r].scales[i]);
+                low[r] = V::add_two_dots(low[r], blocks[r].values[i], low_bytes, blocks[r].scales[i]);
+            }
+        }
+        for (int r = 0; r < n_rows; ++r) blocks[r].finish(sums[r], V::add_halves(high[r]), V::add_halves(low[r]), a);
+    }
 };
 
 /// Whether RowTile serves this format here.

@@ -22,9 +22,10 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static TwoBytes two_bytes(Bytes a, Bytes b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
     QUERN_INLINE static TwoWords two_words(Words a, Words b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
     QUERN_INLINE static TwoInts two_zero_ints() { return _mm512_setzero_si512(); }
-    /// sum + dot_pairs(w, x) * scales, where x are the 64 signed bytes from p on.
-    QUERN_INLINE static TwoInts add_two_dots(TwoInts sum, TwoBytes w, const int8_t* p, TwoWords scales) {
-        return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(w, _mm512_loadu_si512(p)), scales);
+    QUERN_INLINE static TwoBytes load_two(const int8_t* p) { return _mm512_loadu_si512(p); }
+    /// sum + dot_pairs(w, x) * scales
+    QUERN_INLINE static TwoInts add_two_dots(TwoInts sum, TwoBytes w, TwoBytes x, TwoWords scales) {
+        return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(w, x), scales);
     }
     QUERN_INLINE static Ints add_halves(TwoInts v) { return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1)); }
 };

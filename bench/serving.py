@@ -29,7 +29,8 @@ class Server:
 
     def stream(self, prompt, max_tokens):
         """Times at which tokens arrived, the first entry being the start."""
-        body = {"prompt": prompt, "max_tokens": max_tokens, "stream": True, "temperature": 1.0, "seed": 1}
+        body = {"prompt": prompt, "max_tokens": max_tokens, "stream": True, "temperature": 1.0, "seed": 1,
+                "ignore_eos": True}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/v1/completions", json.dumps(body).encode(),
                                          {"Content-Type": "application/json"})
         times = [time.perf_counter()]

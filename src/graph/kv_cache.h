@@ -24,7 +24,9 @@ class KvCache {
         return static_cast<uint64_t>(shape.n_layers * (kv_bytes(shape.key_type, n) + kv_bytes(shape.value_type, n)));
     }
 
-    KvPages keys(int layer) const { return {memory_.data() + layer * side_bytes(shape_.key_type), values_per_page(shape_), shape_.key_type}; }
+    KvPages keys(int layer) const {
+        return {memory_.data() + layer * side_bytes(shape_.key_type), values_per_page(shape_), shape_.key_type};
+    }
     KvPages values(int layer) const {
         std::byte* const first = memory_.data() + shape_.n_layers * side_bytes(shape_.key_type);
         return {first + layer * side_bytes(shape_.value_type), values_per_page(shape_), shape_.value_type};

@@ -15,10 +15,18 @@ struct StageName {
 
 // The first name of a stage is the one that is written.
 constexpr StageName stage_names[] = {
-    {"penalties", SamplerStage::penalties}, {"dry", SamplerStage::dry},         {"top_n_sigma", SamplerStage::top_n_sigma},
-    {"top_k", SamplerStage::top_k},         {"typ_p", SamplerStage::typical_p}, {"typical_p", SamplerStage::typical_p},
-    {"typical", SamplerStage::typical_p},   {"top_p", SamplerStage::top_p},     {"min_p", SamplerStage::min_p},
-    {"xtc", SamplerStage::xtc},             {"temperature", SamplerStage::temperature}, {"temp", SamplerStage::temperature},
+    {"penalties", SamplerStage::penalties},
+    {"dry", SamplerStage::dry},
+    {"top_n_sigma", SamplerStage::top_n_sigma},
+    {"top_k", SamplerStage::top_k},
+    {"typ_p", SamplerStage::typical_p},
+    {"typical_p", SamplerStage::typical_p},
+    {"typical", SamplerStage::typical_p},
+    {"top_p", SamplerStage::top_p},
+    {"min_p", SamplerStage::min_p},
+    {"xtc", SamplerStage::xtc},
+    {"temperature", SamplerStage::temperature},
+    {"temp", SamplerStage::temperature},
 };
 constexpr size_t most_breakers = 64, longest_breaker = 256;
 
@@ -32,7 +40,8 @@ SamplerStage stage_named(std::string_view name) {
     std::string readable(name);
     std::replace(readable.begin(), readable.end(), '-', '_');
     if (const StageName* found = find_stage(readable)) return found->stage;
-    throw InvalidInput(concat("samplers: there is no \"", name.substr(0, 40), "\"; there are ", to_string(default_sampler_order())), "samplers");
+    throw InvalidInput(concat("samplers: there is no \"", name.substr(0, 40), "\"; there are ", to_string(default_sampler_order())),
+                       "samplers");
 }
 
 void check(bool good, const char* field, const char* rule, double value) {

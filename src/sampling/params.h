@@ -50,7 +50,7 @@ struct SamplingParams {
     int dry_allowed_length = 2;   ///< repetitions up to this length are free
     int dry_penalty_last_n = -1;  ///< how many tokens back repetitions are looked for; 0: none; -1: all
     std::vector<std::string> dry_sequence_breakers = {"\n", ":", "\"", "*"};  ///< texts that no repetition reaches across
-    int64_t min_tokens = 0;  ///< no end-of-generation token before so many tokens
+    int64_t min_tokens = 0;                                                   ///< no end-of-generation token before so many tokens
     std::vector<SamplerStage> samplers = default_sampler_order();
 };
 

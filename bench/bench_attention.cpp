@@ -146,6 +146,7 @@ class Bench {
                 .head_dim = scene_.head_dim,
                 .kv_head = kv_head,
                 .scale = 0.1f,
+                .scoring = scene_.n_tokens == 1 ? KeyScoring::direct : KeyScoring::transposed,
                 .out = out_.data(),
                 .out_stride = stride};
     }

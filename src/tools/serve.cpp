@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "engine/memory_table.h"
 #include "server/api_service.h"
 #include "server/http/server.h"
 #include "tools/command_line.h"
@@ -98,6 +99,7 @@ void announce(const ModelStore& store, const ServeSettings& settings, uint16_t p
     std::string models;
     for (const ModelStatus& model : store.list()) {
         models += concat(models.empty() ? "" : ", ", model.id);
+        if (model.info) std::fputs(memory_table(*model.info).c_str(), stderr);
         models += model.info ? concat(" (window ", model.info->n_ctx, ", ", model.info->device, ")") : " (loaded when asked for)";
     }
     std::printf("quern serves %s at %s\n", models.c_str(), url_of(settings, port).c_str());

@@ -41,6 +41,23 @@ def test_all_spellings_of_flags_mean_the_same(flags):
     assert done.stdout.startswith("Once upon a time, there was")
 
 
+@pytest.mark.parametrize("flags", [["--draft-ngram", "2"], ["-md", STORIES, "--draft", "5"], ["-md", STORIES, "--draft-ngram", "0"]])
+def test_guesses_ahead_change_no_text(flags):
+    for sampling in (["--temp", "0"], ["--temp", "0.9", "-s", "7"]):
+        plain = quern("run", "-m", STORIES, "-p", "Once upon a time", "-n", "150", *sampling)
+        assert quern("run", "-m", STORIES, "-p", "Once upon a time", "-n", "150", *sampling, *flags).stdout == plain.stdout
+
+
+@pytest.mark.parametrize("flags", [
+    ["--typical", "0.5"], ["--top-nsigma", "1"], ["--xtc-probability", "1", "--xtc-threshold", "0.05"], ["--dry-multiplier", "5"],
+    ["--mirostat", "2", "--mirostat-ent", "1", "--mirostat-lr", "0.2"], ["--mirostat", "1"], ["--dynatemp-range", "0.5", "--dynatemp-exp", "2"],
+    ["--samplers", "top_k;temperature"],
+])
+def test_a_sampler_repeats_its_text_with_a_seed(flags):
+    texts = {quern("run", "-m", STORIES, "-p", "Once upon a time", "-n", "60", "-s", "3", "--temp", "1.2", *flags).stdout for _ in range(2)}
+    assert len(texts) == 1
+
+
 def test_the_gpu_flag_runs_on_the_cpu_and_says_so_where_there_is_no_gpu():
     done = quern("run", *GREEDY, "-p", "Once", "-n", "4", "--n-gpu-layers", "-1")
     assert done.stdout == quern("run", *GREEDY, "-p", "Once", "-n", "4").stdout

@@ -147,6 +147,36 @@ TEST_CASE("every kernel agrees with the reference on odd shapes") {
     }
 }
 
+TEST_CASE("what one token computes does not depend, to the last bit, on how many are with it") {
+    for (const Isa isa : runnable())
+        for (const DType dtype : formats)
+            for (const bool few : {true, false}) {
+                CAPTURE(to_string(isa));
+                CAPTURE(dtype_name(dtype));
+                CAPTURE(few);
+                std::mt19937 random(11);
+                const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, few ? 1 : 1 << 20);
+                const int64_t n_in = row_lengths(dtype).back(), n_rows = 19;
+                Operands operands = make_operands(dtype, choice.activations, {n_rows, 37, n_in}, random);
+                std::vector<float> alone(37 * 19), together(alone.size());
+                MatmulTask task = operands.task;
+                task.out_stride = n_rows;
+                task.n_tokens = 1;
+                for (int64_t t = 0; t < 37; ++t) {
+                    task.activations = operands.task.activations + t * task.activation_row_bytes;
+                    task.out = alone.data() + t * n_rows;
+                    choice.kernel(task);
+                }
+                task.out = together.data();
+                for (const int64_t n : {2, 3, 4, 5, 8, 9, 15, 16, 17, 31, 33, 37}) {
+                    task.activations = operands.task.activations;
+                    task.n_tokens = n;
+                    choice.kernel(task);
+                    CHECK(std::equal(together.begin(), together.begin() + n * n_rows, alone.begin()));
+                }
+            }
+}
+
 TEST_CASE("weights and activations of the largest size do not overflow the integers") {
     for (const Isa isa : runnable()) {
         for (const DType dtype : formats) {

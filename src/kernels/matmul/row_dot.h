@@ -4,6 +4,7 @@
 
 #include "kernels/matmul/decode_row.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/matmul/row_tile.h"
 
 namespace quern {
 
@@ -175,9 +176,23 @@ void multiply_tile(const MatmulTask& task, int64_t token) noexcept {
     }
 }
 
+template <typename V, typename Format>
+void multiply_row_tiles(const MatmulTask& task) noexcept {
+    using Tile = RowTile<V, Format>;
+    for (int64_t token = 0; token < task.n_tokens; token += Tile::most_tokens) {
+        const int64_t left = task.n_tokens - token;
+        const int n_tokens = left < Tile::most_tokens ? static_cast<int>(left) : Tile::most_tokens;
+        int64_t row = 0;
+        for (; row + 2 <= task.n_rows; row += 2) Tile::template run<2>(task, row, token, n_tokens);
+        if (row < task.n_rows) Tile::template run<1>(task, row, token, n_tokens);
+    }
+}
+
 /// The MatmulKernel of one format on one instruction set.
 template <typename V, typename Format>
 void multiply_rows(const MatmulTask& task) noexcept {
+    if constexpr (has_row_tile<V, Format>())
+        if (task.n_tokens > 1) return multiply_row_tiles<V, Format>(task);
     int64_t token = 0;
     for (; token + tokens_per_tile <= task.n_tokens; token += tokens_per_tile) multiply_tile<V, Format, tokens_per_tile>(task, token);
     switch (task.n_tokens - token) {

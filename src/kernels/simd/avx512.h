@@ -14,6 +14,20 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static Ints add_dot_signed_bytes(Ints sum, Bytes a, Bytes b) {
         return add_dot_bytes(sum, _mm256_sign_epi8(a, a), _mm256_sign_epi8(b, a));
     }
+
+    /// Two vectors as one, for kernels that compute more than they wait for memory (matmul/row_tile.h).
+    using TwoBytes = __m512i;
+    using TwoWords = __m512i;
+    using TwoInts = __m512i;
+    QUERN_INLINE static TwoBytes two_bytes(Bytes a, Bytes b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
+    QUERN_INLINE static TwoWords two_words(Words a, Words b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
+    QUERN_INLINE static TwoInts two_zero_ints() { return _mm512_setzero_si512(); }
+    QUERN_INLINE static TwoBytes load_two(const int8_t* p) { return _mm512_loadu_si512(p); }
+    /// sum + dot_pairs(w, x) * scales
+    QUERN_INLINE static TwoInts add_two_dots(TwoInts sum, TwoBytes w, TwoBytes x, TwoWords scales) {
+        return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(w, x), scales);
+    }
+    QUERN_INLINE static Ints add_halves(TwoInts v) { return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1)); }
 };
 
 /// 16 lanes of a float, or of a unit of 4 bytes; avx2.h says what the words mean.

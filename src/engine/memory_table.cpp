@@ -1,0 +1,26 @@
+#include "engine/memory_table.h"
+
+#include <cstdio>
+
+namespace quern {
+namespace {
+
+std::string line(const char* what, uint64_t bytes, const std::string& remark) {
+    char text[64];
+    std::snprintf(text, sizeof text, "  %-17s%10.1f MiB  ", what, static_cast<double>(bytes) / (1024.0 * 1024.0));
+    return text + remark + "\n";
+}
+
+}  // namespace
+
+std::string memory_table(const ModelInfo& info) {
+    const uint64_t n_tokens = info.kv_bytes_per_token > 0 ? info.kv_bytes / info.kv_bytes_per_token : 0;
+    const std::string types = std::string(traits(info.cache_type_k).name) + "/" + traits(info.cache_type_v).name;
+    return info.name + ":\n" + line("weights", info.file_bytes, "mapped from the file") +
+           line("keys and values", info.kv_bytes,
+                types + ", " + std::to_string(n_tokens) + " tokens in all; window " + std::to_string(info.n_ctx) + ", " +
+                    std::to_string(info.n_sequences) + " requests at once") +
+           line("work memory", info.workspace_bytes, "steps of " + std::to_string(info.n_batch) + " tokens");
+}
+
+}  // namespace quern

@@ -297,11 +297,11 @@ TEST_CASE("a generation that fails in a stream ends it with an error event") {
 
 TEST_CASE("an assistant's message at the end is gone on with, unless the client says otherwise") {
     ApiClient api;
-    const std::string messages = R"("messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Well, <|im_end|>"}])";
+    const std::string messages = R"("messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Well,<|im_end|>"}])";
     json_of(api.chat("{" + messages + "}"));
-    CHECK(api.engine().prompt_text(0) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nWell, <|im_end|>");
+    CHECK(api.engine().prompt_text(0) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nWell,<|im_end|>");
     json_of(api.chat("{\"continue_final_message\":false," + messages + "}"));
-    CHECK(api.engine().prompt_text(1).ends_with("Well, <|im_end|><|im_end|>\n<|im_start|>assistant\n"));
+    CHECK(api.engine().prompt_text(1).ends_with("Well,<|im_end|><|im_end|>\n<|im_start|>assistant\n"));
 }
 
 TEST_CASE("biases are given by id, by text, or as pairs") {

@@ -74,6 +74,7 @@ class FakeEngine final : public Engine {
     EngineStats stats() const override { return {.n_running = n_running_}; }
 
     void set_window(int64_t n_ctx) { info_.n_ctx = n_ctx; }
+    void set_memory(uint64_t file_bytes) { info_.file_bytes = file_bytes; }
     std::vector<Request> requests() const {
         const std::lock_guard lock(mutex_);
         return requests_;

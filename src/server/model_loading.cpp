@@ -137,11 +137,11 @@ bool ModelStore::is_resident(const std::string& path) const {
 }
 
 // Weights are mapped: two models of one file share them.
-uint64_t ModelStore::used_now() const {
+uint64_t ModelStore::bytes_of(bool only_pinned) const {
     uint64_t n_bytes = 0;
     std::vector<std::string> files;
     for (const auto& entry : entries_) {
-        if (!entry->model) continue;
+        if (!entry->model || (only_pinned && !entry->config.pin)) continue;
         const ModelInfo& info = entry->model->engine->info();
         n_bytes += info.kv_bytes + info.workspace_bytes;
         if (std::find(files.begin(), files.end(), entry->config.options.model_path) != files.end()) continue;
@@ -168,17 +168,20 @@ EngineOptions ModelStore::make_room(Entry& entry, const MemoryNeed& need, std::u
     EngineOptions options = entry.config.options;
     const uint64_t kv_bytes = std::max(options.kv_bytes, least_kv_bytes(options, need));
     const auto needed = [&] { return (is_resident(options.model_path) ? 0 : need.weight_bytes) + need.workspace_bytes + kv_bytes; };
+    const auto refuse = [&] {
+        throw DeviceError(concat("the model ", entry.id, " needs ", needed() >> 20, " MiB, and ", used_now() >> 20, " of ",
+                                 budget_bytes_ >> 20,
+                                 " MiB are taken by models that may not be unloaded; raise --memory-budget or ask for a smaller window"));
+    };
+    if (bytes_of(true) + needed() > budget_bytes_) refuse();  // before others have made room in vain
     while (used_now() + needed() > budget_bytes_) {
         bool some_busy = false;
-        if (Entry* oldest = least_used(some_busy)) {
+        if (Entry* oldest = least_used(some_busy))
             evict(*oldest, lock);
-        } else if (!some_busy) {
-            throw DeviceError(
-                concat("the model ", entry.id, " needs ", needed() >> 20, " MiB, and ", used_now() >> 20, " of ", budget_bytes_ >> 20,
-                       " MiB are taken by models that may not be unloaded; raise --memory-budget or ask for a smaller window"));
-        } else {
-            changed_.wait(lock);  // until one of the busy ones is done
-        }
+        else if (some_busy)
+            changed_.wait(lock);  // until one of them is done
+        else
+            refuse();
         if (is_stopping_) throw shutting_down();
     }
     if (options.kv_bytes > 0) return options;

@@ -128,7 +128,8 @@ class ModelStore {
     Entry& find(std::optional<std::string_view> name);
     const Entry& find(std::optional<std::string_view> name) const;
     ModelStatus status_of(const Entry& entry) const;
-    uint64_t used_now() const;
+    uint64_t used_now() const { return bytes_of(false); }
+    uint64_t bytes_of(bool only_pinned) const;
     bool is_resident(const std::string& path) const;
 
     const uint64_t budget_bytes_;

@@ -20,7 +20,7 @@ class Server:
         self.process = subprocess.Popen([str(QUERN), "serve", "--port", "0", *map(str, arguments)], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
         self.ready_line = self.process.stdout.readline()
-        found = re.search(r"http://\S+:(\d+)", self.ready_line)
+        found = re.search(r"https?://\S+:(\d+)", self.ready_line)
         if not found:
             raise RuntimeError(f"quern serve did not start: {self.ready_line!r} {self.process.communicate(timeout=10)}")
         self.port = int(found.group(1))

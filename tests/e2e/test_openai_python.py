@@ -191,8 +191,10 @@ def test_errors_become_the_right_exceptions(client, smollm2_server):
         ask(client, [{"role": "user", "content": "word " * 3000}], stream=True)
     with pytest.raises(openai.NotFoundError):
         ask(client, model="gpt-4")
-    with pytest.raises(openai.NotFoundError):
+    with pytest.raises(openai.BadRequestError, match="embeddings"):
         client.embeddings.create(model="smollm2", input="x")
+    with pytest.raises(openai.NotFoundError):
+        client.images.generate(model="smollm2", prompt="x")
 
 
 def test_helpers_of_the_client_work(client):

@@ -40,7 +40,7 @@ def test_health(server):
     assert requests.options(server.url + "/v1/models", timeout=10).status_code == 204
 
 
-@pytest.mark.parametrize("method, path, status", [("GET", "/nope", 404), ("GET", "/v1/embeddings", 404), ("POST", "/v1/models", 405),
+@pytest.mark.parametrize("method, path, status", [("GET", "/nope", 404), ("GET", "/v1/embeddings", 405), ("POST", "/v1/models", 405),
                                                   ("GET", "/v1/chat/completions", 405), ("DELETE", "/v1/models/x", 405), ("GET", "/v1/models/nope", 404)])
 def test_unknown_urls_and_methods(server, method, path, status):
     response = requests.request(method, server.url + path, timeout=10)

@@ -48,7 +48,8 @@ std::string read_blocks(const Json& content, const std::string& param) {
             refuse_unsupported(place, concat("this model reads text only, and this block is of the type '", type->get<std::string>(), "'"));
         const auto text = block.find("text");
         if (text == block.end() || !text->is_string()) refuse_value(place, "has no text");
-        joined += (joined.empty() ? "" : "\n") + text->get<std::string>();
+        if (!joined.empty()) joined += '\n';
+        joined += text->get_ref<const std::string&>();
     }
     return joined;
 }

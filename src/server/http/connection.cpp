@@ -1,5 +1,7 @@
 #include "server/http/connection.h"
 
+#include <algorithm>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -131,7 +133,7 @@ asio::awaitable<bool> Connection::serve_one() {
         co_return goes_on;
     }
     const WakeGate gate(shared_from_this());
-    const auto make = [&, wake = gate.waker()] { return context_.service.answer(*read.request, wake); };
+    const std::function<Answer()> make = [&, wake = gate.waker()] { return context_.service.answer(*read.request, wake); };
     Answer answer;
     if (read.request->body.empty()) {  // costs nothing that would need a worker
         try {
@@ -165,18 +167,24 @@ asio::awaitable<bool> Connection::write_answer(Answer answer, bool is_head) {
         if (!next) co_return false;
         answer = std::move(*next);
     }
+    bool written = false;
     if (const auto* response = std::get_if<HttpResponse>(&answer)) {
-        if (has_stream_head_) co_return co_await write_late_error(*response);
-        co_return co_await write_response(*response, is_head);
+        if (has_stream_head_)
+            written = co_await write_late_error(*response);
+        else
+            written = co_await write_response(*response, is_head);
+    } else if (const auto* pending = std::get_if<std::unique_ptr<PendingResponse>>(&answer)) {
+        written = co_await write_pending(**pending);
+    } else {
+        written = co_await write_events(*std::get<std::unique_ptr<EventSource>>(answer));
     }
-    if (const auto* pending = std::get_if<std::unique_ptr<PendingResponse>>(&answer)) co_return co_await write_pending(**pending);
-    co_return co_await write_events(*std::get<std::unique_ptr<EventSource>>(answer));
+    co_return written;
 }
 
 HttpResponse Connection::error_now() const { return context_.service.error(std::current_exception(), record_.path, record_.id); }
 
 // Parsing, tokenizing and rendering cost time: not on the threads that serve the sockets.
-asio::awaitable<Answer> Connection::on_worker(std::function<Answer()> make) {
+asio::awaitable<Answer> Connection::on_worker(const std::function<Answer()>& make) {
     Answer answer;
     co_await asio::co_spawn(
         context_.workers,
@@ -222,7 +230,9 @@ asio::awaitable<std::optional<Answer>> Connection::await_deferred(DeferredAnswer
         if (!written) co_return std::nullopt;
         last_write = Clock::now();
     }
-    co_return co_await on_worker([&deferred] { return deferred.make(); });
+    const std::function<Answer()> make = [&deferred] { return deferred.make(); };
+    Answer answer = co_await on_worker(make);
+    co_return std::optional<Answer>(std::move(answer));
 }
 
 asio::awaitable<bool> Connection::write_bytes(std::string bytes) {
@@ -242,7 +252,10 @@ asio::awaitable<bool> Connection::write_response(const HttpResponse& response, b
 }
 
 asio::awaitable<void> Connection::wait_for_wake(Clock::duration at_most) {
-    co_await channel_->wait([this] { return is_woken_ || is_aborted_ || channel_->is_gone(); }, Clock::now() + at_most);
+    auto deadline = Clock::now() + at_most;
+    const auto limit = context_.limits.answer_time;
+    if (limit.count() > 0) deadline = std::min(deadline, began_ + limit + std::chrono::milliseconds(1));
+    co_await channel_->wait([this] { return is_woken_ || is_aborted_ || channel_->is_gone(); }, deadline);
 }
 
 asio::awaitable<bool> Connection::write_pending(PendingResponse& pending) {

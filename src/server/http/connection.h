@@ -45,7 +45,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     boost::asio::awaitable<bool> serve_one();
     boost::asio::awaitable<bool> write_refusal(const HttpResponse& refusal, bool is_head);
     boost::asio::awaitable<bool> write_answer(Answer answer, bool is_head);
-    boost::asio::awaitable<Answer> on_worker(std::function<Answer()> make);
+    boost::asio::awaitable<Answer> on_worker(const std::function<Answer()>& make);
     boost::asio::awaitable<std::optional<Answer>> await_deferred(DeferredAnswer& deferred);
     boost::asio::awaitable<bool> write_response(const HttpResponse& response, bool without_body);
     boost::asio::awaitable<bool> write_pending(PendingResponse& pending);

@@ -110,3 +110,12 @@ TEST_CASE("each kind of exception has its status, code and param") {
     CHECK(response_to(std::runtime_error("secret")).body.find("secret") == std::string::npos);
     CHECK(error_of(response_to(InvalidInput("\xff")))["message"] == "\xEF\xBF\xBD");
 }
+
+TEST_CASE("a query's values are found by name and percent-decoded") {
+    CHECK(query_value("model=a%2Fb&x=1", "model") == "a/b");
+    CHECK(query_value("model=a&x=", "x") == "");
+    CHECK(query_value("flag", "flag") == "");
+    CHECK(!query_value("models=a", "model"));
+    CHECK(!query_value("", "model"));
+    CHECK(!query_value("model=%zz", "model"));
+}

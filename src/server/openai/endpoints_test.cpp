@@ -1,6 +1,9 @@
 // What the endpoints answer, with an engine that says what it is told to.
 #include <doctest/doctest.h>
 
+#include <limits>
+
+#include "server/endpoint_table.h"
 #include "server/http/test_client_test.h"
 #include "server/openai/api_client_test.h"
 
@@ -290,4 +293,63 @@ TEST_CASE("a generation that fails in a stream ends it with an error event") {
     const std::string answer = client.read_to("0\r\n\r\n");
     CHECK(answer.find("data: {\"error\":{\"message\":\"the device failed\"") != std::string::npos);
     CHECK(answer.find("[DONE]") == std::string::npos);
+}
+
+TEST_CASE("an assistant's message at the end is gone on with, unless the client says otherwise") {
+    ApiClient api;
+    const std::string messages = R"("messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Well,<|im_end|>"}])";
+    json_of(api.chat("{" + messages + "}"));
+    CHECK(api.engine().prompt_text(0) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nWell,<|im_end|>");
+    json_of(api.chat("{\"continue_final_message\":false," + messages + "}"));
+    CHECK(api.engine().prompt_text(1).ends_with("Well,<|im_end|><|im_end|>\n<|im_start|>assistant\n"));
+}
+
+TEST_CASE("biases are given by id, by text, or as pairs") {
+    ApiClient api;
+    const float never = -std::numeric_limits<float>::infinity();
+    json_of(api.complete(R"({"prompt":"x","logit_bias":{"B":2},"logit_bias_type":"tokens"})"));
+    json_of(api.complete(R"({"prompt":"x","logit_bias":[[5,1.5],["A",-1],[7,false]]})"));
+    CHECK(api.engine().requests()[0].sampling.logit_bias == std::vector<std::pair<TokenId, float>>{{{'B' + 3}, 2.0f}});
+    CHECK(api.engine().requests()[1].sampling.logit_bias ==
+          std::vector<std::pair<TokenId, float>>{{{5}, 1.5f}, {{'A' + 3}, -1.0f}, {{7}, never}});
+}
+
+TEST_CASE("the best of several answers are returned, and all are counted") {
+    ApiClient api;
+    const Json json = json_of(api.complete(R"({"prompt":["x","y"],"n":1,"best_of":3})"));
+    REQUIRE(json["choices"].size() == 2);
+    CHECK(json["choices"][1]["index"] == 1);
+    CHECK(json["choices"][0]["logprobs"].is_null());
+    CHECK(json["usage"]["completion_tokens"] == 6 * 12);
+}
+
+TEST_CASE("the stop string that ended an answer is told to those whose API names it") {
+    ApiClient api;
+    const Json claude = json_of(
+        api.send("POST", "/v1/messages", R"({"max_tokens":50,"stop_sequences":["zz",", "],"messages":[{"role":"user","content":"x"}]})"));
+    CHECK(claude["stop_reason"] == "stop_sequence");
+    CHECK(claude["stop_sequence"] == ", ");
+    CHECK(claude["content"][0]["text"] == "Hello");
+    const Json native = json_of(api.send("POST", "/completion", R"({"prompt":"x","stop":["world"]})"));
+    CHECK(native["stop_type"] == "word");
+    CHECK(native["stopping_word"] == "world");
+    CHECK(json_of(api.send("POST", "/completion", R"({"prompt":"x"})"))["stop_type"] == "eos");
+}
+
+TEST_CASE("errors have the shape of the API that was asked") {
+    ApiClient api;
+    const HttpResponse claude = api.send("POST", "/v1/messages", R"({"messages":[]})");
+    CHECK(claude.status == 400);
+    CHECK(Json::parse(claude.body)["type"] == "error");
+    CHECK(Json::parse(claude.body)["error"]["type"] == "invalid_request_error");
+    CHECK(Json::parse(api.send("POST", "/api/chat", R"({"model":"nope"})").body)["error"].is_string());
+}
+
+TEST_CASE("every endpoint of the table is documented, with the ranges that are checked") {
+    const Json document = openapi_document("/prefix");
+    CHECK(document["servers"][0]["url"] == "/prefix");
+    for (const Endpoint& endpoint : endpoints()) CHECK(document["paths"].contains(endpoint.path) == !endpoint.is_alias);
+    const Json& fields = document["paths"]["/v1/completions"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
+    CHECK(fields["n"]["maximum"] == 128);
+    CHECK(!fields.contains("grammar"));
 }

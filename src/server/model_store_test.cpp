@@ -1,0 +1,173 @@
+#include "server/model_store.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+
+#include "server/api_service.h"
+#include "server/fake_engine_test.h"
+#include "server/http/errors.h"
+#include "server/http/test_client_test.h"
+
+using namespace quern;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr uint64_t mib = 1 << 20;
+
+/// Loads fake engines of 10 MiB each; "bad" fails, "slow" waits for leave.
+struct FakeLoader {
+    std::atomic<int> n_loads{0};
+    std::atomic<bool> may_load{false};
+
+    ModelLoader loader() {
+        return {.load = [this](const EngineOptions& options) -> std::unique_ptr<Engine> {
+                    ++n_loads;
+                    if (options.model_path == "bad") throw ModelError("bad is broken");
+                    while (options.model_path == "slow" && !may_load) std::this_thread::sleep_for(1ms);
+                    auto engine = std::make_unique<FakeEngine>();
+                    engine->set_memory(10 * mib);
+                    return engine;
+                },
+                .need =
+                    [](const EngineOptions& options) {
+                        if (options.model_path == "unreadable") throw ModelError("unreadable is no GGUF file");
+                        return MemoryNeed{.n_ctx = 64, .weight_bytes = options.model_path == "huge" ? 1000 * mib : 10 * mib};
+                    }};
+    }
+};
+
+ModelEntry entry(const char* path, const char* alias = "") { return {.options = {.model_path = path}, .alias = alias}; }
+
+/// Waits for the model as a request does.
+ModelLease get(ModelStore& store, const char* name) {
+    const auto ticket = store.request(name, [] {});
+    REQUIRE(comes_true([&] { return ticket->is_ready(); }));
+    return ticket->take();
+}
+
+ModelState state_of(const ModelStore& store, const char* name) { return store.status(name).state; }
+
+}  // namespace
+
+TEST_CASE("a model is loaded once for all who ask for it meanwhile") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("slow"));
+    std::vector<std::shared_ptr<ModelTicket>> tickets;
+    std::atomic<int> n_woken{0};
+    for (int i = 0; i < 5; ++i) tickets.push_back(store.request("slow", [&] { ++n_woken; }));
+    CHECK(!tickets[0]->is_ready());
+    CHECK(state_of(store, "slow") == ModelState::loading);
+    CHECK_THROWS_AS(store.unload("slow"), ApiError);
+    tickets.pop_back();  // a client that has gone
+    fake.may_load = true;
+    CHECK(comes_true([&] { return n_woken == 4; }));
+    for (const auto& ticket : tickets) CHECK(ticket->take()->id == "slow");
+    CHECK(fake.n_loads == 1);
+    CHECK(state_of(store, "slow") == ModelState::loaded);
+}
+
+TEST_CASE("the least recently used model makes room, and never one in use or pinned") {
+    FakeLoader fake;
+    ModelStore store(30 * mib, fake.loader());
+    ModelEntry pinned = entry("pinned");
+    pinned.pin = true;
+    store.declare(pinned);
+    for (const char* name : {"a", "b", "c"}) store.declare(entry(name));
+    get(store, "pinned");
+    ModelLease a = get(store, "a");
+    get(store, "b");
+    get(store, "c");
+    CHECK(state_of(store, "pinned") == ModelState::loaded);
+    CHECK(state_of(store, "a") == ModelState::loaded);
+    CHECK(state_of(store, "b") == ModelState::unloaded);
+    const ModelLease c = get(store, "c");
+    const auto b = store.request("b", [] {});
+    std::this_thread::sleep_for(20ms);
+    CHECK(!b->is_ready());  // all others are busy or pinned
+    a.reset();
+    CHECK(comes_true([&] { return b->is_ready(); }));
+    CHECK(state_of(store, "a") == ModelState::unloaded);
+    CHECK(store.used_bytes() <= store.budget_bytes());
+}
+
+TEST_CASE("a model that cannot be loaded is an error for those who ask, and harms no other") {
+    FakeLoader fake;
+    ModelStore store(20 * mib, fake.loader());
+    for (const char* name : {"good", "bad", "unreadable", "huge"}) store.declare(entry(name));
+    const ModelLease good = get(store, "good");
+    for (int i = 0; i < 2; ++i) CHECK_THROWS_WITH_AS(get(store, "bad"), "bad is broken", ModelError);
+    CHECK_THROWS_AS(get(store, "unreadable"), ModelError);
+    CHECK(fake.n_loads == 3);  // a second request tries again, and an unreadable file is not even tried
+    CHECK(state_of(store, "bad") == ModelState::failed);
+    CHECK(store.status("bad").error == "bad is broken");
+    CHECK(state_of(store, "good") == ModelState::loaded);
+}
+
+TEST_CASE("a model that is larger than the budget is refused without unloading others in vain") {
+    FakeLoader fake;
+    ModelStore store(20 * mib, fake.loader());
+    for (const char* name : {"good", "huge"}) store.declare(entry(name));
+    get(store, "good");
+    CHECK_THROWS_AS(get(store, "huge"), DeviceError);
+    CHECK(state_of(store, "good") == ModelState::loaded);
+}
+
+TEST_CASE("a model that nobody uses for its time to live is unloaded") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    ModelEntry short_lived = entry("short");
+    short_lived.ttl = 1s;
+    store.declare(short_lived);
+    ModelLease lease = get(store, "short");
+    std::this_thread::sleep_for(1200ms);
+    CHECK(state_of(store, "short") == ModelState::loaded);
+    lease.reset();
+    CHECK(comes_true([&] { return state_of(store, "short") == ModelState::unloaded; }));
+}
+
+TEST_CASE("the same file and alias twice is one model with the slots of both") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("m.gguf", "x"));
+    store.declare(entry("m.gguf", "x"));
+    CHECK(store.list().size() == 1);
+    CHECK(get(store, "x")->n_sequences == 2 * EngineOptions().n_sequences);
+    CHECK_THROWS_AS(store.declare(entry("other.gguf", "x")), InvalidInput);
+    CHECK(store.id_of("x:latest") == "x");
+    CHECK(store.id_of(std::nullopt) == "x");
+}
+
+TEST_CASE("a model in use is not unloaded, an idle one is") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("a"));
+    ModelLease lease = get(store, "a");
+    CHECK_THROWS_AS(store.unload("a"), ApiError);
+    lease.reset();
+    store.unload("a");
+    CHECK(state_of(store, "a") == ModelState::unloaded);
+    CHECK_THROWS_AS(store.unload("b"), ApiError);
+}
+
+TEST_CASE("a stream that waits for its model gets comments, and then its answer or its error") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("slow"));
+    ApiService service(store, {.access = AccessRules({}, "localhost", true)});
+    HttpLimits limits;
+    limits.event_pause = 50ms;
+    RunningServer running(service, limits);
+    TestClient stream = running.connect(), wrong = running.connect(), plain = running.connect();
+    stream.post("/v1/completions", R"({"prompt":"x","stream":true})");
+    wrong.post("/v1/completions", R"({"prompt":"x","stream":true,"temperature":"hot"})");
+    plain.post("/v1/completions", R"({"prompt":"x"})");
+    CHECK(stream.read_to(": waiting\n\n").find("text/event-stream") != std::string::npos);
+    wrong.read_to(": waiting\n\n");
+    fake.may_load = true;
+    CHECK(stream.read_to("0\r\n\r\n").find("data: [DONE]") != std::string::npos);
+    CHECK(wrong.read_to("0\r\n\r\n").find("data: {\"error\":") != std::string::npos);
+    CHECK(plain.read_response().find("HTTP/1.1 200") != std::string::npos);
+}

@@ -21,12 +21,6 @@ ChoiceSet::ChoiceSet(Engine& engine, const std::vector<std::vector<TokenId>>& pr
     n_open_ = choices_.size();
 }
 
-int64_t ChoiceSet::n_cached_tokens() const {
-    int64_t n = 0;
-    for (size_t i = 0; i < choices_.size(); i += n_each_) n += choices_[i].generation->stats().n_cached_tokens;
-    return n;
-}
-
 std::vector<ChoiceUpdate> ChoiceSet::poll() {
     std::vector<ChoiceUpdate> updates;
     for (size_t i = 0; i < choices_.size(); ++i) {
@@ -57,6 +51,8 @@ void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
     choice.is_done = delta.finish.has_value();
     release_tokens(choice, update);
     if (!choice.is_done) return;
+    // Of the choices of a prompt, only the first counts, as for the prompt's tokens.
+    if (update.index % n_each_ == 0) n_cached_tokens_ += choice.generation->stats().n_cached_tokens;
     choice.generation.reset();
     --n_open_;
 }

@@ -32,7 +32,7 @@ class ChoiceSet {
 
     int64_t n_prompt_tokens() const { return n_prompt_tokens_; }  ///< each prompt counted once
     int64_t n_completion_tokens() const { return n_completion_tokens_; }
-    int64_t n_cached_tokens() const;  ///< of the prompts, each counted once: found in the prefix cache
+    int64_t n_cached_tokens() const { return n_cached_tokens_; }  ///< of prompts, each counted once; complete when all is done
 
   private:
     struct Choice {
@@ -50,7 +50,7 @@ class ChoiceSet {
     size_t n_open_ = 0;
     size_t n_each_;  // choices of a prompt
     bool has_stops_;
-    int64_t n_prompt_tokens_ = 0, n_completion_tokens_ = 0;
+    int64_t n_prompt_tokens_ = 0, n_completion_tokens_ = 0, n_cached_tokens_ = 0;
 };
 
 /// "stop" or "length".

@@ -248,7 +248,12 @@ TEST_CASE("latent attention: products of c made in q and in the result are those
     const auto evaluate = [&](Fusion fusion, Isa isa) {
         const auto device = make_cpu_device(2, isa);
         Executor executor(g, *device, {.n_tokens = 8, .n_outputs = 4}, fusion);
-        const KvShape shape{.n_layers = 1, .n_kv_heads = 1, .head_dim = rank + n_rope, .type = KvType::f32, .values_are_keys = true};
+        const KvShape shape{.n_layers = 1,
+                            .n_kv_heads = 1,
+                            .head_dim = rank + n_rope,
+                            .key_type = KvType::f32,
+                            .value_type = KvType::f32,
+                            .values_are_keys = true};
         CHECK(KvCache::page_bytes(shape) == 64 * (rank + n_rope) * sizeof(float));
         KvCache cache(*device, shape, 1);
         const std::vector<int32_t> last{4};

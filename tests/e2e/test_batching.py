@@ -105,3 +105,11 @@ def test_deltas_arrive_one_by_one(server):
             times.append(time.monotonic())
     assert len(times) >= 20
     assert times[-1] - times[0] > 0.05
+
+
+def test_cached_tokens_are_counted_truly(server):
+    body = {"prompt": "A text that nobody else sends. " * 40, "max_tokens": 4, "temperature": 0}
+    usages = [server.post("/v1/completions", body).json()["usage"] for _ in range(2)]
+    cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages]
+    assert cached[0] == 0
+    assert cached[1] == (usages[1]["prompt_tokens"] - 1) // 64 * 64

@@ -93,6 +93,9 @@ Transform transform_of(HfForm form, const DecoderConfig& config) {
             return every_second_column(0);
         case HfForm::odd_rows:
             return every_second_column(1);
+        case HfForm::latent_keys:  // of a family that is not converted
+        case HfForm::latent_values:
+            break;
     }
     throw InternalError("a form of weights without a transform");
 }

@@ -1,8 +1,11 @@
 #include "models/deepseek2.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "models/layers/blocks.h"
+#include "models/layers/decoder_checkpoint.h"
 #include "models/layers/key_reader.h"
 
 namespace quern {
@@ -129,5 +132,57 @@ Tensor DeepSeek2::feed_forward(Graph& g, const DeepSeek2Layer& w, Tensor x) cons
     if (!w.shared_gate.data) return chosen;
     return g.add(chosen, swiglu_feed_forward(g, w.shared_gate, w.shared_up, w.shared_down, x));
 }
+
+namespace {
+
+constexpr std::string_view deepseek2_classes[] = {"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"};
+
+void set_routing_keys(const CheckpointKeys& keys, bool is_v3) {
+    const CheckpointConfig& config = keys.config;
+    const std::string method = config.string({"topk_method"}).value_or(is_v3 ? "noaux_tc" : "greedy");
+    if (method != "noaux_tc" && method != "greedy") config.fail("topk_method: quern knows greedy and noaux_tc");
+    const std::string scoring = config.string({"scoring_func"}).value_or(is_v3 ? "sigmoid" : "softmax");
+    if (scoring != "softmax" && scoring != "sigmoid") config.fail("scoring_func: quern knows softmax and sigmoid");
+    keys.set("expert_gating_func", uint32_t{scoring == "sigmoid" ? 2u : 1u});
+    keys.set("expert_weights_norm", config.boolean({"norm_topk_prob"}).value_or(is_v3));
+    keys.real("expert_weights_scale", {"routed_scaling_factor"});
+    keys.integer("expert_shared_count", {"n_shared_experts"});
+    keys.integer("leading_dense_block_count", {"first_k_dense_replace"});
+    if (method != "noaux_tc") return;
+    keys.integer("expert_group_count", {"n_group"});
+    keys.integer("expert_group_used_count", {"topk_group"});
+}
+
+void set_deepseek2_keys(const CheckpointKeys& keys) {
+    const CheckpointConfig& config = keys.config;
+    set_decoder_keys(keys);
+    const auto size = [&](std::string_view name) {
+        const int64_t n = config.require_integer({name});
+        if (n < 1 || n > 1 << 16) config.fail(concat(name, " is ", n));
+        return static_cast<uint32_t>(n);
+    };
+    const uint32_t rank = size("kv_lora_rank"), n_rope = size("qk_rope_head_dim");
+    keys.set("attention.head_count_kv", uint32_t{1});  // one vector for all heads
+    keys.set("attention.key_length", rank + n_rope);
+    keys.set("attention.value_length", rank);
+    keys.set("attention.key_length_mla", size("qk_nope_head_dim") + n_rope);
+    keys.set("attention.value_length_mla", size("v_head_dim"));
+    keys.set("attention.kv_lora_rank", rank);
+    keys.integer("attention.q_lora_rank", {"q_lora_rank"});
+    keys.set("rope.dimension_count", n_rope);
+    if (const auto growth = config.real({"rope_scaling.mscale_all_dim", "rope_parameters.mscale_all_dim"}))
+        keys.set("rope.scaling.yarn_log_multiplier", static_cast<float>(0.1 * *growth));
+    const std::vector<std::string> classes = config.strings({"architectures"});
+    set_routing_keys(keys, std::find(classes.begin(), classes.end(), deepseek2_classes[1]) != classes.end());
+}
+
+void list_deepseek2_tensors(const GgufFile& keys, const CheckpointConfig&, CheckpointTensors& tensors) {
+    list_decoder_tensors<DeepSeek2Layer>(DeepSeek2::read_config(keys), tensors);
+}
+
+}  // namespace
+
+const CheckpointFormat DeepSeek2::checkpoint{
+    .classes = deepseek2_classes, .set_keys = set_deepseek2_keys, .list_tensors = list_deepseek2_tensors};
 
 }  // namespace quern

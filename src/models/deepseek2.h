@@ -4,6 +4,7 @@
 // Sources: DeepSeek-AI 2024, "DeepSeek-V2" (section 2.1) and "DeepSeek-V3" (routing).
 #pragma once
 
+#include "models/checkpoint.h"
 #include "models/layers/decoder.h"
 
 namespace quern {
@@ -18,10 +19,11 @@ struct DeepSeek2Layer {
 
 class DeepSeek2 final : public Decoder<DeepSeek2Layer> {
   public:
+    static const CheckpointFormat checkpoint;
     explicit DeepSeek2(const GgufFile& file) : Decoder(file, read_config(file)) {}
+    static DecoderConfig read_config(const GgufFile& file);
 
   private:
-    static DecoderConfig read_config(const GgufFile& file);
     Tensor forward(Graph& g, const DeepSeek2Layer& w, Tensor x, int layer, int rope) const override;
     Tensor attention(Graph& g, const DeepSeek2Layer& w, Tensor x, int layer, int rope) const;
     Tensor feed_forward(Graph& g, const DeepSeek2Layer& w, Tensor x) const;

@@ -47,7 +47,7 @@ constexpr FamilyEntry families[] = {
     {"gpt2", make<Gpt2>, &Gpt2::checkpoint},
     {"starcoder2", make<StarCoder2>, &StarCoder2::checkpoint},
     {"gpt-oss", make<GptOss>, &GptOss::checkpoint},
-    {"deepseek2", make<DeepSeek2>},
+    {"deepseek2", make<DeepSeek2>, &DeepSeek2::checkpoint},
 };
 // clang-format on
 

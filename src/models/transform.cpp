@@ -52,6 +52,23 @@ Shape twice_as_wide(const Shape& gguf, int64_t) {
 
 Shape transposed_shape(const Shape& gguf, int64_t) { return gguf.rank() == 2 ? Shape{gguf[1], gguf[0]} : Shape{gguf[0], gguf[2], gguf[1]}; }
 
+// Both counts of a latent head in one parameter.
+constexpr int64_t latent_unit = int64_t{1} << 24;
+int64_t latent_parameter(int64_t n_keys, int64_t n_values) { return n_keys * latent_unit + n_values; }
+int64_t latent_head(int64_t parameter) { return parameter / latent_unit + parameter % latent_unit; }
+
+void fill_latent_keys(const TensorView& source, int64_t row, int64_t parameter, float* out) noexcept {
+    const int64_t rank = source.shape.n_cols(), head = row / rank, n_keys = parameter / latent_unit;
+    for (int64_t i = 0; i < n_keys; ++i) out[i] = decode_value(source, (head * latent_head(parameter) + i) * rank + row % rank);
+}
+Shape latent_keys_source(const Shape& gguf, int64_t parameter) { return {gguf[0] * latent_head(parameter), gguf[1]}; }
+
+void fill_latent_values(const TensorView& source, int64_t row, int64_t parameter, float* out) noexcept {
+    const int64_t n_values = parameter % latent_unit;
+    decode_row(source, row / n_values * latent_head(parameter) + parameter / latent_unit + row % n_values, out);
+}
+Shape latent_values_source(const Shape& gguf, int64_t parameter) { return {gguf[0] * latent_head(parameter), gguf[2]}; }
+
 void fill_later_row(const TensorView& source, int64_t row, int64_t n_skipped, float* out) noexcept {
     decode_row(source, row + n_skipped, out);
 }
@@ -80,6 +97,12 @@ Transform interleave_halves(int64_t n_heads) { return {.fill_row = fill_interlea
 Transform plus_one() { return {.fill_row = fill_plus_one}; }
 Transform every_second_column(int64_t first) { return {.fill_row = fill_every_second, .source_shape = twice_as_wide, .parameter = first}; }
 Transform transposed() { return {.fill_row = fill_transposed, .source_shape = transposed_shape}; }
+Transform latent_keys(int64_t n_keys, int64_t n_values) {
+    return {.fill_row = fill_latent_keys, .source_shape = latent_keys_source, .parameter = latent_parameter(n_keys, n_values)};
+}
+Transform latent_values(int64_t n_keys, int64_t n_values) {
+    return {.fill_row = fill_latent_values, .source_shape = latent_values_source, .parameter = latent_parameter(n_keys, n_values)};
+}
 Transform skip_rows(int64_t n) { return {.fill_row = fill_later_row, .source_shape = longer_shape, .parameter = n}; }
 
 }  // namespace quern

@@ -28,6 +28,10 @@ Transform transposed();
 /// Of [n_experts, n_in, 2 n_out] every second column, from `first` on, as [n_experts, n_out, n_in]; of [n_experts, 2 n_out] every second
 /// value.
 Transform every_second_column(int64_t first);
+/// DeepSeek's products of keys and of values, which checkpoints keep below each other in each head, [n_heads * (n_keys + n_values), rank]:
+/// the keys as [n_heads, rank, n_keys], the values as [n_heads, n_values, rank].
+Transform latent_keys(int64_t n_keys, int64_t n_values);
+Transform latent_values(int64_t n_keys, int64_t n_values);
 /// Without the first n rows.
 Transform skip_rows(int64_t n);
 

@@ -220,3 +220,9 @@ def test_a_target_that_cannot_be_written_is_one_line(model, tmp_path):
         tmp_path.chmod(0o500)
         target = tmp_path / "out.gguf"
     assert "out.gguf" in complaint("quantize", model, target, "Q4_0")
+
+
+def test_a_missing_type_is_said_so(model):
+    for words in ([model], [model, "--dry-run"], ["Q4_0"]):
+        done = quern("quantize", *words, check=False)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1

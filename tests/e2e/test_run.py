@@ -128,7 +128,7 @@ def test_logits_are_those_of_the_last_or_of_every_token(tmp_path):
     (["stray"], "stray"),
     (["-n"], "--n-predict"),
     (["-n", "many"], "many"),
-    (["--temp", "-1"], "--temp"),
+    (["--temp", "hot"], "--temp"),
     (["--top-p", "2"], "--top-p"),
     (["-c", "-5"], "--ctx-size"),
     (["-t", "0.5"], "0.5"),
@@ -213,7 +213,8 @@ def test_control_tokens_typed_by_a_user_do_not_act():
 @needs_smollm2
 def test_chat_commands_and_a_full_window():
     done = quern("run", "-m", SMOLLM2, "--chat", "--temp", "0", "-n", "4", "-c", "128",
-                 stdin="/help\n" + "word " * 300 + "\n/clear\nHello\n/exit\nnever read\n")
+                 stdin="/help\n" + "word " * 300 + "\n/clear\nHello\n/exit\nnever read\n", check=False)
+    assert done.returncode == 1  # a script must learn that a message went unanswered
     assert "/clear" in done.stderr
     assert "window of 128 tokens is full" in done.stderr
     assert done.stdout.strip() != ""
@@ -278,3 +279,44 @@ def test_sigterm_ends_the_program():
         terminal.wait_for("> ")
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.exit_code() == -signal.SIGTERM
+
+
+def test_a_temperature_below_0_is_greedy():
+    greedy = quern("run", *GREEDY, "-p", "Once upon a time", "-n", "20").stdout
+    assert quern("run", "-m", STORIES, "--temp", "-1", "-p", "Once upon a time", "-n", "20").stdout == greedy
+
+
+def test_a_prompt_that_ends_in_the_reverse_prompt_hands_the_turn_over():
+    done = quern("run", *GREEDY, "-i", "-r", "User:", "-p", "Once upon a time\nUser:", "-n", "8", stdin="", timeout=30)
+    assert done.stdout.strip() == "Once upon a time\nUser:"  # nothing was typed, so nothing was said
+
+
+@needs_smollm2
+def test_closed_standard_streams_do_no_harm():
+    command = f'"{QUERN}" run -m "{SMOLLM2}" --chat -n 4 <&-'
+    assert subprocess.run(["bash", "-c", command], capture_output=True, timeout=30).returncode == 0
+
+
+def test_a_folder_in_place_of_a_file_is_said_so(tmp_path):
+    for arguments in (["run", *GREEDY, "-f", tmp_path], ["tokenize", "-m", STORIES, "-f", tmp_path], ["perplexity", "-m", STORIES, "-f", tmp_path, "-c", "64"]):
+        assert "is a folder" in complaint(*arguments)
+
+
+def test_hostile_metadata_cannot_move_the_cursor(tmp_path):
+    import gguf
+
+    writer = gguf.GGUFWriter(tmp_path / "m.gguf", "x\x1b[2Jy\nz")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    line = complaint("run", "-m", tmp_path / "m.gguf", "-p", "x")
+    assert "\\x1b[2J" in line and "\x1b" not in line and "\\n" in line
+
+
+def test_a_chat_that_is_told_to_end_gives_the_terminal_back():
+    with Terminal("run", "-m", STORIES, "--chat", "--chat-format", "chatml", "-c", "256") as terminal:
+        before = termios.tcgetattr(terminal.descriptor)
+        terminal.wait_for("> ")
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.exit_code() == -signal.SIGTERM
+        assert termios.tcgetattr(terminal.descriptor)[3] == before[3]

@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from program import QUERN, ROOT, SMOLLM2, needs_smollm2
+from program import QUERN, ROOT, SMOLLM2, STORIES, needs_smollm2
 
 DATA = os.environ.get("QUERN_TOKENIZERS", ROOT.parent / "shared" / "tokenizers")
 FAMILIES = ["llama-spm", "gpt-2", "deepseek-llm", "bert-bge"]
@@ -194,3 +194,9 @@ def test_a_megabyte_takes_less_than_two_seconds(family, what, tmp_path):
     path = tmp_path / "text"
     path.write_text(what * (1_000_000 // len(what.encode())), encoding="utf-8")
     subprocess.run([str(QUERN), "tokenize", "-m", str(vocabulary_file(family)), "-f", str(path), "--ids", "--no-escape"], check=True, capture_output=True, timeout=2.0 + 1.0)
+
+
+def test_ids_outside_the_vocabulary_are_refused_by_line():
+    for line in ("[99999999]", "[-5]", '["x"]', "3", "{"):
+        done = subprocess.run([str(QUERN), "tokenize", "-m", str(STORIES), "--jsonl", "--detokenize"], input="[1]\n" + line + "\n", capture_output=True, text=True)
+        assert done.returncode == 1 and "line 2" in done.stderr, line

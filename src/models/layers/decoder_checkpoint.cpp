@@ -93,9 +93,10 @@ Transform transform_of(HfForm form, const DecoderConfig& config) {
             return every_second_column(0);
         case HfForm::odd_rows:
             return every_second_column(1);
-        case HfForm::latent_keys:  // of a family that is not converted
+        case HfForm::latent_keys:
+            return latent_keys(config.latent.nope_dim, config.latent.value_dim);
         case HfForm::latent_values:
-            break;
+            return latent_values(config.latent.nope_dim, config.latent.value_dim);
     }
     throw InternalError("a form of weights without a transform");
 }

@@ -17,7 +17,17 @@ double milliseconds(Sequence::Clock::duration time) { return std::chrono::durati
 }  // namespace
 
 void LocalEngine::serve() {
-    while (take_submissions()) step();
+    while (take_submissions()) {
+        try {
+            step();
+        } catch (const std::exception& error) {  // of the engine itself: nobody can go on, but the service does
+            log_error(concat("the engine failed: ", error.what()));
+            scheduler_->drop_chunk();
+            for (const auto& sequence : scheduler_->take_all())
+                sequence->channel->finish(FinishReason::error, sequence->stats, error.what());
+            publish_stats();
+        }
+    }
     for (const auto& sequence : submitted_) sequence->channel->finish(FinishReason::cancelled, sequence->stats);
     for (const auto& sequence : scheduler_->take_all()) sequence->channel->finish(FinishReason::cancelled, sequence->stats);
 }
@@ -33,6 +43,7 @@ bool LocalEngine::take_submissions() {
         cancelled_ = false;
         for (auto& sequence : submitted_) scheduler_->enqueue(std::move(sequence));
         submitted_.clear();
+        stats_.n_waiting = scheduler_->n_waiting();  // what the length of the queue is judged by
         jobs.swap(jobs_);
     }
     for (const auto& job : jobs) job();
@@ -67,7 +78,19 @@ void LocalEngine::step() {
 // One bad step must not end the service: its requests fail, the others go on.
 void LocalEngine::fail(std::vector<Work> works, const std::exception& error) {
     log_error(concat("a step failed: ", error.what()));
-    for (const Work& each : works) finish(each.sequence, FinishReason::error, error.what());
+    for (const Work& each : works)
+        if (scheduler_->runs(each.sequence)) finish(each.sequence, FinishReason::error, error.what());
+}
+
+// What goes wrong with one sequence's tokens ends that one.
+template <typename Act>
+void LocalEngine::for_one(Sequence* sequence, Act act) {
+    try {
+        act();
+    } catch (const std::exception& error) {
+        log_error(concat("a request failed: ", error.what()));
+        if (scheduler_->runs(sequence)) finish(sequence, FinishReason::error, error.what());
+    }
 }
 
 void LocalEngine::BatchMemory::clear() {
@@ -128,7 +151,7 @@ void LocalEngine::run_answers(std::span<const Work> step) {
         const bool reaches_end = n_text == work.sequence->n_pending();
         const auto n_rows = static_cast<size_t>(reaches_end ? work.n_tokens - n_text + 1 : 0);
         scheduler_->computed(*work.sequence, n_text);
-        if (n_rows > 0) check_draft(work, logits.subspan(row * n_vocab, n_rows * n_vocab));
+        if (n_rows > 0) for_one(work.sequence, [&] { check_draft(work, logits.subspan(row * n_vocab, n_rows * n_vocab)); });
         row += n_rows;
     }
     const double seconds = Seconds(Sequence::Clock::now() - begin).count();
@@ -200,7 +223,8 @@ void LocalEngine::finish_chunk() {
     for (const Work& work : works) {
         scheduler_->computed(*work.sequence, work.n_tokens);
         if (work.sequence->n_pending() > 0) continue;
-        sample(*work.sequence, logits.subspan(row++ * n_vocab, n_vocab));
+        const auto own_logits = logits.subspan(row++ * n_vocab, n_vocab);
+        for_one(work.sequence, [&] { sample(*work.sequence, own_logits); });
     }
 }
 

@@ -53,6 +53,8 @@ class LocalEngine final : public Engine {
     void advance_prompts(bool answers_wait);
     void finish_chunk();
     void fail(std::vector<Work> works, const std::exception& error);
+    template <typename Act>
+    void for_one(Sequence* sequence, Act act);
     bool sample(Sequence& sequence, std::span<const float> logits);
     void finish(Sequence* sequence, FinishReason reason, std::string error = {});
     void evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink);

@@ -69,6 +69,10 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::take_all() {
     return take_if([](const Sequence&) { return true; });
 }
 
+bool Scheduler::runs(const Sequence* sequence) const noexcept {
+    return std::any_of(running_.begin(), running_.end(), [&](const auto& each) { return each.get() == sequence; });
+}
+
 std::unique_ptr<Sequence> Scheduler::remove(Sequence* sequence) {
     QUERN_CHECK(!in_chunk(*sequence));
     const auto found = std::find_if(running_.begin(), running_.end(), [&](const auto& each) { return each.get() == sequence; });

@@ -57,6 +57,8 @@ class Scheduler {
     /// n_tokens more of the sequence have their keys and values: full pages go to the prefix cache.
     void computed(Sequence& sequence, int64_t n_tokens);
 
+    /// Whether the sequence is one of those that run; the pointer may be of one that is gone.
+    bool runs(const Sequence* sequence) const noexcept;
     /// The sequence is done: releases its pages and hands it over. REQUIRES: it is not in the chunk.
     std::unique_ptr<Sequence> remove(Sequence* sequence);
 

@@ -95,6 +95,7 @@ DecoderConfig read_decoder_config(const GgufFile& file, RopeStyle rope_style) {
     const GgufTensor* table = file.find_tensor("token_embd.weight");
     if (!table || table->view.shape.rank() != 2) keys.fail("tensor token_embd.weight is missing or is no matrix");
     config.n_vocab = table->view.shape[0];
+    if (config.n_vocab > 1 << 24) keys.fail(concat("token_embd.weight has ", config.n_vocab, " rows: more than any vocabulary"));
     return config;
 }
 

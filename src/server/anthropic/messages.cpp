@@ -176,6 +176,7 @@ Answer make_messages(const ModelRequest& asked) {
                       .prompts = {tokenize_chat_prompt(*asked.model, read_prompt(fields))},
                       .request = std::move(generation.request),
                       .n_each = 1,
+                      .prompt_field = "messages",
                       .metrics = &asked.api.metrics};
     return answer_generation(std::move(order), std::make_unique<MessageWording>(asked.model), generation.stream, asked.wake);
 }

@@ -1,6 +1,7 @@
 #include "server/generation/chat_prompt.h"
 
 #include "engine/chat_tokens.h"
+#include "server/generation/prompt_reader.h"
 
 namespace quern {
 namespace {
@@ -18,6 +19,14 @@ std::string take_last(TemplateInput& input) {
     return text;
 }
 
+size_t text_bytes(const Json& messages) {
+    size_t n = 0;
+    for (const Json& message : messages)
+        if (const auto content = message.find("content"); content != message.end() && content->is_string())
+            n += content->get_ref<const std::string&>().size();
+    return n;
+}
+
 }  // namespace
 
 bool ends_with_answer(const Json& messages) {
@@ -30,6 +39,7 @@ bool ends_with_answer(const Json& messages) {
 
 std::vector<TokenId> tokenize_chat_prompt(const ServedModel& model, ChatPrompt prompt) {
     const Engine& engine = *model.engine;
+    refuse_if_too_long(engine, text_bytes(prompt.input.messages), "messages");
     add_server_variables(model, prompt.input);
     if (!prompt.continues_last) return engine.tokenize_chat(prompt.input);
     const std::string begun = take_last(prompt.input);

@@ -9,6 +9,14 @@
 namespace quern {
 
 ChoiceSet::ChoiceSet(ChoiceOrder order, const Waker& wake) : order_(std::move(order)) {
+    try {
+        submit_all(wake);
+    } catch (const ContextOverflow& overflow) {
+        throw ContextOverflow(overflow.what(), order_.prompt_field);
+    }
+}
+
+void ChoiceSet::submit_all(const Waker& wake) {
     for (const std::vector<TokenId>& prompt : order_.prompts) {
         n_prompt_tokens_ += static_cast<int64_t>(prompt.size());
         for (int i = 0; i < order_.n_each; ++i) {

@@ -24,8 +24,9 @@ struct ChoiceUpdate {
 struct ChoiceOrder {
     ModelLease model;
     std::vector<std::vector<TokenId>> prompts;
-    Request request;  ///< without its prompt
-    int n_each = 1;   ///< choices of each prompt
+    Request request;                      ///< without its prompt
+    int n_each = 1;                       ///< choices of each prompt
+    const char* prompt_field = "prompt";  ///< what errors about the prompt name
     ServerMetrics* metrics = nullptr;
 };
 
@@ -62,6 +63,7 @@ class ChoiceSet {
         GenerationStats stats;
     };
 
+    void submit_all(const Waker& wake);
     void take(Choice& choice, OutputDelta delta, ChoiceUpdate& update);
     void release_tokens(Choice& choice, ChoiceUpdate& update) const;
     std::string stop_of(const Choice& choice) const;

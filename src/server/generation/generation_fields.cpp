@@ -30,8 +30,8 @@ constexpr FieldRule rules[] = {
     {"repetition_penalty", number, 0.01, 100},
     {"repeat_last_n", integer, -1, any_int32},
     {"seed", integer, -any_int, any_int},
-    {"max_tokens", integer, 0, any_int32},
-    {"max_completion_tokens", integer, 0, any_int32},
+    {"max_tokens", integer, -1, any_int32},
+    {"max_completion_tokens", integer, -1, any_int32},
     {"n", integer, 1, 128},
     {"stop", any},
     {"stream", boolean},
@@ -282,6 +282,8 @@ GenerationFields read_generation_fields(const RequestFields& fields, const Engin
     out.request.sampling = read_sampling(fields, engine);
     read_cache(fields, out.request);
     out.request.max_tokens = fields.integer("max_tokens", "max_completion_tokens");
+    out.until_full = out.request.max_tokens == -1;
+    if (out.until_full) out.request.max_tokens.reset();
     out.request.stop = read_stops(fields);
     out.request.ignore_end = fields.flag("ignore_eos", false);
     out.n_choices = static_cast<int>(fields.integer("n").value_or(1));

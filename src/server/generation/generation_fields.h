@@ -15,8 +15,9 @@ std::span<const FieldRule> sampler_field_rules();
 
 /// What the shared fields ask for.
 struct GenerationFields {
-    Request request;    ///< without its prompt
-    int n_choices = 1;  ///< of each prompt
+    Request request;          ///< without its prompt
+    bool until_full = false;  ///< max_tokens is -1, as llama.cpp's clients say it
+    int n_choices = 1;        ///< of each prompt
     bool stream = false;
     bool include_usage = false;  ///< in the stream's last chunk
 };

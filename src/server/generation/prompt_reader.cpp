@@ -8,7 +8,7 @@ class Reader {
     explicit Reader(const Engine& engine) : engine_(engine) {}
 
     void read(const Json& item, const std::string& param) {
-        if (item.is_string()) return add_text(item);
+        if (item.is_string()) return add_text(item, param);
         if (!item.is_array()) refuse_type(param, "a string or an array of token ids", item);
         add_tokens(item, param);
     }
@@ -22,7 +22,8 @@ class Reader {
     PromptList prompts;
 
   private:
-    void add_text(const Json& text) {
+    void add_text(const Json& text, const std::string& param) {
+        refuse_if_too_long(engine_, text.get_ref<const std::string&>().size(), param);
         prompts.tokens.push_back(tokenize_prompt(engine_.tokenizer(), text.get_ref<const std::string&>()));
         prompts.texts.push_back(text.get<std::string>());
     }
@@ -31,6 +32,13 @@ class Reader {
 };
 
 }  // namespace
+
+void refuse_if_too_long(const Engine& engine, size_t n_bytes, const std::string& param) {
+    const int64_t least = engine.tokenizer().least_tokens(n_bytes), n_ctx = engine.info().n_ctx;
+    if (least < n_ctx) return;
+    throw ContextOverflow(concat("this model's window is ", n_ctx, " tokens, but the prompt has more than ", least, "; shorten the prompt"),
+                          param);
+}
 
 std::vector<TokenId> tokenize_prompt(const Tokenizer& tokenizer, const std::string& text) {
     std::vector<TokenId> tokens = tokenizer.tokenize(text, {.add_special = true, .parse_special = true});

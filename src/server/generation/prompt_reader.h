@@ -10,6 +10,9 @@ namespace quern {
 /// A text out of nothing begins with BOS.
 std::vector<TokenId> tokenize_prompt(const Tokenizer& tokenizer, const std::string& text);
 
+/// Before a text is tokenized. @throws ContextOverflow  naming `param`, when so many bytes cannot fit in the window
+void refuse_if_too_long(const Engine& engine, size_t n_bytes, const std::string& param);
+
 /// Token ids as JSON. @throws ApiError  naming `param`
 std::vector<TokenId> read_tokens(const Json& list, const std::string& param, int64_t n_vocab);
 

@@ -75,6 +75,7 @@ Answer make_chat(const ModelRequest& asked) {
                       .prompts = {tokenize_chat_prompt(*asked.model, std::move(parsed.prompt))},
                       .request = std::move(parsed.fields.request),
                       .n_each = parsed.fields.n_choices,
+                      .prompt_field = "messages",
                       .metrics = &asked.api.metrics};
     return answer_generation(std::move(order), std::move(wording), parsed.fields.stream, asked.wake);
 }

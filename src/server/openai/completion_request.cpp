@@ -45,7 +45,7 @@ CompletionRequest read_completion_request(const Json& body, const Engine& engine
     const RequestFields fields(body, {generation_field_rules(), sampler_field_rules(), rules});
     CompletionRequest out{.fields = read_generation_fields(fields, engine)};
     Request& request = out.fields.request;
-    if (!request.max_tokens) request.max_tokens = default_max_tokens;
+    if (!request.max_tokens && !out.fields.until_full) request.max_tokens = default_max_tokens;
     out.n_logprobs = static_cast<int>(fields.integer("logprobs").value_or(-1));
     const Json* given = fields.find("prompt");
     const Json prompt = given ? *given : Json("");

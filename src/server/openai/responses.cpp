@@ -129,6 +129,7 @@ Answer make_response(const ModelRequest& asked) {
                       .prompts = {tokenize_chat_prompt(*asked.model, std::move(parsed.prompt))},
                       .request = std::move(parsed.fields.request),
                       .n_each = 1,
+                      .prompt_field = "input",
                       .metrics = &asked.api.metrics};
     return answer_generation(std::move(order), std::move(wording), parsed.fields.stream, asked.wake);
 }

@@ -41,7 +41,7 @@ constexpr Refusal shared[] = {
     {R"("seed":"x")", "seed", "invalid_type"},
     {R"("seed":18446744073709551615)", "seed"},
     {R"("seed":0.5)", "seed", "invalid_type"},
-    {R"("max_tokens":-1)", "max_tokens"},
+    {R"("max_tokens":-2)", "max_tokens"},
     {R"("max_tokens":"5")", "max_tokens", "invalid_type"},
     {R"("max_tokens":99999999999)", "max_tokens"},
     {R"("max_tokens":5,"max_completion_tokens":6)", "max_tokens"},

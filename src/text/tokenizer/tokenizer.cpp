@@ -62,9 +62,16 @@ Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary))
     check_ids();
     mark_ends();
     for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
+        longest_piece_ = std::max(longest_piece_, vocabulary_.pieces[id].size());
         const bool padding = vocabulary_.kinds[id] == TokenKind::unused || is_padding_name(vocabulary_.pieces[id]);
         if (padding && !end_of_generation_[id]) never_sampled_.push_back({static_cast<int32_t>(id)});
     }
+}
+
+int64_t Tokenizer::least_tokens(size_t n_bytes) const noexcept {
+    constexpr size_t most_shrinking = 4;  // of Unicode's composition, and then some
+    if (vocabulary_.model == TokenizerModel::wordpiece || vocabulary_.remove_extra_whitespaces.value_or(false)) return 0;
+    return static_cast<int64_t>(n_bytes / most_shrinking / longest_piece_);
 }
 
 void Tokenizer::check_ids() const {

@@ -38,6 +38,10 @@ class Tokenizer {
     const Vocabulary& vocabulary() const noexcept { return vocabulary_; }
     int32_t n_vocab() const noexcept { return static_cast<int32_t>(vocabulary_.pieces.size()); }
 
+    /// A text of so many bytes has at least this many tokens: enough to refuse what is far too long without reading it. 0 where texts may
+    /// shrink without bound.
+    int64_t least_tokens(size_t n_bytes) const noexcept;
+
     /// True for every id that some source in the file names as an end: eos, eot, eom, listed ids, and the well-known names
     /// (`<|im_end|>`, `<|eot_id|>`, `<end_of_turn>` ...) where they are control tokens.
     bool is_end_of_generation(TokenId token) const noexcept;
@@ -85,6 +89,7 @@ class Tokenizer {
     SpecialTokens specials_;
     PieceTable index_;
     std::vector<bool> end_of_generation_;  // by id
+    size_t longest_piece_ = 1;             // in bytes
     std::vector<TokenId> never_sampled_;
 };
 

@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 HOST ?= 127.0.0.1
 PORT ?= 8080
 ARGS ?=
+FUZZ_SECONDS ?= 60
 
 default_model := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/quern/models/SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL ?= $(default_model)
@@ -26,7 +27,7 @@ ifneq ($(wildcard ../shared/templates),)
 export QUERN_TEMPLATES ?= $(abspath ../shared/templates)
 endif
 
-.PHONY: help setup build serve test test-all test-asan bench format check packages packages-test clean
+.PHONY: help setup build serve test test-all test-asan bench format check tidy fuzz packages packages-test clean
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +40,7 @@ build: build/build.ninja | packages ## builds the program and the unit tests in 
 
 serve: build/build.ninja $(if $(filter $(default_model),$(MODEL)),$(default_model)) | packages ## serves MODEL on HOST:PORT
 	@cmake --build build --target quern
+	@[ '$(MODEL)' != '$(default_model)' ] || python3 scripts/fetch_default_model.py --verify >/dev/null
 	@exec build/quern serve -m '$(MODEL)' --model-alias '$(ALIAS)' --host $(HOST) --port $(PORT) $(ARGS)
 
 test: build $(venv) $(node) $(default_model) | packages-test ## runs the unit tests and the quick end-to-end tests
@@ -62,8 +64,17 @@ check: | packages-test ## checks the tree's rules and the formatting
 	@python3 scripts/check_tree.py
 	@clang-format --dry-run --Werror $(sources)
 
+tidy: build | packages-test ## runs clang-tidy over the sources (takes long)
+	@scripts/install_packages.sh scripts/packages-clang.txt
+	@run-clang-tidy -quiet -p build 'src/.*\.cpp'
+
+fuzz: | packages ## feeds random files and templates to the parsers, FUZZ_SECONDS=60 each, under sanitizers
+	@scripts/install_packages.sh scripts/packages-clang.txt
+	@cmake --preset fuzz && cmake --build build-fuzz --target $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.cpp)))
+	@for target in build-fuzz/fuzz_*; do [ ! -x $$target ] || $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
+
 clean: ## removes what was built, but not the model
-	rm -rf build build-asan .venv
+	rm -rf build build-asan build-fuzz .venv
 
 packages:
 	@scripts/install_packages.sh scripts/packages-build.txt

@@ -226,17 +226,18 @@ std::vector<std::string> Conversion::write(const std::string& path, const SplitL
     const std::vector<size_t> sizes = cut_into_parts(outputs, limits);
     const auto count = static_cast<int>(sizes.size());
     const std::string prefix = split_prefix(path).value_or(path.ends_with(".gguf") ? path.substr(0, path.size() - 5) : path);
-    std::vector<std::string> paths;
+    PartFiles written;
     std::span<const PlannedTensor> left = plan_;
     for (int i = 0; i < count; ++i) {
         GgufWriter writer;
         if (i == 0) writer.set_all(description_->metadata());
         set_split_keys(writer, i + 1, count, plan_.size());
-        paths.push_back(split_part_path(prefix, i + 1, count));
-        write_quantized(left.first(sizes[static_cast<size_t>(i)]), writer, paths.back(), pool, step);
+        const std::string part = split_part_path(prefix, i + 1, count);
+        write_quantized(left.first(sizes[static_cast<size_t>(i)]), writer, part, pool, step);
+        written.add(part);
         left = left.subspan(sizes[static_cast<size_t>(i)]);
     }
-    return paths;
+    return written.keep();
 }
 
 }  // namespace quern

@@ -28,6 +28,11 @@ void keep_least(std::atomic<int64_t>& least, int64_t value) {
     }
 }
 
+[[noreturn]] void fail_not_finite(const PlannedTensor& planned, int64_t place, int64_t n_cols) {
+    throw ModelError(concat(planned.source->name, " holds a value that is not finite, in row ", place / n_cols, ", column ", place % n_cols,
+                            ": the model is broken, and would be so in any format"));
+}
+
 /// Decodes and encodes ranges of a tensor's rows.
 class RowEncoder {
   public:
@@ -94,11 +99,31 @@ std::vector<std::byte> encode_tensor(const PlannedTensor& planned, const EncodeR
             if (place != nowhere) return keep_least(bad, place);
         }
     });
-    if (bad != nowhere)
-        throw ModelError(concat(planned.source->name, " holds a value that is not finite, in row ", bad / encoder.n_cols(), ", column ",
-                                bad % encoder.n_cols(), ": the model is broken, and would be so in any format"));
+    if (bad != nowhere) fail_not_finite(planned, bad, encoder.n_cols());
     return out;
 }
+
+namespace {
+
+/// Norms and what else stays as it is: a broken model must not come through because of them.
+void check_finite(const PlannedTensor& planned, ThreadPool& pool) {
+    const DType dtype = planned.source->view.dtype;
+    if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16) return;
+    const int64_t n_cols = planned.source->view.shape.n_cols(), n_rows = planned.source->view.shape.n_rows();
+    const auto bytes = static_cast<int64_t>(row_bytes(dtype, static_cast<uint64_t>(n_cols)));
+    const DecodeKernel decode = decode_for(dtype);
+    std::vector<std::vector<float>> rows(static_cast<size_t>(pool.n_threads()), std::vector<float>(static_cast<size_t>(n_cols)));
+    std::atomic<int64_t> bad{nowhere};
+    pool.for_each(n_rows, [&](int64_t row, int thread) noexcept {
+        float* const values = rows[static_cast<size_t>(thread)].data();
+        decode(planned.source->view.data + row * bytes, values, n_cols);
+        const int64_t place = first_not_finite(values, n_cols);
+        if (place != nowhere) keep_least(bad, row * n_cols + place);
+    });
+    if (bad != nowhere) fail_not_finite(planned, bad, n_cols);
+}
+
+}  // namespace
 
 void write_quantized(std::span<const PlannedTensor> plan, GgufWriter& writer, const std::string& path, const EncodeResources& resources,
                      const QuantizeProgress& progress) {
@@ -106,6 +131,7 @@ void write_quantized(std::span<const PlannedTensor> plan, GgufWriter& writer, co
     writer.open(path);
     for (const PlannedTensor& each : plan) {
         const uint64_t n_read = each.source->view.bytes();
+        if (each.is_copied()) check_finite(each, resources.pool);
         if (each.is_copied())
             writer.write({each.source->view.data, static_cast<size_t>(n_read)});
         else

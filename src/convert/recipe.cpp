@@ -258,6 +258,8 @@ DType dtype_that_fits(DType wanted, int64_t n_cols) {
     switch (wanted) {
         case DType::tq1_0:
         case DType::tq2_0:
+        case DType::q2_k:
+        case DType::q3_k:
             other = DType::q4_0;
             break;
         case DType::q4_k:

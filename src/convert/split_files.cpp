@@ -1,6 +1,7 @@
 #include "convert/split_files.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <regex>
 
@@ -61,23 +62,44 @@ std::vector<size_t> cut_into_parts(std::span<const GgufTensor> tensors, const Sp
     return parts;
 }
 
+void refuse_own_parts(const GgufFile& source, std::span<const std::string> targets) {
+    for (const std::string& part : source.part_paths())
+        for (const std::string& target : targets) {
+            std::error_code none;
+            if (std::filesystem::equivalent(part, target, none))
+                throw InvalidInput(concat(target, " is a file to read; give another name to write"));
+        }
+}
+
+PartFiles::~PartFiles() {
+    for (const std::string& path : paths_) {
+        std::error_code ignored;
+        std::filesystem::remove(path, ignored);
+    }
+}
+
 std::vector<std::string> split_model(const GgufFile& file, const std::string& prefix, const SplitLimits& limits) {
     const std::vector<size_t> sizes = cut_into_parts(file.tensors(), limits);
     const auto count = static_cast<int>(sizes.size());
     std::vector<std::string> paths;
+    for (int i = 0; i < count; ++i) paths.push_back(split_part_path(prefix, i + 1, count));
+    refuse_own_parts(file, paths);
+    PartFiles written;
     std::span<const GgufTensor> left = file.tensors();
     for (int i = 0; i < count; ++i) {
         GgufWriter writer;
         if (i == 0) writer.set_all(file.metadata());
         set_split_keys(writer, i + 1, count, file.tensors().size());
-        paths.push_back(split_part_path(prefix, i + 1, count));
-        write_tensors(writer, left.first(sizes[static_cast<size_t>(i)]), paths.back());
+        const std::string& path = paths[static_cast<size_t>(i)];
+        write_tensors(writer, left.first(sizes[static_cast<size_t>(i)]), path);
+        written.add(path);
         left = left.subspan(sizes[static_cast<size_t>(i)]);
     }
-    return paths;
+    return written.keep();
 }
 
 void merge_model(const GgufFile& file, const std::string& path) {
+    refuse_own_parts(file, {&path, 1});
     GgufWriter writer;
     writer.set_all(file.metadata());
     write_tensors(writer, file.tensors(), path);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gguf/gguf_file.h"
@@ -30,7 +31,26 @@ struct SplitLimits {
 /// @throws InvalidInput  when there would be more than 65535 parts
 std::vector<size_t> cut_into_parts(std::span<const GgufTensor> tensors, const SplitLimits& limits);
 
-/// Writes the parts beside each other; each appears whole or not at all. Returns their paths.
+/// A file being written would take the place of one being read. @throws InvalidInput  naming it
+void refuse_own_parts(const GgufFile& source, std::span<const std::string> targets);
+
+/// The files of one model: those that are written go again if the last of them cannot be.
+class PartFiles {
+  public:
+    PartFiles() = default;
+    ~PartFiles();
+    PartFiles(const PartFiles&) = delete;
+    PartFiles& operator=(const PartFiles&) = delete;
+
+    void add(const std::string& path) { paths_.push_back(path); }
+    /// All are there. @return their paths
+    std::vector<std::string> keep() { return std::exchange(paths_, {}); }
+
+  private:
+    std::vector<std::string> paths_;
+};
+
+/// Writes the parts beside each other; all of them appear, each whole, or none. Returns their paths.
 std::vector<std::string> split_model(const GgufFile& file, const std::string& prefix, const SplitLimits& limits);
 /// Writes all parts of an opened file as one.
 void merge_model(const GgufFile& file, const std::string& path);

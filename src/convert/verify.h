@@ -1,6 +1,7 @@
 // Is a model file sound, and how does it differ from another? Reads every value.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ struct TensorCheck {
     double rms = 0;             ///< of the finite values
 
     bool is_broken() const { return n_not_finite > 0; }
+    /// Weights of trained models stay far below this: a scale is damaged, or the file is.
+    static constexpr float suspicious_value = 1e4f;
+    bool is_suspicious() const { return is_decoded && std::max(-least, most) > suspicious_value; }
     /// A matrix of one value only: nothing was learned or all was lost.
     bool is_constant() const { return is_decoded && tensor->view.shape.n_values() > 1 && n_not_finite == 0 && least == most; }
 };

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/printable.h"
 #include "engine/chat_tokens.h"
 #include "engine/load_vocabulary.h"
 
@@ -189,7 +190,7 @@ void LocalEngine::fill_info() {
 }
 
 std::vector<TokenId> LocalEngine::tokenize_chat(const TemplateInput& input) const {
-    if (!template_) throw InvalidInput(concat("model ", info_.name, " has no chat template; choose one with --chat-format"), "messages");
+    if (!template_) throw InvalidInput(concat("model ", printable(info_.name), " has no chat template; choose one with --chat-format"), "messages");
     // A file's own template writes BOS itself if it wants one; the named formats leave it to the vocabulary.
     return tokenize_prompt_parts(*tokenizer_, template_->render(input), !options_.chat_format.empty());
 }

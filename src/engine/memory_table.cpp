@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "base/printable.h"
+
 namespace quern {
 namespace {
 
@@ -16,7 +18,7 @@ std::string line(const char* what, uint64_t bytes, const std::string& remark) {
 std::string memory_table(const ModelInfo& info) {
     const uint64_t n_tokens = info.kv_bytes_per_token > 0 ? info.kv_bytes / info.kv_bytes_per_token : 0;
     const std::string types = std::string(traits(info.cache_type_k).name) + "/" + traits(info.cache_type_v).name;
-    return info.name + ":\n" + line("weights", info.file_bytes, "mapped from the file") +
+    return printable(info.name) + ":\n" + line("weights", info.file_bytes, "mapped from the file") +
            line("keys and values", info.kv_bytes,
                 types + ", " + std::to_string(n_tokens) + " tokens in all; window " + std::to_string(info.n_ctx) + ", " +
                     std::to_string(info.n_sequences) + " requests at once") +

@@ -125,6 +125,12 @@ const GgufTensor* GgufFile::find_tensor(std::string_view name) const {
     return found == index_.end() ? nullptr : &tensors_[found->second];
 }
 
+std::vector<std::string> GgufFile::part_paths() const {
+    std::vector<std::string> paths;
+    for (const MappedFile& part : parts_) paths.push_back(part.path());
+    return paths;
+}
+
 uint64_t GgufFile::file_bytes() const noexcept {
     uint64_t bytes = 0;
     for (const MappedFile& part : parts_) bytes += part.bytes().size();

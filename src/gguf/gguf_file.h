@@ -45,6 +45,7 @@ class GgufFile {
     /// Bytes of all parts.
     uint64_t file_bytes() const noexcept;
     size_t n_parts() const noexcept { return parts_.size(); }
+    std::vector<std::string> part_paths() const;
 
   private:
     GgufFile() = default;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "base/error.h"
@@ -30,7 +31,13 @@ std::string folder_of(const std::string& path) {
 OutputFile::OutputFile(const std::string& path) : path_(path) {
     struct stat status {};
     if (path.empty() || path.find('\0') != std::string::npos) throw InvalidInput(quoted(path) + " is no file name");
-    if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) throw InvalidInput(printable(path) + ": is a folder");
+    if (::stat(path.c_str(), &status) == 0) {
+        if (S_ISDIR(status.st_mode)) throw InvalidInput(printable(path) + ": is a folder");
+        if (!S_ISREG(status.st_mode)) throw InvalidInput(printable(path) + ": is a device or a pipe, not a file");
+        mode_ = status.st_mode & 07777;
+        std::error_code error;
+        if (const auto target = std::filesystem::canonical(path, error); !error) path_ = target.string();  // a link stays a link
+    }
     if (open_nameless() || open_named()) return;
     if (errno == ENOENT || errno == ENOTDIR) throw InvalidInput(concat(printable(path), ": there is no folder ", quoted(folder_of(path))));
     fail("create it", errno);
@@ -132,6 +139,7 @@ void OutputFile::commit() {
     flush();
     // The space set aside may have been more than what was written.
     if (::ftruncate(fd_, static_cast<off_t>(position_)) != 0) fail("set its size", errno);
+    if (mode_ && ::fchmod(fd_, *mode_) != 0) fail("give it the permissions of the one before", errno);
     if (::fsync(fd_) != 0) fail("flush it to the disk", errno);
     const std::string descriptor = path_of_descriptor();
     const auto link = [&](const std::string& name) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,10 +13,11 @@
 namespace quern {
 
 /// Writes to a file that has no name yet, or a temporary one beside `path` where the file system has no such files; commit() makes it
-/// durable and gives it its name, replacing what was there. Without commit() nothing remains. Not for concurrent use.
+/// durable and gives it its name, replacing what was there (with its permissions; behind a link, the file that it leads to). Without
+/// commit() nothing remains. Not for concurrent use.
 class OutputFile {
   public:
-    /// @throws InvalidInput  when the folder does not exist or the path is a folder
+    /// @throws InvalidInput  when the folder does not exist, or the path is a folder, a device or a pipe
     /// @throws DeviceError   when the system refuses
     explicit OutputFile(const std::string& path);
     ~OutputFile();
@@ -45,7 +47,8 @@ class OutputFile {
     std::string path_of_descriptor() const;
 
     std::string path_;
-    std::string temporary_;  ///< empty while the file has no name
+    std::optional<unsigned> mode_;  ///< of the file that is replaced
+    std::string temporary_;         ///< empty while the file has no name
     int fd_ = -1;
     uint64_t position_ = 0;
     std::vector<std::byte> pending_;

@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "convert/conversion.h"
+#include "convert/imatrix.h"
+#include "convert/imatrix_file.h"
 #include "tools/command_line.h"
 #include "tools/progress_line.h"
 #include "tools/quantities.h"
@@ -20,7 +22,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct ConvertFlags {
-    std::string folder, type, out, vocabulary_kinds, vocabulary_folder, name, metadata, max_size;
+    std::string folder, type, out, vocabulary_kinds, vocabulary_folder, name, metadata, max_size, imatrix;
     size_t max_tensors = 0;
     int n_ctx = 0, n_threads = 0, concurrency = 0;
     bool vocabulary_only = false, skip_unknown = false, dry_run = false, list_models = false;
@@ -44,6 +46,7 @@ void add_flags(CLI::App& app, ConvertFlags& flags) {
     app.add_option("--vocab-type", flags.vocabulary_kinds, "Tokenizer files to look at, in order: spm, hfft, bpe, tiktoken, wordpiece")
         ->type_name("LIST");
     app.add_option("--vocab-dir", flags.vocabulary_folder, "Folder of the tokenizer, if it is another one")->type_name("DIR");
+    app.add_option("--imatrix", flags.imatrix, "Importance matrix, for types that lose less with one or need one")->type_name("FILE");
     app.add_option("--model-name", flags.name, "general.name (default: the folder's)")->type_name("NAME");
     app.add_option("--metadata", flags.metadata, "JSON file of more keys")->type_name("FILE");
     app.add_option("--split-max-size", flags.max_size, "Write parts of at most this size, such as 2G")->type_name("SIZE");
@@ -142,6 +145,8 @@ int convert(const ConvertFlags& flags, const Defaults& defaults) {
     if (!flags.awq_path.empty())
         throw InvalidInput("--awq-path: quern does not apply AWQ scales; convert the checkpoint that has them applied", "--awq-path");
     std::vector<std::string> warnings;
+    Importance importance;
+    if (!flags.imatrix.empty()) importance = importance_of(read_imatrix(flags.imatrix).imatrix);
     const ConvertOptions options{.folder = flags.folder,
                                  .type = read_type(flags.type.empty() ? defaults.type : flags.type),
                                  .vocabulary_kinds = flags.vocabulary_kinds,
@@ -150,7 +155,8 @@ int convert(const ConvertFlags& flags, const Defaults& defaults) {
                                  .metadata_file = flags.metadata,
                                  .n_ctx = flags.n_ctx > 0 ? std::optional(static_cast<uint32_t>(flags.n_ctx)) : std::nullopt,
                                  .vocabulary_only = flags.vocabulary_only,
-                                 .skip_unknown = flags.skip_unknown};
+                                 .skip_unknown = flags.skip_unknown,
+                                 .importance = flags.imatrix.empty() ? nullptr : &importance};
     const Conversion conversion(options, [&](const std::string& text) { warnings.push_back(text); });
     print_plan(conversion);
     for (const std::string& text : warnings) std::fprintf(stderr, "quern convert: note: %s\n", text.c_str());

@@ -132,11 +132,16 @@ void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, cons
     };
     const int n_parts = flags.keep_split ? static_cast<int>(file.n_parts()) : 1;
     if (n_parts == 1) {
+        refuse_own_parts(file, {&request.out, 1});
         GgufWriter writer;
         set_keys(writer, file, request, flags);
         return write_quantized(plan, writer, request.out, resources, progress);
     }
     const std::string prefix = split_prefix(request.out).value_or(std::filesystem::path(request.out).replace_extension().string());
+    std::vector<std::string> paths;
+    for (int part = 0; part < n_parts; ++part) paths.push_back(split_part_path(prefix, part + 1, n_parts));
+    refuse_own_parts(file, paths);
+    PartFiles written;
     for (int part = 0; part < n_parts; ++part) {
         const auto in_part = [part](const PlannedTensor& each) { return static_cast<int>(each.source->part) == part; };
         std::vector<PlannedTensor> share;
@@ -144,8 +149,10 @@ void write_parts(const GgufFile& file, std::span<const PlannedTensor> plan, cons
         GgufWriter writer;
         if (part == 0) set_keys(writer, file, request, flags);
         set_split_keys(writer, part + 1, n_parts, plan.size());
-        write_quantized(share, writer, split_part_path(prefix, part + 1, n_parts), resources, progress);
+        write_quantized(share, writer, paths[static_cast<size_t>(part)], resources, progress);
+        written.add(paths[static_cast<size_t>(part)]);
     }
+    written.keep();
 }
 
 int quantize(const QuantizeFlags& flags) {

@@ -44,7 +44,8 @@ Json to_json(const TensorCheck& check) {
                 {"min", check.least},
                 {"max", check.most},
                 {"rms", check.rms},
-                {"constant", check.is_constant()}});
+                {"constant", check.is_constant()},
+                {"suspicious", check.is_suspicious()}});
     return out;
 }
 
@@ -63,6 +64,9 @@ void print(const TensorCheck& check, bool list) {
     if (check.is_broken())
         std::printf("BROKEN   %s: %lld values are not finite, the first at %lld\n", name.c_str(),
                     static_cast<long long>(check.n_not_finite), static_cast<long long>(check.first_bad));
+    else if (check.is_suspicious())
+        std::printf("SUSPECT  %s: values from %g to %g: a scale may be damaged\n", name.c_str(), static_cast<double>(check.least),
+                    static_cast<double>(check.most));
     else if (check.is_constant())
         std::printf("note     %s: every value is %g\n", name.c_str(), static_cast<double>(check.least));
     if (!list) return;
@@ -95,13 +99,14 @@ int verify(const VerifyFlags& flags) {
     const std::vector<TensorCheck> checks = check_tensors(*file, pool);
     const std::vector<TensorDifference> differences = other ? compare_tensors(*file, *other, pool) : std::vector<TensorDifference>();
     const std::vector<std::string> keys = other ? compare_keys(*file, *other) : std::vector<std::string>();
-    size_t n_broken = 0, n_unread = 0;
+    size_t n_broken = 0, n_suspicious = 0, n_unread = 0;
     for (const TensorCheck& check : checks) {
         n_broken += check.is_broken();
+        n_suspicious += check.is_suspicious();
         n_unread += !check.is_decoded;
     }
     if (flags.json) {
-        Json out{{"file", flags.file}, {"broken", n_broken}, {"tensors", Json::array()}};
+        Json out{{"file", flags.file}, {"broken", n_broken}, {"suspicious", n_suspicious}, {"tensors", Json::array()}};
         for (const TensorCheck& check : checks) out["tensors"].push_back(to_json(check));
         if (other) {
             out["against"] = flags.against;
@@ -115,11 +120,12 @@ int verify(const VerifyFlags& flags) {
         for (const TensorDifference& each : differences) print(each);
         for (const std::string& key : keys) std::printf("%-20s %s\n", "other key", printable(key).c_str());
         std::printf("%zu tensors: %zu broken", checks.size(), n_broken);
+        if (n_suspicious > 0) std::printf(", %zu suspicious", n_suspicious);
         if (n_unread > 0) std::printf(", %zu of formats that quern does not decode", n_unread);
         if (other) std::printf("; %zu tensors and %zu keys differ", differences.size(), keys.size());
         std::printf("\n");
     }
-    return n_broken > 0 || !differences.empty() || !keys.empty() ? 1 : 0;
+    return n_broken > 0 || n_suspicious > 0 || !differences.empty() || !keys.empty() ? 1 : 0;
 }
 
 Command setup(CLI::App& app) {

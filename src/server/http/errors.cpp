@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/log.h"
+#include "base/printable.h"
 #include "engine/engine.h"
 #include "server/http/answer.h"
 
@@ -80,7 +81,7 @@ ApiError to_api_error(std::exception_ptr error, std::string_view request_id) {
     } catch (const ContextOverflow& overflow) {
         return ApiError(overflow.what(), {.status = 400, .code = "context_length_exceeded", .param = overflow.field()});
     } catch (const InvalidInput& invalid) {
-        return ApiError(invalid.what(), {.status = 400, .code = "invalid_value", .param = invalid.field()});
+        return ApiError(one_line(invalid.what()), {.status = 400, .code = "invalid_value", .param = invalid.field()});
     } catch (const EngineBusy& busy) {
         return ApiError(busy.what(), {.status = 429, .code = "rate_limit_exceeded", .headers = {{"Retry-After", "1"}}});
     } catch (const InternalError& ours) {  // its text names our sources: for the log, not for the client

@@ -138,7 +138,8 @@ void read_recipe(const QuantizeFlags& flags, QuantizeRequest& request) {
     if (words.size() < 2) throw InvalidInput(concat("a type is needed, such as Q4_K_M; there are ", type_names()));
     // IN TYPE [THREADS] or IN OUT TYPE [THREADS]: what stands second is a type, or else it is a file.
     const auto is_type = [](const std::string& word) { return is_copy(word) || find_quantize_type(word); };
-    const bool has_out = words.size() > 2 && (!is_type(words[1]) || is_type(words[2]));
+    // A number behind a type is the threads', though there are types by number, too.
+    const bool has_out = words.size() > 2 && (!is_type(words[1]) || (is_type(words[2]) && !read_number<int>(words[2])));
     const size_t type_at = has_out ? 2 : 1;
     request.options.copy = is_copy(words[type_at]);
     request.options.type = request.options.copy ? *find_quantize_type("F32") : read_type(words[type_at]);

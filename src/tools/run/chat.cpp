@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "tools/run/answer.h"
 #include "tools/run/line_reader.h"
 #include "tools/run/sessions.h"
@@ -83,7 +84,7 @@ class Chat {
             output_.finish_line();
             messages_.erase(messages_.size() - 1);
             all_answered_ = false;
-            note(concat(error.what(), "\n"));
+            note(concat("quern run: ", one_line(error.what()), "\n"));
         }
     }
 

@@ -40,6 +40,7 @@ void guard_terminal() {
     if (tcgetattr(STDIN_FILENO, &terminal_before) != 0) return;
     std::signal(SIGTERM, give_terminal_back);
     std::signal(SIGHUP, give_terminal_back);
+    std::signal(SIGQUIT, give_terminal_back);
 }
 
 class LineEditor : public LineReader {

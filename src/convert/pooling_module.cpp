@@ -13,9 +13,12 @@ struct PoolingMode {
     const char* entry;
     uint32_t number;  // 0: GGUF has none
 };
-constexpr PoolingMode modes[] = {{"pooling_mode_mean_tokens", 1},          {"pooling_mode_cls_token", 2},
-                                 {"pooling_mode_lasttoken", 3},            {"pooling_mode_max_tokens", 0},
-                                 {"pooling_mode_mean_sqrt_len_tokens", 0}, {"pooling_mode_weightedmean_tokens", 0}};
+constexpr PoolingMode modes[] = {{"pooling_mode_mean_tokens", 1},
+                                 {"pooling_mode_cls_token", 2},
+                                 {"pooling_mode_lasttoken", 3},
+                                 {"pooling_mode_max_tokens", 0},
+                                 {"pooling_mode_mean_sqrt_len_tokens", 0},
+                                 {"pooling_mode_weightedmean_tokens", 0}};
 
 bool has_text(const Json& json, const char* name, std::string_view text) {
     return json.is_object() && json.contains(name) && json[name].is_string() &&

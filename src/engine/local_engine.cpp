@@ -36,7 +36,8 @@ EngineOptions options_for(const Model& model, EngineOptions options) {
         throw InvalidInput(concat("this model has no positions beyond ", model.n_ctx_most(), "; ask for a smaller window"), "n_ctx");
     if (!model.pooling()) return options;
     if (!options.draft_model_path.empty())
-        throw InvalidInput(concat(options.model_path, ": this model makes vectors of texts: there is nothing to guess ahead"), "model_draft");
+        throw InvalidInput(concat(options.model_path, ": this model makes vectors of texts: there is nothing to guess ahead"),
+                           "model_draft");
     constexpr int64_t longest = 1 << 16;
     options.n_ctx = options.n_batch = options.n_outputs = std::min(options.n_ctx > 0 ? options.n_ctx : model.n_ctx_train(), longest);
     options.n_sequences = 1;
@@ -299,7 +300,8 @@ std::vector<float> LocalEngine::embed(std::span<const TokenId> tokens, std::opti
         throw ContextOverflow(
             concat("this model's window is ", info_.n_ctx, " tokens, but the text has ", tokens.size(), "; shorten the text"), "input");
     std::vector<float> rows;
-    run_between_steps([&] { evaluate_now(tokens, 0, [&](int64_t, std::span<const float> part) { rows.assign(part.begin(), part.end()); }); });
+    run_between_steps(
+        [&] { evaluate_now(tokens, 0, [&](int64_t, std::span<const float> part) { rows.assign(part.begin(), part.end()); }); });
     return pool_rows(rows, info_.n_embd, pooling.value_or(*model_->pooling()));
 }
 

@@ -97,7 +97,9 @@ Graph Bert::build(int64_t) const {
 }
 
 Tensor Bert::layer(Graph& g, const BertLayer& w, Tensor x, int number) const {
-    const auto heads = [&](const TensorView& weight, const TensorView& bias) { return g.heads(linear(g, weight, bias, x), config_.n_heads); };
+    const auto heads = [&](const TensorView& weight, const TensorView& bias) {
+        return g.heads(linear(g, weight, bias, x), config_.n_heads);
+    };
     const Tensor q = heads(w.wq, w.bq), k = heads(w.wk, w.bk), v = heads(w.wv, w.bv);  // [n_tokens, n_heads, head_dim]
     const Tensor seen = g.attend(q, k, v, number, {.scale = config_.attention_scale, .causal = false});
     x = g.layer_norm(g.add(x, linear(g, w.wo, w.bo, seen)), w.attn_norm, w.attn_norm_bias, config_.norm_eps);

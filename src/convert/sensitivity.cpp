@@ -21,6 +21,8 @@ double log_sum_exp(const float* logits, size_t n) {
 
 SensitivityProbe::SensitivityProbe(const GgufFile& file, std::span<const TokenId> tokens, int n_threads)
     : file_(file), model_(load_model(file)), device_(make_cpu_device(n_threads, std::min(best_isa(), Isa::avx2))), pool_(n_threads) {
+    if (model_->pooling())
+        throw InvalidInput(concat(file.path(), ": sizes are fitted by what a model predicts, but this one makes vectors of texts"));
     QUERN_CHECK(static_cast<int64_t>(tokens.size()) > 2 * first_scored);
     for (size_t i = 0; i < tokens.size(); ++i) {
         tokens_.push_back(tokens[i].value);

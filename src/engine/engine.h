@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "engine/request.h"
 #include "kernels/attention/kv_type.h"
+#include "models/pooling.h"
 #include "text/chat/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -52,6 +53,7 @@ struct ModelInfo {
     int64_t n_layers = 0, n_embd = 0, n_vocab = 0;
     int64_t n_ctx_train = 0;              ///< the model's own window
     int64_t n_ctx = 0;                    ///< the window of a request here
+    std::optional<Pooling> pooling;       ///< of a model that makes vectors of texts, and nothing else
     uint64_t weight_bytes_per_token = 0;  ///< weights read to generate one token
     uint64_t kv_bytes_per_token = 0;      ///< KV cache that one token of context takes
     uint64_t kv_bytes = 0;                ///< KV cache as a whole
@@ -151,9 +153,12 @@ class Engine {
     /// What it throws comes out of evaluate(). Blocks until the engine has taken notice.
     virtual void observe_inputs(InputObserver observer) = 0;
 
-    /// The model's vector for a text, of any length but 0. Blocks. @throws InvalidInput  this model has none
-    virtual std::vector<float> embed(std::span<const TokenId>) {
-        throw InvalidInput("this model has no embeddings: serve one that was trained for them", "model");
+    /// The model's vector for a text, of any length but 0; with Pooling::none, one after the other, those of its tokens. Blocks.
+    /// @param pooling  nothing: the model's own
+    /// @throws InvalidInput  this model has none, ContextOverflow
+    virtual std::vector<float> embed(std::span<const TokenId>, std::optional<Pooling> pooling = std::nullopt) {
+        (void)pooling;
+        throw InvalidInput("this model has no embeddings: take one that was trained for them", "model");
     }
 
     virtual EngineStats stats() const = 0;

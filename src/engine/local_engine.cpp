@@ -11,6 +11,7 @@
 #include "base/printable.h"
 #include "engine/chat_tokens.h"
 #include "engine/load_vocabulary.h"
+#include "engine/text_vector.h"
 
 namespace quern {
 namespace {
@@ -28,6 +29,23 @@ void check_options(const EngineOptions& options) {
     if (options.draft_ngram < 0 || options.draft_ngram > 64)
         throw InvalidInput("the run of tokens to look up must be 0 to 64", "draft_ngram");
     if (options.n_threads < 0 || options.n_threads > 1024) throw InvalidInput("n_threads must be 0 to 1024", "n_threads");
+}
+
+// All tokens of a text that becomes a vector are computed in one step, after which nothing is kept: keys and values can stay exact.
+EngineOptions options_for(const Model& model, EngineOptions options) {
+    if (options.n_ctx > model.n_ctx_most())
+        throw InvalidInput(concat("this model has no positions beyond ", model.n_ctx_most(), "; ask for a smaller window"), "n_ctx");
+    if (!model.pooling()) return options;
+    if (!options.draft_model_path.empty())
+        throw InvalidInput(concat(options.model_path, ": this model makes vectors of texts: there is nothing to guess ahead"),
+                           "model_draft");
+    constexpr int64_t longest = 1 << 16;
+    options.n_ctx = options.n_batch = options.n_outputs = std::min(options.n_ctx > 0 ? options.n_ctx : model.n_ctx_train(), longest);
+    options.n_sequences = 1;
+    options.cache_type_k = options.cache_type_v = KvType::f32;
+    options.prefix_cache = false;
+    options.draft_ngram = 0;
+    return options;
 }
 
 // Tokens in one step of answers: those of all sequences, and room for drafts and for answers that are computed anew.
@@ -62,10 +80,11 @@ KvShape kv_shape_of(const Model& model, const EngineOptions& options) {
 
 }  // namespace
 
-MemoryNeed memory_need(const EngineOptions& options) {
-    check_options(options);
-    const auto file = GgufFile::open(options.model_path);
+MemoryNeed memory_need(const EngineOptions& asked) {
+    check_options(asked);
+    const auto file = GgufFile::open(asked.model_path);
     const auto model = load_model(*file);
+    const EngineOptions options = options_for(*model, asked);
     const auto device = make_cpu_device(options.n_threads, options.isa);
     MemoryNeed need{.n_ctx = options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), .weight_bytes = file->file_bytes()};
     const auto n_pages = static_cast<uint64_t>((need.n_ctx + kv_page_tokens - 1) / kv_page_tokens);
@@ -80,15 +99,13 @@ std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
 }
 
 LocalEngine::LocalEngine(const EngineOptions& options)
-    : options_(options),
-      file_(GgufFile::open(options.model_path)),
+    : file_(GgufFile::open(options.model_path)),
       model_(load_model(*file_)),
+      options_(options_for(*model_, options)),
       device_(make_cpu_device(options.n_threads, options.isa)) {
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
-    if (options.n_ctx > model_->n_ctx_most())
-        throw InvalidInput(concat("this model has no positions beyond ", model_->n_ctx_most(), "; ask for a smaller window"), "n_ctx");
-    const Graph graph = model_->build(options.n_ctx > 0 ? options.n_ctx : model_->n_ctx_train());
+    const Graph graph = model_->build(options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train());
     check_weights(graph);
     const uint64_t workspace = work_bytes(graph, *device_, options_);
     const uint64_t available = options_.memory_bytes ? options_.memory_bytes : available_memory_bytes();
@@ -178,6 +195,7 @@ void LocalEngine::fill_info() {
     info_.n_embd = model_->n_embd();
     info_.n_vocab = model_->n_vocab();
     info_.n_ctx_train = model_->n_ctx_train();
+    info_.pooling = model_->pooling();
     info_.kv_bytes_per_token = KvCache::page_bytes(kv_shape()) / kv_page_tokens;
     info_.kv_bytes = KvCache::page_bytes(kv_shape()) * static_cast<uint64_t>(pool_->n_pages());
     info_.n_batch = options_.n_batch;
@@ -190,22 +208,30 @@ void LocalEngine::fill_info() {
 }
 
 std::vector<TokenId> LocalEngine::tokenize_chat(const TemplateInput& input) const {
-    if (!template_) throw InvalidInput(concat("model ", printable(info_.name), " has no chat template; choose one with --chat-format"), "messages");
+    require_predictions();
+    if (!template_)
+        throw InvalidInput(concat("model ", printable(info_.name), " has no chat template; choose one with --chat-format"), "messages");
     // A file's own template writes BOS itself if it wants one; the named formats leave it to the vocabulary.
     return tokenize_prompt_parts(*tokenizer_, template_->render(input), !options_.chat_format.empty());
 }
 
-void LocalEngine::check_tokens(std::span<const TokenId> tokens) const {
+void LocalEngine::check_tokens(std::span<const TokenId> tokens, const char* field) const {
     for (const TokenId token : tokens)
         if (token.value < 0 || token.value >= info_.n_vocab)
-            throw InvalidInput(concat("token ", token.value, " is outside the vocabulary of ", info_.n_vocab), "prompt");
+            throw InvalidInput(concat("token ", token.value, " is outside the vocabulary of ", info_.n_vocab), field);
+}
+
+void LocalEngine::require_predictions() const {
+    if (info_.pooling)
+        throw InvalidInput(concat("model ", info_.name, " makes vectors of texts (embeddings) and cannot go on with a text"), "model");
 }
 
 std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
+    require_predictions();
     validate(request.sampling);
     const auto n_prompt = static_cast<int64_t>(request.prompt.size());
     if (n_prompt == 0) throw InvalidInput("the prompt is empty", "prompt");
-    check_tokens(request.prompt);
+    check_tokens(request.prompt, "prompt");
     for (const std::string& stop : request.stop)
         if (stop.empty()) throw InvalidInput("a stop string is empty", "stop");
     if (request.max_tokens && *request.max_tokens < 0) throw InvalidInput("max_tokens must not be negative", "max_tokens");
@@ -258,13 +284,27 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
 }
 
 void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
+    require_predictions();
     if (tokens.empty()) throw InvalidInput("there are no tokens to evaluate", "prompt");
-    check_tokens(tokens);
+    check_tokens(tokens, "prompt");
     if (first_wanted < 0 || first_wanted >= static_cast<int64_t>(tokens.size()))
         throw InvalidInput(concat("there is no position ", first_wanted, " in a text of ", tokens.size(), " tokens"));
     if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
         throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
     run_between_steps([&] { evaluate_now(tokens, first_wanted, sink); });
+}
+
+std::vector<float> LocalEngine::embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) {
+    if (!model_->pooling()) return Engine::embed(tokens, pooling);
+    if (tokens.empty()) throw InvalidInput("there is no text to make a vector of", "input");
+    check_tokens(tokens, "input");
+    if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
+        throw ContextOverflow(
+            concat("this model's window is ", info_.n_ctx, " tokens, but the text has ", tokens.size(), "; shorten the text"), "input");
+    std::vector<float> rows;
+    run_between_steps(
+        [&] { evaluate_now(tokens, 0, [&](int64_t, std::span<const float> part) { rows.assign(part.begin(), part.end()); }); });
+    return pool_rows(rows, info_.n_embd, pooling.value_or(*model_->pooling()));
 }
 
 void LocalEngine::observe_inputs(InputObserver observer) {

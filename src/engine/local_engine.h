@@ -30,6 +30,7 @@ class LocalEngine final : public Engine {
     std::shared_ptr<Generation> submit(Request request) override;
     void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) override;
     void observe_inputs(InputObserver observer) override;
+    std::vector<float> embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) override;
     EngineStats stats() const override;
 
   private:
@@ -38,7 +39,8 @@ class LocalEngine final : public Engine {
     KvShape kv_shape() const;
     void fill_info();
     void check_weights(const Graph& graph) const;
-    void check_tokens(std::span<const TokenId> tokens) const;
+    void check_tokens(std::span<const TokenId> tokens, const char* field) const;
+    void require_predictions() const;
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
     void run_between_steps(const std::function<void()>& job);
 
@@ -62,9 +64,9 @@ class LocalEngine final : public Engine {
 
     bool speculates() const noexcept { return options_.draft_ngram > 0 || draft_model_; }
 
-    const EngineOptions options_;
     std::unique_ptr<const GgufFile> file_;
     std::unique_ptr<const Model> model_;
+    const EngineOptions options_;
     std::unique_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<const ChatTemplate> template_;
     std::vector<TokenId> never_sampled_;

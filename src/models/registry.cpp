@@ -1,6 +1,7 @@
 // The model families that quern knows: one line each.
 #include "base/error.h"
 #include "base/printable.h"
+#include "models/bert.h"
 #include "models/checkpoint.h"
 #include "models/deepseek2.h"
 #include "models/gemma.h"
@@ -48,6 +49,7 @@ constexpr FamilyEntry families[] = {
     {"starcoder2", make<StarCoder2>, &StarCoder2::checkpoint},
     {"gpt-oss", make<GptOss>, &GptOss::checkpoint},
     {"deepseek2", make<DeepSeek2>, &DeepSeek2::checkpoint},
+    {"bert", make<Bert>, &Bert::checkpoint},
 };
 // clang-format on
 

@@ -63,6 +63,9 @@ void write_vocabulary(const ConvertedVocabulary& v, GgufWriter& writer) {
     writer.set("tokenizer.ggml.pre", std::string_view(v.pre.empty() ? "default" : v.pre));
     write_texts(v, writer);
     for (const auto& [name, id] : v.special_ids) writer.set("tokenizer.ggml." + name + "_token_id", static_cast<uint32_t>(id));
+    // llama.cpp puts first what is called BOS, in WordPiece too.
+    if (const auto cls = v.special_ids.find("cls"); v.model == "bert" && cls != v.special_ids.end() && !v.special_ids.contains("bos"))
+        writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(cls->second));
     if (v.end_ids.size() > 1) writer.set_integers("tokenizer.ggml.eos_token_ids", v.end_ids);
     const auto set_flag = [&](const char* key, std::optional<bool> value) {
         if (value) writer.set(key, *value);

@@ -63,7 +63,7 @@ Answer make_show(const ModelRequest& asked) {
                             {family + ".context_length", info.n_ctx},
                             {family + ".embedding_length", info.n_embd},
                             {family + ".block_count", info.n_layers}}},
-                          {"capabilities", Json::array({"completion"})},
+                          {"capabilities", Json::array({info.pooling ? "embedding" : "completion"})},
                           {"modified_at", ollama_time(seconds_now())}});
 }
 

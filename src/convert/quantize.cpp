@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "kernels/cpu_kernels.h"
+#include "kernels/quant/decode.h"
 #include "kernels/quant/encode.h"
 
 namespace quern {

@@ -30,7 +30,7 @@ std::string folder_of(const std::string& path) {
 
 OutputFile::OutputFile(const std::string& path) : path_(path) {
     struct stat status {};
-    if (path.empty() || path.find('\0') != std::string::npos) throw InvalidInput(quoted(path) + " is no file name");
+    if (path.empty() || path.find('\0') != std::string::npos) throw InvalidInput(quern::quoted(path) + " is no file name");
     if (::stat(path.c_str(), &status) == 0) {
         if (S_ISDIR(status.st_mode)) throw InvalidInput(printable(path) + ": is a folder");
         if (!S_ISREG(status.st_mode)) throw InvalidInput(printable(path) + ": is a device or a pipe, not a file");
@@ -39,7 +39,7 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
         if (const auto target = std::filesystem::canonical(path, error); !error) path_ = target.string();  // a link stays a link
     }
     if (open_nameless() || open_named()) return;
-    if (errno == ENOENT || errno == ENOTDIR) throw InvalidInput(concat(printable(path), ": there is no folder ", quoted(folder_of(path))));
+    if (errno == ENOENT || errno == ENOTDIR) throw InvalidInput(concat(printable(path), ": there is no folder ", quern::quoted(folder_of(path))));
     fail("create it", errno);
 }
 

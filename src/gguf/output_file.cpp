@@ -39,7 +39,8 @@ OutputFile::OutputFile(const std::string& path) : path_(path) {
         if (const auto target = std::filesystem::canonical(path, error); !error) path_ = target.string();  // a link stays a link
     }
     if (open_nameless() || open_named()) return;
-    if (errno == ENOENT || errno == ENOTDIR) throw InvalidInput(concat(printable(path), ": there is no folder ", quern::quoted(folder_of(path))));
+    if (errno == ENOENT || errno == ENOTDIR)
+        throw InvalidInput(concat(printable(path), ": there is no folder ", quern::quoted(folder_of(path))));
     fail("create it", errno);
 }
 

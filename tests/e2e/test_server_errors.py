@@ -57,7 +57,7 @@ def test_a_bad_body_is_a_400(server, path, body):
     assert error_of(response)["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize("field, value", [("temperature", "x"), ("temperature", -1), ("max_tokens", -1), ("max_tokens", 1e300), ("n", 0), ("top_p", 2), ("stop", 5),
+@pytest.mark.parametrize("field, value", [("temperature", "x"), ("temperature", -1), ("max_tokens", -2), ("max_tokens", 1e300), ("n", 0), ("top_p", 2), ("stop", 5),
                                           ("seed", []), ("stream", "yes"), ("logit_bias", {"a": 1}), ("suffix", "x"), ("best_of", 0), ("model", 5), ("prompt", [[1], 5])])
 def test_a_bad_field_is_a_400_that_names_it(server, field, value):
     response = server.post("/v1/completions", {**SAY, field: value})

@@ -1,5 +1,6 @@
 // Speed of the CPU matmul kernels, without an engine around them.
-//   bench_matmul [--types q4_k,q8_0] [--tokens 1,512] [--threads N] [--isa avx512] [--model] [--json]
+//   bench_matmul [--types q4_k,q8_0] [--tokens 1,512] [--threads N] [--isa avx512] [--few] [--model] [--json]
+// --few: by the kernels of generated tokens, whatever their number.
 // Each line: GB/s of weights read and GOP/s, each as a share of what the machine was measured to do. With --model also the time that all
 // matrices of a 1.1B llama take (22 layers, 2048 wide, 5632 feed forward, 4 KV heads of 64, 32000 words), in Q4_K_M and Q8_0.
 #include <algorithm>
@@ -31,7 +32,9 @@ struct Options {
     std::vector<int64_t> tokens{1, 4, 512};
     int n_threads = usable_cores();
     Isa isa = best_isa();
-    bool model = false, json = false;
+    bool few = false, model = false, json = false;
+
+    MatmulChoice choice(DType dtype, int64_t n_tokens) const { return cpu_kernels(isa).matmul(dtype, few ? 1 : n_tokens); }
 };
 
 struct Matrix {
@@ -46,8 +49,8 @@ struct Result {
 /// Copies of a matrix, its activations and its output.
 class Bench {
   public:
-    Bench(const Matrix& matrix, int64_t n_tokens, Isa isa)
-        : matrix_(matrix), n_tokens_(n_tokens), kernels_(cpu_kernels(isa)), choice_(kernels_.matmul(matrix.dtype, n_tokens)) {
+    Bench(const Matrix& matrix, int64_t n_tokens, const Options& options)
+        : matrix_(matrix), n_tokens_(n_tokens), kernels_(cpu_kernels(options.isa)), choice_(options.choice(matrix.dtype, n_tokens)) {
         row_bytes_ = static_cast<int64_t>(row_bytes(matrix.dtype, static_cast<uint64_t>(matrix.n_in)));
         const auto bytes = static_cast<uint64_t>(row_bytes_ * matrix.n_out);
         n_copies_ = static_cast<int64_t>(n_tokens >= 16 ? 1 : std::max<uint64_t>(1, working_set / bytes));
@@ -124,6 +127,8 @@ bool parse(int argc, char** argv, Options& options) {
         const std::string flag = argv[i];
         if (flag == "--model")
             options.model = true;
+        else if (flag == "--few")
+            options.few = true;
         else if (flag == "--json")
             options.json = true;
         else if (i + 1 >= argc)
@@ -150,7 +155,7 @@ bool parse(int argc, char** argv, Options& options) {
 }
 
 void print(const Options& options, const Matrix& matrix, int64_t n_tokens, const Result& result, const MachinePeaks& peaks) {
-    const ActivationFormat activations = cpu_kernels(options.isa).matmul(matrix.dtype, n_tokens).activations;
+    const ActivationFormat activations = options.choice(matrix.dtype, n_tokens).activations;
     const double peak_ops = activations == ActivationFormat::f32    ? peaks.float_ops_per_s
                             : activations == ActivationFormat::bf16 ? peaks.bf16_ops_per_s
                                                                     : peaks.int8_ops_per_s / 2;  // two planes
@@ -175,8 +180,8 @@ double model_seconds(const Options& options, ThreadPool& pool, bool q8, int64_t 
     const std::vector<Part> parts{{{base, 2048, 2048}, 44}, {{base, 256, 2048}, 33},  {{more, 256, 2048}, 11},
                                   {{base, 5632, 2048}, 44}, {{base, 2048, 5632}, 11}, {{more, 2048, 5632}, 11}};
     double seconds = 0;
-    for (const Part& part : parts) seconds += part.count * Bench(part.matrix, n_tokens, options.isa).measure(pool, 3).seconds;
-    return seconds + Bench({more, 32000, 2048}, 1, options.isa).measure(pool, 3).seconds;
+    for (const Part& part : parts) seconds += part.count * Bench(part.matrix, n_tokens, options).measure(pool, 3).seconds;
+    return seconds + Bench({more, 32000, 2048}, 1, options).measure(pool, 3).seconds;
 }
 
 }  // namespace
@@ -184,7 +189,8 @@ double model_seconds(const Options& options, ThreadPool& pool, bool q8, int64_t 
 int main(int argc, char** argv) {
     Options options;
     if (!parse(argc, argv, options) || options.isa > best_isa()) {
-        std::fprintf(stderr, "usage: bench_matmul [--types q4_k,q8_0] [--tokens 1,512] [--threads N] [--isa NAME] [--model] [--json]\n");
+        std::fprintf(stderr,
+                     "usage: bench_matmul [--types q4_k,q8_0] [--tokens 1,512] [--threads N] [--isa NAME] [--few] [--model] [--json]\n");
         return 2;
     }
     const MachinePeaks peaks = measure_peaks(options.n_threads, options.isa);
@@ -200,7 +206,7 @@ int main(int argc, char** argv) {
             for (const auto& [n_out, n_in] : {std::pair{2048, 2048}, std::pair{5632, 2048}, std::pair{2048, 5632}}) {
                 if (n_in % static_cast<int64_t>(dtype_info(dtype).block_size)) continue;
                 const Matrix matrix{dtype, n_out, n_in};
-                print(options, matrix, n_tokens, Bench(matrix, n_tokens, options.isa).measure(pool, 4), peaks);
+                print(options, matrix, n_tokens, Bench(matrix, n_tokens, options).measure(pool, 4), peaks);
             }
     if (!options.model) return 0;
     for (const bool q8 : {false, true})

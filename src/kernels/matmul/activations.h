@@ -26,17 +26,20 @@ struct ActivationBlock32 {
 };
 static_assert(sizeof(ActivationBlock32) == 72);
 
-/// 256 values, as above. high_sums[j] = high[16 j] + ... + high[16 j + 15], low_sums likewise. In order of size and as long as whole cache
-/// lines, so that no vector lies across two of them.
+/// 256 values, as above. high_sums[j] = high[16 j] + ... + high[16 j + 15], low_sums likewise. `words` are the values again, as kernels for
+/// some tokens read them: of each 64 first the even ones, then the odd ones. In order of size and as long as whole cache lines, so that no
+/// vector lies across two of them.
 struct ActivationBlock256 {
     int8_t high[256], low[256];
     int16_t high_sums[16], low_sums[16];
     float scale;
     std::byte unused[60];
+    int16_t words[256];
 
     int q(int64_t i) const { return 256 * high[i] + low[i]; }
+    static constexpr int64_t word_of(int64_t i) { return i / 64 * 64 + i % 2 * 32 + i % 64 / 2; }
 };
-static_assert(sizeof(ActivationBlock256) == 640);
+static_assert(sizeof(ActivationBlock256) == 1152);
 
 /// The form that the row kernels of this weight format read.
 constexpr ActivationFormat row_activations(DType weights) {

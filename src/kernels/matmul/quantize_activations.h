@@ -53,6 +53,14 @@ void quantize_32(const float* x, std::byte* out, int64_t n) noexcept {
     }
 }
 
+QUERN_INLINE void write_words(ActivationBlock256& block) {
+    for (int part = 0; part < 256; part += 64)
+        for (int i = 0; i < 32; ++i) {
+            block.words[part + i] = static_cast<int16_t>(block.q(part + 2 * i));
+            block.words[part + 32 + i] = static_cast<int16_t>(block.q(part + 2 * i + 1));
+        }
+}
+
 template <typename V>
 void quantize_256(const float* x, std::byte* out, int64_t n) noexcept {
     auto* block = reinterpret_cast<ActivationBlock256*>(out);
@@ -65,6 +73,7 @@ void quantize_256(const float* x, std::byte* out, int64_t n) noexcept {
             block->high_sums[g] = static_cast<int16_t>(sums.high);
             block->low_sums[g] = static_cast<int16_t>(sums.low);
         }
+        write_words(*block);
     }
 }
 

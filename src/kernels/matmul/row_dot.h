@@ -179,12 +179,14 @@ void multiply_tile(const MatmulTask& task, int64_t token) noexcept {
 template <typename V, typename Format>
 void multiply_row_tiles(const MatmulTask& task) noexcept {
     using Tile = RowTile<V, Format>;
+    const int64_t most_rows = task.n_tokens == 1 ? 2 : Tile::most_rows;  // one token's values stay in the cache anyway
     for (int64_t token = 0; token < task.n_tokens; token += Tile::most_tokens) {
-        const int64_t left = task.n_tokens - token;
-        const int n_tokens = left < Tile::most_tokens ? static_cast<int>(left) : Tile::most_tokens;
-        int64_t row = 0;
-        for (; row + 2 <= task.n_rows; row += 2) Tile::template run<2>(task, row, token, n_tokens);
-        if (row < task.n_rows) Tile::template run<1>(task, row, token, n_tokens);
+        const int64_t tokens_left = task.n_tokens - token;
+        const int n_tokens = tokens_left < Tile::most_tokens ? static_cast<int>(tokens_left) : Tile::most_tokens;
+        for (int64_t row = 0; row < task.n_rows; row += most_rows) {
+            const int64_t rows_left = task.n_rows - row;
+            Tile::run(task, row, static_cast<int>(rows_left < most_rows ? rows_left : most_rows), token, n_tokens);
+        }
     }
 }
 
@@ -192,7 +194,7 @@ void multiply_row_tiles(const MatmulTask& task) noexcept {
 template <typename V, typename Format>
 void multiply_rows(const MatmulTask& task) noexcept {
     if constexpr (has_row_tile<V, Format>())
-        if (task.n_tokens > 1) return multiply_row_tiles<V, Format>(task);
+        if (task.n_tokens > 1 || one_token_takes_tile<V, Format>()) return multiply_row_tiles<V, Format>(task);
     int64_t token = 0;
     for (; token + tokens_per_tile <= task.n_tokens; token += tokens_per_tile) multiply_tile<V, Format, tokens_per_tile>(task, token);
     switch (task.n_tokens - token) {

@@ -86,7 +86,6 @@ struct Simd {
     QUERN_INLINE static Words load_words(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
     QUERN_INLINE static Words splat_word(int value) { return _mm256_set1_epi16(static_cast<int16_t>(value)); }
     QUERN_INLINE static Words times(Words a, Words b) { return _mm256_mullo_epi16(a, b); }
-    QUERN_INLINE static Words add_words(Words a, Words b) { return _mm256_add_epi16(a, b); }
     template <int i>
     QUERN_INLINE static Words pick(Words table) {
         return _mm256_shuffle_epi8(table, _mm256_set1_epi16(static_cast<int16_t>((2 * i + 1) << 8 | 2 * i)));

@@ -7,6 +7,13 @@
 namespace quern::avx512 {
 
 struct Simd : avx2::Simd {
+    using avx2::Simd::add;
+    using avx2::Simd::multiply_add;
+    using avx2::Simd::subtract_product;
+    using avx2::Simd::times;
+    using avx2::Simd::times_256;
+    using avx2::Simd::to_floats;
+
     QUERN_INLINE static Bytes bits_to_bytes(uint32_t bits, Bytes value) { return _mm256_maskz_mov_epi8(bits, value); }
     QUERN_INLINE static Bytes negate(Bytes v, uint32_t bits) { return _mm256_mask_sub_epi8(v, bits, _mm256_setzero_si256(), v); }
     QUERN_INLINE static Ints add_dot_words(Ints sum, Words a, Words b) { return _mm256_dpwssd_epi32(sum, a, b); }
@@ -19,15 +26,43 @@ struct Simd : avx2::Simd {
     using TwoBytes = __m512i;
     using TwoWords = __m512i;
     using TwoInts = __m512i;
+    using TwoFloats = __m512;
     QUERN_INLINE static TwoBytes two_bytes(Bytes a, Bytes b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
     QUERN_INLINE static TwoWords two_words(Words a, Words b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
-    QUERN_INLINE static TwoInts two_zero_ints() { return _mm512_setzero_si512(); }
-    QUERN_INLINE static TwoBytes load_two(const int8_t* p) { return _mm512_loadu_si512(p); }
-    /// sum + dot_pairs(w, x) * scales
-    QUERN_INLINE static TwoInts add_two_dots(TwoInts sum, TwoBytes w, TwoBytes x, TwoWords scales) {
-        return _mm512_dpwssd_epi32(sum, _mm512_maddubs_epi16(w, x), scales);
+    QUERN_INLINE static TwoBytes less_byte(TwoBytes v, int value) { return _mm512_sub_epi8(v, _mm512_set1_epi8(static_cast<char>(value))); }
+    /// The bytes at even, or odd, places as words.
+    template <bool is_signed>
+    QUERN_INLINE static TwoWords even_words(TwoBytes v) {
+        return is_signed ? _mm512_srai_epi16(_mm512_slli_epi16(v, 8), 8) : _mm512_and_si512(v, _mm512_set1_epi16(255));
     }
-    QUERN_INLINE static Ints add_halves(TwoInts v) { return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1)); }
+    template <bool is_signed>
+    QUERN_INLINE static TwoWords odd_words(TwoBytes v) {
+        return is_signed ? _mm512_srai_epi16(v, 8) : _mm512_srli_epi16(v, 8);
+    }
+    QUERN_INLINE static TwoWords times(TwoWords a, TwoWords b) { return _mm512_mullo_epi16(a, b); }
+    QUERN_INLINE static TwoWords load_two_words(const int16_t* p) { return _mm512_loadu_si512(p); }
+    /// 16 words, twice.
+    QUERN_INLINE static TwoWords load_words_twice(const int16_t* p) { return _mm512_broadcast_i64x4(load_words(p)); }
+    QUERN_INLINE static TwoInts two_zero_ints() { return _mm512_setzero_si512(); }
+    QUERN_INLINE static TwoInts add_dot_words(TwoInts sum, TwoWords a, TwoWords b) { return _mm512_dpwssd_epi32(sum, a, b); }
+    QUERN_INLINE static TwoInts add(TwoInts a, TwoInts b) { return _mm512_add_epi32(a, b); }
+    QUERN_INLINE static TwoInts times_256(TwoInts v) { return _mm512_slli_epi32(v, 8); }
+    /// v / 256 to the next below, and what that leaves.
+    QUERN_INLINE static TwoInts upper_part(TwoInts v) { return _mm512_srai_epi32(v, 8); }
+    QUERN_INLINE static TwoInts lower_part(TwoInts v) { return _mm512_and_si512(v, _mm512_set1_epi32(255)); }
+    QUERN_INLINE static TwoInts first_halves(TwoInts a, TwoInts b) { return _mm512_shuffle_i64x2(a, b, 0x44); }
+    QUERN_INLINE static TwoInts second_halves(TwoInts a, TwoInts b) { return _mm512_shuffle_i64x2(a, b, 0xee); }
+    QUERN_INLINE static TwoFloats two_zeros() { return _mm512_setzero_ps(); }
+    QUERN_INLINE static TwoFloats two_splat(float x) { return _mm512_set1_ps(x); }
+    QUERN_INLINE static TwoFloats two_splat(float a, float b) { return _mm512_insertf32x8(_mm512_set1_ps(a), _mm256_set1_ps(b), 1); }
+    QUERN_INLINE static TwoFloats to_floats(TwoInts v) { return _mm512_cvtepi32_ps(v); }
+    QUERN_INLINE static TwoFloats times(TwoFloats a, TwoFloats b) { return _mm512_mul_ps(a, b); }
+    QUERN_INLINE static TwoFloats multiply_add(TwoFloats a, TwoFloats b, TwoFloats c) { return _mm512_fmadd_ps(a, b, c); }
+    QUERN_INLINE static TwoFloats subtract_product(TwoFloats c, TwoFloats a, TwoFloats b) { return _mm512_fnmadd_ps(a, b, c); }
+    template <int half>
+    QUERN_INLINE static Floats half_of(TwoFloats v) {
+        return _mm512_extractf32x8_ps(v, half);
+    }
 };
 
 /// 16 lanes of a float, or of a unit of 4 bytes; avx2.h says what the words mean.

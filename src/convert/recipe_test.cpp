@@ -85,7 +85,7 @@ TEST_CASE("a format whose blocks do not divide a row gives way to one whose bloc
     CHECK(dtype_that_fits(DType::q4_k, 576) == DType::q5_0);
     CHECK(dtype_that_fits(DType::q5_k, 576) == DType::q5_1);
     CHECK(dtype_that_fits(DType::q6_k, 576) == DType::q8_0);
-    CHECK(dtype_that_fits(DType::q3_k, 576) == DType::iq4_nl);
+    CHECK(dtype_that_fits(DType::q3_k, 576) == DType::q4_0);
     CHECK(dtype_that_fits(DType::iq2_xs, 576) == DType::iq4_nl);
     CHECK(dtype_that_fits(DType::tq1_0, 576) == DType::q4_0);
     CHECK(dtype_that_fits(DType::q4_k, 100) == DType::f16);

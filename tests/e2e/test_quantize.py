@@ -226,3 +226,52 @@ def test_a_missing_type_is_said_so(model):
     for words in ([model], [model, "--dry-run"], ["Q4_0"]):
         done = quern("quantize", *words, check=False)
         assert done.returncode == 1 and done.stderr.count("\n") == 1
+
+
+def test_no_source_is_overwritten_and_no_device_replaced(model, tmp_path):
+    quern("split", "--split-max-tensors", 8, model, tmp_path / "a")
+    parts = sorted(tmp_path.glob("a-*.gguf"))
+    before = [part.read_bytes() for part in parts]
+    for command in (["quantize", "--keep-split", parts[0], tmp_path / "a.gguf", "Q4_0"], ["quantize", parts[0], parts[1], "Q4_0"], ["merge", parts[0], parts[0]]):
+        done = quern(*command, check=False)
+        assert done.returncode == 1 and "give another name" in done.stderr, done.stderr
+    assert [part.read_bytes() for part in parts] == before
+    os.mkfifo(tmp_path / "pipe")
+    done = quern("quantize", model, tmp_path / "pipe", "Q4_0", check=False)
+    assert done.returncode == 1 and "not a file" in done.stderr
+
+
+def test_the_permissions_of_a_file_that_is_replaced_stay_and_links_are_followed(model, tmp_path):
+    (tmp_path / "real.gguf").write_bytes(b"old")
+    (tmp_path / "real.gguf").chmod(0o600)
+    (tmp_path / "link.gguf").symlink_to(tmp_path / "real.gguf")
+    quern("quantize", model, tmp_path / "link.gguf", "Q4_0")
+    assert (tmp_path / "link.gguf").is_symlink()
+    assert (tmp_path / "real.gguf").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "real.gguf").read_bytes().startswith(b"GGUF")
+
+
+def test_a_norm_that_is_not_a_number_stops_quantizing(tmp_path):
+    write_model(tmp_path / "nan.gguf", change=lambda name, data: data * np.float32("nan") if name == "output_norm.weight" else data)
+    done = quern("quantize", tmp_path / "nan.gguf", tmp_path / "out.gguf", "Q4_0", check=False)
+    assert done.returncode == 1 and "output_norm.weight" in done.stderr
+    assert not (tmp_path / "out.gguf").exists()
+
+
+def test_verify_tells_of_values_that_no_trained_model_has(tmp_path):
+    def change(name, data):
+        if name == "blk.0.attn_q.weight":
+            data[3, 5] = 60000
+        return data
+
+    write_model(tmp_path / "odd.gguf", change=change)
+    done = quern("verify", tmp_path / "odd.gguf", check=False)
+    assert done.returncode == 1 and "SUSPECT  blk.0.attn_q.weight" in done.stdout
+    assert json.loads(quern("verify", "--json", tmp_path / "odd.gguf", check=False).stdout)["suspicious"] == 1
+
+
+def test_a_number_behind_a_type_is_the_threads(model, tmp_path):
+    copy = tmp_path / "m.gguf"
+    copy.write_bytes(model.read_bytes())
+    quern("quantize", copy, "Q8_0", 2)
+    assert (tmp_path / "ggml-model-Q8_0.gguf").exists()

@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "base/error.h"
-#include "server/engine_parts.h"
 
 namespace quern {
 namespace {
@@ -50,7 +49,7 @@ void ServerMetrics::add_generation(const GenerationStats& stats) {
     const std::lock_guard lock(mutex_);
     ++n_generations_;
     n_prompt_tokens_ += stats.n_prompt_tokens;
-    n_cached_tokens_ += cached_tokens_of(stats);
+    n_cached_tokens_ += stats.n_cached_tokens;
     n_generated_tokens_ += stats.n_generated_tokens;
     prompt_seconds_ += stats.prompt_ms / 1000;
     generation_seconds_ += stats.generation_ms / 1000;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "server/engine_parts.h"
 #include "server/generation/generation_fields.h"
 #include "server/http/errors.h"
 
@@ -34,8 +33,8 @@ int64_t ChoiceSet::n_cached_tokens() const {
     int64_t sum = 0;
     const auto n_each = static_cast<size_t>(order_.n_each);
     for (size_t i = 0; i < choices_.size(); i += n_each) {
-        int64_t least = cached_tokens_of(choices_[i].stats);
-        for (size_t j = 1; j < n_each; ++j) least = std::min(least, cached_tokens_of(choices_[i + j].stats));
+        int64_t least = choices_[i].stats.n_cached_tokens;
+        for (size_t j = 1; j < n_each; ++j) least = std::min(least, choices_[i + j].stats.n_cached_tokens);
         sum += least;
     }
     return sum;

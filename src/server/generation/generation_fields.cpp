@@ -5,8 +5,6 @@
 #include <limits>
 #include <type_traits>
 
-#include "server/engine_parts.h"
-
 namespace quern {
 namespace {
 
@@ -87,13 +85,6 @@ constexpr FieldRule sampler_rules[] = {
     {"dry_penalty_last_n", integer, -1, any_int32},
     {"dry_sequence_breakers", any},
     {"samplers", any},
-};
-
-// For an engine that lacks them.
-constexpr FieldRule refused_sampler_rules[] = {
-    {"min_tokens", refused, 0, 0, "[0]"},     {"typical_p", refused, 0, 0, "[1]"},       {"mirostat", refused, 0, 0, "[0]"},
-    {"mirostat_mode", refused, 0, 0, "[0]"},  {"dry_multiplier", refused, 0, 0, "[0]"},  {"xtc_probability", refused, 0, 0, "[0]"},
-    {"dynatemp_range", refused, 0, 0, "[0]"}, {"top_n_sigma", refused, 0, 0, "[-1, 0]"}, {"samplers", refused},
 };
 
 std::vector<std::string> read_stops(const RequestFields& fields) {
@@ -196,47 +187,40 @@ void read_float(const RequestFields& fields, const char* name, float& target) {
     if (const auto value = fields.number(name)) target = static_cast<float>(*value);
 }
 
-[[maybe_unused]] void read_int(const RequestFields& fields, const char* name, int& target) {
+void read_int(const RequestFields& fields, const char* name, int& target) {
     if (const auto value = fields.integer(name)) target = static_cast<int>(*value);
 }
 
-// A template, so that it reads nothing where the engine has none of these.
-template <typename Params>
-void read_samplers(const RequestFields& fields, Params& params) {
-    if constexpr (has_more_samplers<Params>) {
-        read_float(fields, "typical_p", params.typical_p);
-        read_float(fields, "top_n_sigma", params.top_n_sigma);
-        read_float(fields, "xtc_probability", params.xtc_probability);
-        read_float(fields, "xtc_threshold", params.xtc_threshold);
-        read_float(fields, "dynatemp_range", params.dynatemp_range);
-        read_float(fields, "dynatemp_exponent", params.dynatemp_exponent);
-        params.mirostat = static_cast<int>(fields.integer("mirostat", "mirostat_mode").value_or(params.mirostat));
-        read_float(fields, "mirostat_tau", params.mirostat_tau);
-        read_float(fields, "mirostat_eta", params.mirostat_eta);
-        read_float(fields, "dry_multiplier", params.dry_multiplier);
-        read_float(fields, "dry_base", params.dry_base);
-        read_int(fields, "dry_allowed_length", params.dry_allowed_length);
-        read_int(fields, "dry_penalty_last_n", params.dry_penalty_last_n);
-        params.min_tokens = fields.integer("min_tokens").value_or(params.min_tokens);
-        if (const Json* breakers = fields.find("dry_sequence_breakers"))
-            params.dry_sequence_breakers = read_texts("dry_sequence_breakers", *breakers);
-        if (const Json* samplers = fields.find("samplers")) {
-            std::string names;
-            if (samplers->is_string())
-                names = samplers->get<std::string>();
-            else
-                for (const std::string& name : read_texts("samplers", *samplers)) names += (names.empty() ? "" : ";") + name;
-            params.samplers = parse_samplers(std::conditional_t<true, std::string_view, Params>(names));
-        }
+void read_samplers(const RequestFields& fields, SamplingParams& params) {
+    read_float(fields, "typical_p", params.typical_p);
+    read_float(fields, "top_n_sigma", params.top_n_sigma);
+    read_float(fields, "xtc_probability", params.xtc_probability);
+    read_float(fields, "xtc_threshold", params.xtc_threshold);
+    read_float(fields, "dynatemp_range", params.dynatemp_range);
+    read_float(fields, "dynatemp_exponent", params.dynatemp_exponent);
+    params.mirostat = static_cast<int>(fields.integer("mirostat", "mirostat_mode").value_or(params.mirostat));
+    read_float(fields, "mirostat_tau", params.mirostat_tau);
+    read_float(fields, "mirostat_eta", params.mirostat_eta);
+    read_float(fields, "dry_multiplier", params.dry_multiplier);
+    read_float(fields, "dry_base", params.dry_base);
+    read_int(fields, "dry_allowed_length", params.dry_allowed_length);
+    read_int(fields, "dry_penalty_last_n", params.dry_penalty_last_n);
+    params.min_tokens = fields.integer("min_tokens").value_or(params.min_tokens);
+    if (const Json* breakers = fields.find("dry_sequence_breakers"))
+        params.dry_sequence_breakers = read_texts("dry_sequence_breakers", *breakers);
+    if (const Json* samplers = fields.find("samplers")) {
+        std::string names;
+        if (samplers->is_string())
+            names = samplers->get<std::string>();
+        else
+            for (const std::string& name : read_texts("samplers", *samplers)) names += (names.empty() ? "" : ";") + name;
+        params.samplers = parse_samplers(names);
     }
 }
 
-template <typename EngineRequest>
-void read_cache(const RequestFields& fields, EngineRequest& request) {
-    if constexpr (requires { request.reuse_prefix; }) {
-        request.reuse_prefix = fields.flag("cache_prompt", true);
-        request.cache_salt = fields.text("cache_salt").value_or("");
-    }
+void read_cache(const RequestFields& fields, Request& request) {
+    request.reuse_prefix = fields.flag("cache_prompt", true);
+    request.cache_salt = fields.text("cache_salt").value_or("");
 }
 
 bool read_include_usage(const RequestFields& fields, bool stream) {
@@ -272,10 +256,7 @@ SamplingParams read_sampling(const RequestFields& fields, const Engine& engine) 
 
 std::span<const FieldRule> generation_field_rules() { return rules; }
 
-std::span<const FieldRule> sampler_field_rules() {
-    if constexpr (has_more_samplers<SamplingParams>) return sampler_rules;
-    return refused_sampler_rules;
-}
+std::span<const FieldRule> sampler_field_rules() { return sampler_rules; }
 
 GenerationFields read_generation_fields(const RequestFields& fields, const Engine& engine) {
     GenerationFields out;

@@ -20,28 +20,21 @@ std::string token_text(const Tokenizer& tokenizer, std::optional<TokenId> token)
     return token ? tokenizer.token_bytes(*token, true) : std::string();
 }
 
-// Engines that tell about single sequences fill these in; others only say how many there are.
-template <typename Stats>
-Json slots_json(const Stats& stats, int64_t n_ctx) {
+Json slots_json(const EngineStats& stats, int64_t n_ctx) {
     Json slots = Json::array();
-    if constexpr (requires { stats.sequences; }) {
-        for (const auto& sequence : stats.sequences) {
-            const bool is_running = sequence.state != std::remove_cvref_t<decltype(sequence)>::State::waiting;
-            slots.push_back(
-                {{"id", slots.size()},
-                 {"id_task", sequence.id},
-                 {"n_ctx", n_ctx},
-                 {"speculative", false},
-                 {"is_processing", is_running},
-                 {"n_prompt_tokens", sequence.n_prompt},
-                 {"n_prompt_tokens_cache", sequence.n_cached},
-                 {"n_computed", sequence.n_computed},
-                 {"next_token",
-                  {{"n_decoded", sequence.n_generated}, {"n_remain", sequence.n_limit - sequence.n_prompt - sequence.n_generated}}}});
-        }
-    } else {
-        for (int i = 0; i < stats.n_running; ++i)
-            slots.push_back({{"id", i}, {"n_ctx", n_ctx}, {"speculative", false}, {"is_processing", true}});
+    for (const SequenceStats& sequence : stats.sequences) {
+        const bool is_running = sequence.state != SequenceStats::State::waiting;
+        slots.push_back(
+            {{"id", slots.size()},
+             {"id_task", sequence.id},
+             {"n_ctx", n_ctx},
+             {"speculative", false},
+             {"is_processing", is_running},
+             {"n_prompt_tokens", sequence.n_prompt},
+             {"n_prompt_tokens_cache", sequence.n_cached},
+             {"n_computed", sequence.n_computed},
+             {"next_token",
+              {{"n_decoded", sequence.n_generated}, {"n_remain", sequence.n_limit - sequence.n_prompt - sequence.n_generated}}}});
     }
     return slots;
 }

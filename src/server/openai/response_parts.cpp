@@ -4,7 +4,6 @@
 #include <iomanip>
 
 #include "base/utf8.h"
-#include "server/engine_parts.h"
 #include "server/http/random_id.h"
 
 namespace quern {
@@ -59,7 +58,7 @@ Json timings_json(const ChoiceSet& choices) {
     const GenerationStats& stats = choices.stats(0);
     const auto per_token = [](double ms, int64_t n) { return n > 0 ? ms / static_cast<double>(n) : 0.0; };
     const auto per_second = [](double ms, int64_t n) { return ms > 0 ? static_cast<double>(n) * 1000 / ms : 0.0; };
-    const int64_t n_cached = cached_tokens_of(stats), n_prompt = stats.n_prompt_tokens - n_cached, n_predicted = stats.n_generated_tokens;
+    const int64_t n_cached = stats.n_cached_tokens, n_prompt = stats.n_prompt_tokens - n_cached, n_predicted = stats.n_generated_tokens;
     return {{"cache_n", n_cached},
             {"prompt_n", n_prompt},
             {"prompt_ms", stats.prompt_ms},

@@ -7,44 +7,21 @@ namespace {
 using Kind = Setting::Kind;
 
 /// Numbers are ggml's type ids, as in llama-cpp-python's type_k and type_v.
-template <typename Type>
-Type cache_type(const std::string& name) {
-    if (name == "f32" || name == "0") return Type::f32;
-    if (name == "f16" || name == "1") return Type::f16;
-    if constexpr (requires { Type::q8_0; }) {
-        if (name == "q8_0" || name == "8") return Type::q8_0;
-        if (name == "q4_0" || name == "2") return Type::q4_0;
-    }
+KvType cache_type(const Json& value) {
+    const std::string name = value.is_string() ? value.get<std::string>() : value.dump();
+    if (name == "f32" || name == "0") return KvType::f32;
+    if (name == "f16" || name == "1") return KvType::f16;
+    if (name == "q8_0" || name == "8") return KvType::q8_0;
+    if (name == "q4_0" || name == "2") return KvType::q4_0;
     throw InvalidInput(concat("the cache cannot be kept as ", name, ": f32, f16, q8_0 or q4_0"), "type_k");
 }
 
-template <typename Options>
-void set_key_type(Options& options, const Json& value) {
-    const std::string name = value.is_string() ? value.get<std::string>() : value.dump();
-    if constexpr (requires { options.cache_type_k; })
-        options.cache_type_k = cache_type<decltype(options.cache_type_k)>(name);
-    else
-        options.f32_cache = name == "f32" || name == "0";
-}
-
-template <typename Options>
-void set_value_type(Options& options, const Json& value) {
-    const std::string name = value.is_string() ? value.get<std::string>() : value.dump();
-    if constexpr (requires { options.cache_type_v; }) options.cache_type_v = cache_type<decltype(options.cache_type_v)>(name);
-}
-
-template <typename Options>
-void set_draft(Options& options, const std::string* model, std::optional<int> n_tokens, std::optional<int> n_gram) {
-    if constexpr (requires { options.draft_model_path; }) {
-        if (model) options.draft_model_path = *model;
-        if (n_tokens) options.n_draft = *n_tokens;
-        if (n_gram) {
-            options.draft_ngram = *n_gram;
-            if (options.n_draft == 0) options.n_draft = 10;
-        }
-    } else {
-        throw InvalidInput("this build of quern does not guess ahead: leave the draft settings out", "draft_model");
-    }
+void set_draft(EngineOptions& options, const std::string* model, std::optional<int> n_tokens, std::optional<int> n_gram) {
+    if (model) options.draft_model_path = *model;
+    if (n_tokens) options.n_draft = *n_tokens;
+    if (!n_gram) return;
+    options.draft_ngram = *n_gram;
+    if (options.n_draft == 0) options.n_draft = 10;
 }
 
 constexpr Setting settings[] = {
@@ -100,9 +77,9 @@ constexpr Setting settings[] = {
     {"kv_budget", "--kv-budget", "MiB for the KV cache; 0: a share of the memory budget [0]", "MIB", Kind::integer, 0, int64_t{1} << 32,
      nullptr, [](ModelEntry& model, const Json& value) { model.options.kv_bytes = value.get<uint64_t>() << 20; }},
     {"type_k", "--cache-type-k", "-ctk: how keys are kept: f32, f16, q8_0, q4_0 [f16]", "TYPE", Kind::name, 0, 0, nullptr,
-     [](ModelEntry& model, const Json& value) { set_key_type(model.options, value); }},
+     [](ModelEntry& model, const Json& value) { model.options.cache_type_k = cache_type(value); }},
     {"type_v", "--cache-type-v", "-ctv: how values are kept [f16]", "TYPE", Kind::name, 0, 0, nullptr,
-     [](ModelEntry& model, const Json& value) { set_value_type(model.options, value); }},
+     [](ModelEntry& model, const Json& value) { model.options.cache_type_v = cache_type(value); }},
     {"draft_ngram", "--draft-ngram", "guess ahead by looking up the last N tokens in the text so far", "N", Kind::integer, 1, 64, nullptr,
      [](ModelEntry& model, const Json& value) { set_draft(model.options, nullptr, std::nullopt, value.get<int>()); }},
     {"draft_model", "", "anything: guess ahead by looking up the prompt, as in llama-cpp-python", "", Kind::text, 0, 0, nullptr,

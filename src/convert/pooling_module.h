@@ -1,6 +1,7 @@
 // How a sentence-transformers folder makes one vector of a text's tokens.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 

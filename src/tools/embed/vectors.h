@@ -1,6 +1,7 @@
 // What `quern embed` does with vectors: brings them to a length, compares them, and writes them down.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>

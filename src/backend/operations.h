@@ -81,6 +81,7 @@ struct SequenceSpan {
     int64_t n_tokens = 0;
     int64_t first_position = 0;
     const int32_t* page_table = nullptr;
+    const int32_t* window_page_table = nullptr;  ///< of the layers that keep only a window: read from the page of the window's begin on
 };
 
 /// Attention of every sequence of the batch over its own pages. Keys and values of the batch are already stored.

@@ -37,7 +37,7 @@ std::string size_label(uint64_t n_values) {
 Conversion::Conversion(ConvertOptions options, const VocabularyWarning& warn) : options_(std::move(options)) {
     checkpoint_ = Checkpoint::open(options_.folder, !options_.vocabulary_only);
     family_ = find_checkpoint_family(checkpoint_->config());
-    if (const auto method = checkpoint_->config().string({"quantization_config.quant_method"}))
+    if (const auto method = checkpoint_->config().string({"quantization_config.quant_method"}); method && *method != "mxfp4")
         fail(concat("the weights are quantized already, by ", quoted(*method), ": convert the checkpoint that was quantized"));
     name_ =
         options_.model_name.empty() ? std::filesystem::weakly_canonical(checkpoint_->folder()).filename().string() : options_.model_name;
@@ -95,9 +95,24 @@ void Conversion::list_tensors() {
 
 bool Conversion::is_tied() const { return checkpoint_->config().boolean({"tie_word_embeddings"}).value_or(false); }
 
+/// A matrix of experts that the checkpoint holds as blocks of 4-bit numbers. False: it does not.
+bool Conversion::resolve_packed(const ConvertedTensor& wanted) {
+    if (wanted.hf.empty() || find_source(wanted.hf)) return false;
+    const SourceTensor *blocks = find_source(wanted.hf + "_blocks"), *scales = find_source(wanted.hf + "_scales");
+    if (!blocks || !scales) return false;
+    const auto packed = find_packed_rows(wanted, *blocks, *scales);
+    if (!packed)
+        throw ModelError(concat(printable(checkpoint_->file_of(*blocks)), ": tensors ", wanted.hf, "_blocks and _scales are ", blocks->type,
+                                ' ', sizes_text(blocks->sizes), " and ", scales->type, ' ', sizes_text(scales->sizes),
+                                ", but config.json asks for bytes of MXFP4 that make ", to_string(wanted.shape)));
+    const DType dtype = type_.file_type == FileType::f32 ? DType::f32 : DType::mxfp4;
+    resolved_.push_back({.wanted = &wanted, .sources = {blocks, scales}, .views = {}, .dtype = dtype, .packed = packed});
+    return true;
+}
+
 void Conversion::resolve(const ConvertedTensor& wanted) {
-    if (wanted.gguf == "output.weight" && is_tied()) return;
-    Resolved resolved{.wanted = &wanted, .dtype = DType::f32};
+    if ((wanted.gguf == "output.weight" && is_tied()) || resolve_packed(wanted)) return;
+    Resolved resolved{.wanted = &wanted, .sources = {}, .views = {}, .dtype = DType::f32, .packed = {}};
     const size_t star = wanted.hf.find("{}");
     const int64_t n_sources = wanted.hf.empty() ? 0 : star == std::string::npos ? 1 : wanted.shape[0];
     Shape matrix = wanted.shape;
@@ -174,21 +189,30 @@ void Conversion::set_general_keys() {
     if (!options_.metadata_file.empty()) set_metadata_file_keys(options_.metadata_file, keys_);
 }
 
+// Numbers of 4 bits stay what they are, whatever becomes of the rest; only F32 shows them as values.
 void Conversion::make_plan() {
+    QuantizeOptions options{.type = type_, .importance = options_.importance};
     std::vector<GgufTensor> tensors;
     for (const Resolved& each : resolved_) {
         GgufTensor tensor{.name = each.wanted->gguf, .view = {.dtype = each.dtype, .shape = each.wanted->shape, .data = nullptr}};
         if (!is_quantized_by_recipes(tensor)) tensor.view.dtype = DType::f32;
+        if (each.dtype == DType::mxfp4) options.overrides.push_back({each.wanted->gguf, std::regex(each.wanted->gguf), DType::mxfp4});
         tensors.push_back(tensor);
     }
     description_ = GgufFile::describe(checkpoint_->folder(), keys_.header(), std::move(tensors));
-    plan_ = plan_quantize(*description_, {.type = type_, .importance = options_.importance});
+    plan_ = plan_quantize(*description_, options);
     for (size_t i = 0; i < plan_.size(); ++i) {
         const Resolved& from = resolved_[i];
         if (from.sources.empty()) {
             const float* const values = from.wanted->values.data();
             const int64_t n = from.wanted->shape.n_cols();
             plan_[i].read_row = [values, n](int64_t row, float* out) { std::copy_n(values + row * n, n, out); };
+            continue;
+        }
+        if (from.packed) {
+            plan_[i].read_row = [&packed = *from.packed](int64_t row, float* out) { packed.decode_row(row, out); };
+            if (from.dtype == DType::mxfp4)
+                plan_[i].read_bytes = [&packed = *from.packed](int64_t row, std::byte* out) { packed.copy_row(row, out); };
             continue;
         }
         const int64_t n_rows = from.wanted->shape.n_rows() / static_cast<int64_t>(from.views.size());

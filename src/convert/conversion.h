@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "convert/checkpoint/checkpoint.h"
+#include "convert/packed_experts.h"
 #include "convert/quantize.h"
 #include "convert/split_files.h"
 #include "convert/vocabulary/converted_vocabulary.h"
@@ -54,6 +55,7 @@ class Conversion {
     void set_general_keys();
     void list_tensors();
     void resolve(const ConvertedTensor& wanted);
+    bool resolve_packed(const ConvertedTensor& wanted);
     void check_leftovers() const;
     bool is_tied() const;  ///< the embeddings are the output matrix, too
     const SourceTensor* find_source(const std::string& name) const;
@@ -75,6 +77,7 @@ class Conversion {
         std::vector<const SourceTensor*> sources;  ///< one, or one for each stacked matrix
         std::vector<TensorView> views;
         DType dtype;  ///< before quantizing
+        std::optional<PackedExperts> packed;
     };
     std::vector<Resolved> resolved_;
     std::unique_ptr<const GgufFile> description_;

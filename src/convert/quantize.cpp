@@ -51,6 +51,10 @@ class RowEncoder {
 
     /// Row by row, through `scratch` of n_cols values. Gives the place of the first value that is not finite, or nowhere.
     int64_t encode(int64_t row, float* scratch) const noexcept {
+        if (planned_.read_bytes && planned_.dtype == planned_.source->view.dtype) {
+            planned_.read_bytes(row, out_ + row * out_row_);
+            return nowhere;
+        }
         const std::byte* const from = planned_.source->view.data + row * in_row_;
         const float* x = reinterpret_cast<const float*>(from);
         if (planned_.read_row) {

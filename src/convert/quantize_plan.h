@@ -45,6 +45,8 @@ struct PlannedTensor {
     std::span<const float> importance;
     /// Where the source has no data of its own: fills row i with f32 values. From any thread; must not throw.
     std::function<void(int64_t row, float* out)> read_row = {};
+    /// The same for a source that is in the format `source` says: fills row i with its blocks, to be written as they are.
+    std::function<void(int64_t row, std::byte* out)> read_bytes = {};
 
     uint64_t bytes() const;
     bool is_copied() const { return dtype == source->view.dtype && !read_row; }

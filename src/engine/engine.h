@@ -55,8 +55,11 @@ struct ModelInfo {
     int64_t n_ctx = 0;                    ///< the window of a request here
     std::optional<Pooling> pooling;       ///< of a model that makes vectors of texts, and nothing else
     uint64_t weight_bytes_per_token = 0;  ///< weights read to generate one token
-    uint64_t kv_bytes_per_token = 0;      ///< KV cache that one token of context takes
+    uint64_t kv_bytes_per_token = 0;      ///< KV cache that one token of context takes, as long as no window leaves it behind
     uint64_t kv_bytes = 0;                ///< KV cache as a whole
+    int64_t n_kv_tokens = 0;              ///< tokens of context that it holds, of all requests
+    int64_t n_windowed_layers = 0;        ///< layers that keep only the last kv_window tokens of each request
+    int64_t kv_window = 0;                ///< 0: all layers keep all tokens
     uint64_t workspace_bytes = 0;         ///< activations and scratch
     int64_t n_batch = 0;
     int n_sequences = 0;
@@ -92,7 +95,7 @@ struct EngineStats {
     int64_t n_cached_tokens = 0;     ///< of these, found
     int64_t n_generated_tokens = 0;  ///< given out
     int64_t n_preemptions = 0;       ///< times a sequence gave up its pages
-    int64_t n_evicted_pages = 0;     ///< prefixes given up for new ones
+    int64_t n_evicted_pages = 0;     ///< pages of prefixes given up for new ones
     int64_t n_drafted_tokens = 0, n_accepted_tokens = 0;
     double prompt_seconds = 0, generation_seconds = 0;  ///< of steps, shared out by tokens
     std::vector<SequenceStats> sequences;               ///< running, then waiting, in order
@@ -109,6 +112,7 @@ struct MemoryNeed {
     int64_t n_ctx = 0;             ///< the window it is for: that of the options, or the model's own
     uint64_t weight_bytes = 0;     ///< the mapped file
     uint64_t kv_bytes = 0;         ///< keys and values of one sequence that fills the window
+    uint64_t kv_window_bytes = 0;  ///< of these, what is the same for all long windows: some layers keep only their last tokens
     uint64_t workspace_bytes = 0;  ///< of the forward pass, for batches as in the options
 };
 /// Reads no weights and takes none of that memory. @throws ModelError, InvalidInput

@@ -105,7 +105,8 @@ void LocalEngine::BatchMemory::add(const Work& work) {
     sequences.push_back({.first_token = static_cast<int64_t>(tokens.size()),
                          .n_tokens = work.n_tokens,
                          .first_position = sequence.n_cached,
-                         .page_table = sequence.page_table.data()});
+                         .page_table = sequence.pages.full(),
+                         .window_page_table = sequence.pages.windows()});
     const int64_t n_text = std::min(work.n_tokens, sequence.n_pending());
     const auto first = sequence.tokens.begin() + sequence.n_cached;
     tokens.insert(tokens.end(), first, first + n_text);
@@ -263,49 +264,46 @@ void LocalEngine::finish(Sequence* sequence, FinishReason reason, std::string er
 // Runs tokens through the model on pages of its own; running sequences make room if they must and are computed anew later.
 void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
     scheduler_->drop_chunk();  // the executor is needed; the chunk is begun anew
-    std::vector<int32_t> pages, batch, outputs;
-    const auto give_back = [&] {
-        for (const int32_t page : pages) prefixes_->release({page});
-    };
+    PageTables pages;
+    std::vector<int32_t> batch, outputs;
     const auto n_tokens = static_cast<int64_t>(tokens.size());
-    while (static_cast<int64_t>(pages.size()) * kv_page_tokens < n_tokens) {
-        if (const auto page = prefixes_->take()) {
-            pages.push_back(page->value);
-        } else if (!scheduler_->preempt_youngest()) {
-            give_back();
-            throw DeviceError("the KV cache has no room to evaluate this text");
-        }
-    }
+    const auto cover = [&](int64_t n) {
+        while (!pages.cover(*prefixes_, n))
+            if (!scheduler_->preempt_youngest()) throw DeviceError("the KV cache has no room to evaluate this text");
+    };
     try {
         const BatchLimits& limits = prompts_->limits();
         for (int64_t at = 0; at < n_tokens;) {
             const int64_t n_before = std::clamp<int64_t>(first_wanted - at, 0, limits.n_tokens);
             const int64_t n_wanted = std::min({limits.n_tokens - n_before, limits.n_outputs, n_tokens - at - n_before});
             const int64_t n = n_before + n_wanted;
+            cover(at + n);
             batch.clear();
             outputs.clear();
             for (int64_t i = 0; i < n; ++i) batch.push_back(tokens[static_cast<size_t>(at + i)].value);
             for (int64_t i = n_before; i < n; ++i) outputs.push_back(static_cast<int32_t>(i));
-            const SequenceSpan sequence{.n_tokens = n, .first_position = at, .page_table = pages.data()};
+            const SequenceSpan sequence{
+                .n_tokens = n, .first_position = at, .page_table = pages.full(), .window_page_table = pages.windows()};
             const auto logits = prompts_->run(
                 {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .output_kernels = TokenKernels::many}, *cache_);
             if (n_wanted > 0) sink(at + n_before, logits);
             at += n;
+            pages.give_back_before(*prefixes_, at, scheduler_->window());
         }
     } catch (...) {
-        give_back();
+        pages.release_all(*prefixes_);
         throw;
     }
-    give_back();
+    pages.release_all(*prefixes_);
 }
 
 void LocalEngine::publish_stats() {
     EngineStats stats = totals_;
     stats.n_running = scheduler_->n_running();
     stats.n_waiting = scheduler_->n_waiting();
-    stats.n_free_pages = prefixes_->n_available();
-    stats.n_pages = pool_->n_pages();
-    stats.n_cached_pages = prefixes_->n_idle();
+    stats.n_free_pages = prefixes_->n_available() + prefixes_->n_available_windows();
+    stats.n_pages = pool_->n_pages() + (window_pool_ ? window_pool_->n_pages() : 0);
+    stats.n_cached_pages = prefixes_->n_idle() + prefixes_->n_idle_windows();
     stats.n_evicted_pages = prefixes_->n_evicted();
     stats.n_preemptions = scheduler_->n_preemptions();
     scheduler_->for_each([&](const Sequence& sequence, bool runs) {

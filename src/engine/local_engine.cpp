@@ -66,8 +66,10 @@ uint64_t work_bytes(const Graph& graph, const Device& device, const EngineOption
     return Executor::memory_bytes(graph, device, prompt_limits(options)) + Executor::workspace_bytes(graph, answer_limits(options));
 }
 
-KvShape kv_shape_of(const Model& model, const EngineOptions& options) {
-    KvShape shape = model.kv_shape();
+int64_t step_tokens(const EngineOptions& options) { return std::max(prompt_limits(options).n_tokens, answer_limits(options).n_tokens); }
+
+KvShape kv_shape_of(const Model& model, const Graph& graph, const EngineOptions& options) {
+    KvShape shape = with_windows(model.kv_shape(), graph);
     for (const KvType type : {options.cache_type_k, options.cache_type_v})
         if (shape.head_dim % traits(type).block_values != 0)
             throw InvalidInput(concat("a cache of type ", traits(type).name, " needs heads of a multiple of ", traits(type).block_values,
@@ -87,9 +89,11 @@ MemoryNeed memory_need(const EngineOptions& asked) {
     const EngineOptions options = options_for(*model, asked);
     const auto device = make_cpu_device(options.n_threads, options.isa);
     MemoryNeed need{.n_ctx = options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), .weight_bytes = file->file_bytes()};
-    const auto n_pages = static_cast<uint64_t>((need.n_ctx + kv_page_tokens - 1) / kv_page_tokens);
-    need.kv_bytes = n_pages * KvCache::page_bytes(kv_shape_of(*model, options));
-    need.workspace_bytes = work_bytes(model->build(need.n_ctx), *device, options);
+    const Graph graph = model->build(need.n_ctx);
+    const KvNeeds needs{kv_shape_of(*model, graph, options), step_tokens(options)};
+    need.kv_bytes = kv_bytes_of_one(needs, need.n_ctx);
+    need.kv_window_bytes = window_bytes_of_one(needs, need.n_ctx);
+    need.workspace_bytes = work_bytes(graph, *device, options);
     return need;
 }
 
@@ -109,22 +113,33 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     check_weights(graph);
     const uint64_t workspace = work_bytes(graph, *device_, options_);
     const uint64_t available = options_.memory_bytes ? options_.memory_bytes : available_memory_bytes();
-    const KvBudget budget = plan_kv(options_, kv_shape(), model_->n_ctx_train(), available - std::min(available, workspace));
+    const KvBudget budget = plan_kv(options_, {kv_shape_of(*model_, graph, options_), step_tokens(options_)}, model_->n_ctx_train(),
+                                    available - std::min(available, workspace));
     prompts_ = std::make_unique<Executor>(graph, *device_, prompt_limits(options_), Fusion::on, TokenKernels::many);
     answers_ = std::make_unique<Executor>(graph, *device_, answer_limits(options_), Fusion::on, TokenKernels::few);
-    cache_ = std::make_unique<KvCache>(*device_, kv_shape(), budget.n_pages);
-    pool_ = std::make_unique<PagePool>(budget.n_pages);
-    prefixes_ = std::make_unique<PrefixCache>(*pool_, options_.prefix_cache);
-    scheduler_ = std::make_unique<Scheduler>(*prefixes_, SchedulerLimits{.n_batch = prompts_->limits().n_tokens,
-                                                                         .n_generation = answers_->limits().n_tokens,
-                                                                         .n_sequences = options_.n_sequences});
+    make_cache(budget);
     if (!options_.draft_model_path.empty()) load_draft_model(budget);
     info_.n_ctx = budget.n_ctx;
     info_.workspace_bytes = workspace;
     for (const Node& node : graph.nodes()) info_.weight_bytes_per_token += graph.weight_bytes_per_token(node);
-    fill_info();
+    fill_info(budget);
     publish_stats();
     thread_ = std::thread([this] { serve(); });
+}
+
+void LocalEngine::make_cache(const KvBudget& budget) {
+    cache_ = std::make_unique<KvCache>(*device_, budget.shape, budget.n_pages, budget.n_window_pages);
+    pool_ = std::make_unique<PagePool>(budget.n_pages);
+    if (budget.shape.window > 0) {
+        window_pool_ = std::make_unique<PagePool>(budget.n_window_pages);
+        prefixes_ = std::make_unique<PrefixCache>(*pool_, *window_pool_, options_.prefix_cache);
+    } else {
+        prefixes_ = std::make_unique<PrefixCache>(*pool_, options_.prefix_cache);
+    }
+    scheduler_ = std::make_unique<Scheduler>(*prefixes_, SchedulerLimits{.n_batch = prompts_->limits().n_tokens,
+                                                                         .n_generation = answers_->limits().n_tokens,
+                                                                         .n_sequences = options_.n_sequences,
+                                                                         .window = budget.shape.window});
 }
 
 LocalEngine::~LocalEngine() {
@@ -167,10 +182,9 @@ void LocalEngine::check_weights(const Graph& graph) const {
 
 void LocalEngine::load_draft_model(const KvBudget& budget) {
     draft_model_ = std::make_unique<DraftModel>(
-        *device_, DraftModel::Options{.path = options_.draft_model_path,
-                                      .n_sequences = options_.n_sequences,
-                                      .n_ctx = budget.n_ctx,
-                                      .kv_bytes = KvCache::page_bytes(kv_shape()) * static_cast<uint64_t>(budget.n_pages) / 4});
+        *device_,
+        DraftModel::Options{
+            .path = options_.draft_model_path, .n_sequences = options_.n_sequences, .n_ctx = budget.n_ctx, .kv_bytes = budget.bytes() / 4});
     const auto pieces = load_vocabulary(draft_model_->file()).pieces, own = tokenizer_->vocabulary().pieces;
     const size_t n = std::min(pieces.size(), own.size());
     if (draft_model_->n_vocab() > model_->n_vocab() ||
@@ -181,9 +195,7 @@ void LocalEngine::load_draft_model(const KvBudget& budget) {
     info_.draft_model = options_.draft_model_path;
 }
 
-KvShape LocalEngine::kv_shape() const { return kv_shape_of(*model_, options_); }
-
-void LocalEngine::fill_info() {
+void LocalEngine::fill_info(const KvBudget& budget) {
     const Metadata& metadata = file_->metadata();
     info_.name = std::string(metadata.string("general.name").value_or(""));
     if (info_.name.empty()) info_.name = std::filesystem::path(file_->path()).stem().string();
@@ -191,13 +203,16 @@ void LocalEngine::fill_info() {
     info_.path = file_->path();
     info_.file_bytes = file_->file_bytes();
     for (const GgufTensor& tensor : file_->tensors()) info_.n_params += static_cast<uint64_t>(tensor.view.shape.n_values());
-    info_.n_layers = model_->kv_shape().n_layers;
+    info_.n_layers = budget.shape.n_layers;
     info_.n_embd = model_->n_embd();
     info_.n_vocab = model_->n_vocab();
     info_.n_ctx_train = model_->n_ctx_train();
     info_.pooling = model_->pooling();
-    info_.kv_bytes_per_token = KvCache::page_bytes(kv_shape()) / kv_page_tokens;
-    info_.kv_bytes = KvCache::page_bytes(kv_shape()) * static_cast<uint64_t>(pool_->n_pages());
+    info_.kv_bytes_per_token = (KvCache::page_bytes(budget.shape) + KvCache::window_page_bytes(budget.shape)) / kv_page_tokens;
+    info_.kv_bytes = budget.bytes();
+    info_.n_kv_tokens = budget.n_pages * kv_page_tokens;
+    info_.kv_window = budget.shape.window;
+    info_.n_windowed_layers = budget.shape.n_windowed();
     info_.n_batch = options_.n_batch;
     info_.n_sequences = options_.n_sequences;
     info_.cache_type_k = options_.cache_type_k;

@@ -36,8 +36,8 @@ class LocalEngine final : public Engine {
   private:
     void load_text(const EngineOptions& options);
     void load_draft_model(const KvBudget& budget);
-    KvShape kv_shape() const;
-    void fill_info();
+    void make_cache(const KvBudget& budget);
+    void fill_info(const KvBudget& budget);
     void check_weights(const Graph& graph) const;
     void check_tokens(std::span<const TokenId> tokens, const char* field) const;
     void require_predictions() const;
@@ -76,7 +76,7 @@ class LocalEngine final : public Engine {
 
     // Engine thread only.
     std::unique_ptr<KvCache> cache_;
-    std::unique_ptr<PagePool> pool_;
+    std::unique_ptr<PagePool> pool_, window_pool_;  // the latter only where layers are windowed
     std::unique_ptr<PrefixCache> prefixes_;
     std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<DraftModel> draft_model_;

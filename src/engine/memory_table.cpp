@@ -16,12 +16,15 @@ std::string line(const char* what, uint64_t bytes, const std::string& remark) {
 }  // namespace
 
 std::string memory_table(const ModelInfo& info) {
-    const uint64_t n_tokens = info.kv_bytes_per_token > 0 ? info.kv_bytes / info.kv_bytes_per_token : 0;
     const std::string types = std::string(traits(info.cache_type_k).name) + "/" + traits(info.cache_type_v).name;
+    const std::string windows = info.kv_window == 0
+                                    ? std::string()
+                                    : "; " + std::to_string(info.n_windowed_layers) + " of " + std::to_string(info.n_layers) +
+                                          " layers keep the last " + std::to_string(info.kv_window) + " of each request";
     return printable(info.name) + ":\n" + line("weights", info.file_bytes, "mapped from the file") +
            line("keys and values", info.kv_bytes,
-                types + ", " + std::to_string(n_tokens) + " tokens in all; window " + std::to_string(info.n_ctx) + ", " +
-                    std::to_string(info.n_sequences) + " requests at once") +
+                types + ", " + std::to_string(info.n_kv_tokens) + " tokens in all; window " + std::to_string(info.n_ctx) + ", " +
+                    std::to_string(info.n_sequences) + " requests at once" + windows) +
            line("work memory", info.workspace_bytes, "steps of " + std::to_string(info.n_batch) + " tokens");
 }
 

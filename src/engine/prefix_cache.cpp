@@ -24,8 +24,18 @@ uint64_t random_seed() {
 
 }  // namespace
 
-PrefixCache::PrefixCache(PagePool& pool, bool enabled)
-    : pool_(pool), enabled_(enabled), hash_seed_(random_seed()), entries_(static_cast<size_t>(pool.n_pages())) {}
+PrefixCache::PrefixCache(PagePool& pool, PagePool* windows, bool enabled)
+    : pool_(pool),
+      windows_(windows),
+      enabled_(enabled),
+      hash_seed_(random_seed()),
+      entries_(static_cast<size_t>(pool.n_pages())),
+      window_owners_(static_cast<size_t>(windows ? windows->n_pages() : 0), none),
+      idle_(pool.n_pages()),
+      idle_windows_(static_cast<int64_t>(window_owners_.size())) {}
+
+PrefixCache::PrefixCache(PagePool& pool, bool enabled) : PrefixCache(pool, nullptr, enabled) {}
+PrefixCache::PrefixCache(PagePool& pool, PagePool& windows, bool enabled) : PrefixCache(pool, &windows, enabled) {}
 
 uint64_t PrefixCache::hash_of(const Key& key) const {
     uint64_t hash = mix(hash_seed_ + key.parent);
@@ -49,22 +59,46 @@ std::optional<PrefixCache::Page> PrefixCache::find(const Key& key) {
     if (!enabled_) return std::nullopt;
     const int32_t page = page_of(key, hash_of(key));
     if (page == none) return std::nullopt;
-    if (entry(page).idle) remove_idle(page);
-    pool_.share({page});
-    return Page{entry(page).id, {page}};
+    own(page);
+    return Page{entry(page).id, {page}, {entry(page).window}};
 }
 
-PrefixCache::Page PrefixCache::add(const Key& key, PageId page) {
+// One more owner for a page that holds a prefix.
+void PrefixCache::own(int32_t page) {
+    if (idle_.contains(page)) idle_.remove(page);
+    pool_.share({page});
+}
+
+void PrefixCache::own_window(PageId window) {
+    if (idle_windows_.contains(window.value)) idle_windows_.remove(window.value);
+    windows_->share(window);
+}
+
+// The window page that the prefix of `page` keeps, of which the caller owns a share: its own `window`, or the one that was there.
+PageId PrefixCache::keep_window(int32_t page, PageId window) {
+    int32_t& kept = entry(page).window;
+    if (!windows_ || window.value == none || window.value == kept) return window;
+    if (kept == none) {
+        kept = window.value;
+        window_owners_[static_cast<size_t>(kept)] = page;
+        windows_->share(window);  // the cache's own share
+    } else {
+        own_window({kept});
+        release_window(window);
+    }
+    return {kept};
+}
+
+PrefixCache::Page PrefixCache::add(const Key& key, PageId page, PageId window) {
     QUERN_CHECK(key.tokens.size() == kv_page_tokens);
-    if (!enabled_) return {0, page};
+    if (!enabled_) return {0, page, window};
     const uint64_t hash = hash_of(key);
     if (const int32_t known = page_of(key, hash); known != none) {
         if (known != page.value) {
-            if (entry(known).idle) remove_idle(known);
-            pool_.share({known});
+            own(known);
             release(page);
         }
-        return {entry(known).id, {known}};
+        return {entry(known).id, {known}, keep_window(known, window)};
     }
     Entry& added = entry(page.value);
     QUERN_CHECK(added.id == 0);
@@ -75,49 +109,54 @@ PrefixCache::Page PrefixCache::add(const Key& key, PageId page) {
     added.salt = key.parent == 0 ? std::string(key.salt) : std::string();
     pages_.emplace(hash, page.value);
     pool_.share(page);  // the cache's own share
-    return {added.id, page};
+    return {added.id, page, keep_window(page.value, window)};
 }
 
 std::optional<PageId> PrefixCache::take() {
-    if (pool_.n_free() == 0 && n_idle_ > 0) {
+    if (pool_.n_free() == 0 && idle_.size() > 0) {
         forget_oldest();
         ++n_evicted_;
     }
     return pool_.take();
 }
 
+std::optional<PageId> PrefixCache::take_window() {
+    if (windows_->n_free() == 0 && idle_windows_.size() > 0) {
+        forget_window(idle_windows_.oldest());
+        ++n_evicted_;
+    }
+    return windows_->take();
+}
+
 void PrefixCache::release(PageId page) {
     pool_.drop(page);
-    if (entry(page.value).id != 0 && pool_.n_owners(page) == 1) add_idle(page.value);
+    if (entry(page.value).id != 0 && pool_.n_owners(page) == 1) idle_.add(page.value);
+}
+
+void PrefixCache::release_window(PageId window) {
+    windows_->drop(window);
+    if (window_owners_[static_cast<size_t>(window.value)] != none && windows_->n_owners(window) == 1) idle_windows_.add(window.value);
 }
 
 void PrefixCache::clear() {
-    while (n_idle_ > 0) forget_oldest();
+    while (idle_.size() > 0) forget_oldest();
 }
 
-void PrefixCache::add_idle(int32_t page) {
-    Entry& added = entry(page);
-    added.idle = true;
-    added.older = newest_;
-    added.newer = none;
-    (newest_ == none ? oldest_ : entry(newest_).newer) = page;
-    newest_ = page;
-    ++n_idle_;
-}
-
-void PrefixCache::remove_idle(int32_t page) {
-    Entry& removed = entry(page);
-    (removed.older == none ? oldest_ : entry(removed.older).newer) = removed.newer;
-    (removed.newer == none ? newest_ : entry(removed.newer).older) = removed.older;
-    removed.idle = false;
-    --n_idle_;
+// The prefix that kept this window page no longer does.
+void PrefixCache::forget_window(int32_t window) {
+    int32_t& owner = window_owners_[static_cast<size_t>(window)];
+    entry(owner).window = none;
+    owner = none;
+    if (idle_windows_.contains(window)) idle_windows_.remove(window);
+    windows_->drop({window});
 }
 
 // Whoever owned a page owned those before it and released them later: the oldest idle page is never the beginning of a kept one.
 void PrefixCache::forget_oldest() {
-    const int32_t page = oldest_;
-    remove_idle(page);
+    const int32_t page = idle_.oldest();
+    idle_.remove(page);
     Entry& forgotten = entry(page);
+    if (forgotten.window != none) forget_window(forgotten.window);
     const auto [begin, end] = pages_.equal_range(forgotten.hash);
     pages_.erase(std::find_if(begin, end, [&](const auto& each) { return each.second == page; }));
     forgotten.id = 0;

@@ -14,6 +14,7 @@ using namespace quern;
 namespace {
 
 constexpr uint64_t page_bytes = 2 * 2 * 2 * 8 * 64 * 2;  // of the tiny model: layers, sides, KV heads, values, tokens, bytes
+constexpr uint64_t roomy = uint64_t{1} << 20;
 
 std::vector<int32_t> collect(Generation& generation) {
     std::vector<int32_t> tokens;
@@ -27,9 +28,9 @@ std::vector<int32_t> collect(Generation& generation) {
 }
 
 // A pool of requests, many of which begin alike.
-std::vector<Request> make_requests(std::mt19937& random, size_t n) {
+std::vector<Request> make_requests(std::mt19937& random, size_t n, std::initializer_list<size_t> lengths = {40, 64, 65, 100, 140}) {
     std::vector<std::vector<TokenId>> beginnings{{{1}}};
-    for (const size_t length : {40, 64, 65, 100, 140}) {
+    for (const size_t length : lengths) {
         std::vector<TokenId> tokens{{1}};
         while (tokens.size() < length) tokens.push_back({static_cast<int32_t>(3 + random() % 250)});
         beginnings.push_back(std::move(tokens));
@@ -126,18 +127,23 @@ void check_all_pages_back(const Engine& engine) {
 
 }  // namespace
 
-TEST_CASE("over 500 interleavings, every answer is the one given fresh and alone") {
-    const TemporaryModel model({}), draft({.n_layers = 1, .seed = 1});
+namespace {
+
+// 52 engines with ten interleavings each. @param change  the options of each engine, after options_for()
+template <typename Change>
+Tally interleave_often(const TemporaryModel& model, const std::vector<Request>& requests, int64_t n_ctx, Change change) {
+    const TemporaryModel draft({.n_layers = 1, .n_ctx = n_ctx, .seed = 1});
     std::mt19937 random(20);
-    const std::vector<Request> requests = make_requests(random, 40);
     std::vector<std::vector<int32_t>> alone;
     for (const Request& request : requests) {
-        const auto engine = Engine::load({.model_path = model.path(), .n_ctx = 256, .n_threads = 1, .kv_bytes = uint64_t{1} << 20});
+        const auto engine = Engine::load({.model_path = model.path(), .n_ctx = n_ctx, .n_threads = 1, .kv_bytes = roomy});
         alone.push_back(collect(*engine->submit(request)));
     }
     Tally tally;
     for (int round = 0; round < 52; ++round) {
-        const EngineOptions options = options_for(model, draft, random);
+        EngineOptions options = options_for(model, draft, random);
+        options.n_ctx = n_ctx;
+        change(options, random);
         CAPTURE(round);
         const auto engine = Engine::load(options);
         for (int i = 0; i < 10; ++i) interleave(*engine, requests, alone, random, tally);
@@ -155,6 +161,36 @@ TEST_CASE("over 500 interleavings, every answer is the one given fresh and alone
     CHECK(tally.n_preemptions > 20);
     CHECK(tally.n_evictions > 100);
     CHECK(tally.n_accepted > 100);
+    return tally;
+}
+
+}  // namespace
+
+TEST_CASE("over 500 interleavings, every answer is the one given fresh and alone") {
+    std::mt19937 random(20);
+    interleave_often(TemporaryModel({}), make_requests(random, 40), 256, [](EngineOptions&, std::mt19937&) {});
+}
+
+TEST_CASE("the same over 500 interleavings where every other layer keeps only its window") {
+    const TemporaryModel model({.architecture = "gemma2", .n_ctx = 448, .window = 50});
+    std::mt19937 random(21);
+    interleave_often(model, make_requests(random, 40, {40, 64, 130, 200, 270}), 448, [](EngineOptions& options, std::mt19937& dice) {
+        options.n_batch = std::min<int64_t>(options.n_batch, 64);
+        options.kv_bytes = page_bytes / 2 * (7 + 3 + dice() % 14);  // a sequence of full length: pages of the full layer, of the other
+        const auto engine = Engine::load(options);
+        CHECK(engine->info().n_windowed_layers == 1);
+        CHECK(engine->info().kv_bytes <= options.kv_bytes);
+    });
+}
+
+TEST_CASE("the same over 500 interleavings where all layers keep only their windows") {
+    const TemporaryModel model({.n_ctx = 448, .window = 70});
+    std::mt19937 random(22);
+    interleave_often(model, make_requests(random, 40, {40, 64, 130, 200, 270}), 448, [](EngineOptions& options, std::mt19937& dice) {
+        options.n_batch = std::min<int64_t>(options.n_batch, 64);
+        options.kv_bytes = page_bytes * (4 + dice() % 6);
+        CHECK(Engine::load(options)->info().n_windowed_layers == 2);
+    });
 }
 
 TEST_CASE("after 200 requests aborted at random points, all pages are back") {

@@ -7,8 +7,6 @@
 namespace quern {
 namespace {
 
-int64_t pages_for(int64_t n_tokens) { return (n_tokens + kv_page_tokens - 1) / kv_page_tokens; }
-
 // The oldest prompt gets this part of every chunk, however many short ones there are.
 constexpr int64_t oldest_share = 4;
 
@@ -33,10 +31,8 @@ int64_t pages_in_common(const Sequence& a, const Sequence& b) {
 
 }  // namespace
 
-// From the end to the beginning, as the prefix cache wants it.
 void Scheduler::release_pages(Sequence& sequence) {
-    for (auto page = sequence.page_table.rbegin(); page != sequence.page_table.rend(); ++page) cache_.release({*page});
-    sequence.page_table.clear();
+    sequence.pages.release_all(cache_);
     sequence.draft.clear();
     sequence.n_cached = sequence.n_prefix_pages = 0;
     sequence.prefix = 0;
@@ -101,15 +97,16 @@ bool Scheduler::preempt_youngest() {
 void Scheduler::find_prefix(Sequence& sequence) {
     if (!sequence.reuse_prefix) return;
     const auto n_tokens = static_cast<int64_t>(sequence.tokens.size());
-    while ((sequence.n_prefix_pages + 1) * kv_page_tokens < n_tokens) {
-        const auto found = cache_.find({.parent = sequence.prefix,
-                                        .tokens = marked_page(sequence, sequence.n_prefix_pages, key_tokens_),
-                                        .salt = sequence.cache_salt});
+    prefixes_.assign(1, 0);  // by number of pages
+    for (int64_t page = 0; (page + 1) * kv_page_tokens < n_tokens; ++page) {
+        const auto found =
+            cache_.find({.parent = prefixes_.back(), .tokens = marked_page(sequence, page, key_tokens_), .salt = sequence.cache_salt});
         if (!found) break;
-        sequence.page_table.push_back(found->page.value);
-        sequence.prefix = found->prefix;
-        ++sequence.n_prefix_pages;
+        sequence.pages.append_found(*found);
+        prefixes_.push_back(found->prefix);
     }
+    sequence.n_prefix_pages = sequence.pages.keep_usable(cache_, limits_.window);
+    sequence.prefix = prefixes_[static_cast<size_t>(sequence.n_prefix_pages)];
     sequence.n_cached = sequence.n_prefix_pages * kv_page_tokens;
 }
 
@@ -125,7 +122,12 @@ bool Scheduler::waits_for_another(const Sequence& sequence) const {
 bool Scheduler::start(Sequence& sequence) {
     find_prefix(sequence);
     const int64_t needed = pages_for(static_cast<int64_t>(sequence.tokens.size()) + 1) - sequence.n_prefix_pages;
-    if (needed + n_running() <= cache_.n_available() || running_.empty()) return true;
+    bool fits = needed + n_running() <= cache_.n_available();
+    if (cache_.has_windows()) {
+        const int64_t step_tokens = std::max(limits_.n_batch, limits_.n_generation);
+        fits = fits && std::min(needed, most_window_pages(limits_.window, step_tokens)) + n_running() <= cache_.n_available_windows();
+    }
+    if (fits || running_.empty()) return true;
     release_pages(sequence);
     return false;
 }
@@ -149,15 +151,8 @@ void Scheduler::admit() {
     }
 }
 
-// Takes the pages that n_tokens more need. False leaves what was taken: it will be used or released with the rest.
-bool Scheduler::cover(Sequence& sequence, int64_t n_tokens) {
-    while (static_cast<int64_t>(sequence.page_table.size()) < pages_for(sequence.n_cached + n_tokens)) {
-        const std::optional<PageId> page = cache_.take();
-        if (!page) return false;
-        sequence.page_table.push_back(page->value);
-    }
-    return true;
-}
+// Takes the pages that n_tokens more need.
+bool Scheduler::cover(Sequence& sequence, int64_t n_tokens) { return sequence.pages.cover(cache_, sequence.n_cached + n_tokens); }
 
 // Covers running_[index]; the younger ones make room, the youngest first.
 bool Scheduler::make_room(size_t index, std::vector<Work>& step, int64_t n_tokens) {
@@ -234,13 +229,14 @@ std::span<const Work> Scheduler::start_chunk(int64_t most_tokens) {
 void Scheduler::computed(Sequence& sequence, int64_t n_tokens) {
     sequence.n_cached += n_tokens;
     for (; (sequence.n_prefix_pages + 1) * kv_page_tokens <= sequence.n_cached; ++sequence.n_prefix_pages) {
-        int32_t& page = sequence.page_table[static_cast<size_t>(sequence.n_prefix_pages)];
-        const auto added = cache_.add(
-            {.parent = sequence.prefix, .tokens = marked_page(sequence, sequence.n_prefix_pages, key_tokens_), .salt = sequence.cache_salt},
-            {page});
-        page = added.page.value;
+        const int64_t page = sequence.n_prefix_pages;
+        const auto added =
+            cache_.add({.parent = sequence.prefix, .tokens = marked_page(sequence, page, key_tokens_), .salt = sequence.cache_salt},
+                       sequence.pages.full_page(page), sequence.pages.window_page(page));
+        sequence.pages.replace(page, added);
         sequence.prefix = added.prefix;
     }
+    sequence.pages.give_back_before(cache_, sequence.n_cached, limits_.window);
 }
 
 bool Scheduler::has_prompts() const noexcept {

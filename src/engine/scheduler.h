@@ -16,6 +16,7 @@ struct SchedulerLimits {
     int64_t n_batch = 512;      ///< tokens in a chunk of prompts
     int64_t n_generation = 64;  ///< tokens in a step of answers
     int n_sequences = 32;       ///< sequences that run at once
+    int64_t window = 0;         ///< of the windowed layers; 0: there are none
 };
 
 /// A sequence's share of a step or chunk: n_tokens from n_cached on: of its tokens, then of its draft. Its page table covers them.
@@ -27,7 +28,7 @@ struct Work {
 /// Owns the sequences and gives them pages. Not thread-safe: belongs to the engine thread.
 class Scheduler {
   public:
-    /// `cache` must outlive this; its pool holds at least one sequence of full length.
+    /// `cache` must outlive this; its pools hold at least one sequence of full length.
     Scheduler(PrefixCache& cache, SchedulerLimits limits) : cache_(cache), limits_(limits) {}
 
     void enqueue(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std::move(sequence)); }
@@ -68,6 +69,7 @@ class Scheduler {
     /// Some prompt is not computed yet.
     bool has_prompts() const noexcept;
     int n_running() const noexcept { return static_cast<int>(running_.size()); }
+    int64_t window() const noexcept { return limits_.window; }
     int n_waiting() const noexcept { return static_cast<int>(waiting_.size()); }
     int64_t n_preemptions() const noexcept { return n_preemptions_; }
 
@@ -96,6 +98,7 @@ class Scheduler {
     std::deque<std::unique_ptr<Sequence>> waiting_;
     std::vector<Work> chunk_;
     std::vector<int32_t> key_tokens_;
+    std::vector<PrefixCache::PrefixId> prefixes_;
     int64_t n_preemptions_ = 0;
 };
 

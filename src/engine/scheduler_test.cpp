@@ -120,8 +120,8 @@ TEST_CASE("pages are covered before they are used, and all come back") {
         const auto check = [&](std::span<const Work> works) {
             for (const Work& work : works) {
                 const Sequence& sequence = *work.sequence;
-                CHECK(static_cast<int64_t>(sequence.page_table.size()) * kv_page_tokens >= sequence.n_cached + work.n_tokens);
-                for (const int32_t page : sequence.page_table) CHECK(used.insert(page).second);
+                CHECK(sequence.pages.size() * kv_page_tokens >= sequence.n_cached + work.n_tokens);
+                for (int64_t i = 0; i < sequence.pages.size(); ++i) CHECK(used.insert(sequence.pages.full_page(i).value).second);
             }
         };
         check(step);

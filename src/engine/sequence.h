@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/output_channel.h"
+#include "engine/page_tables.h"
 #include "engine/prefix_cache.h"
 #include "sampling/chain.h"
 
@@ -21,11 +22,11 @@ struct Sequence {
     Sampler sampler;
     std::vector<int32_t> tokens;  ///< prompt, then what was generated
     int64_t n_prompt = 0;
-    int64_t n_limit = 0;              ///< finished when it has this many tokens: max_tokens or the window
-    int64_t n_cached = 0;             ///< tokens[0, n_cached) have keys and values in the pages
-    std::vector<int32_t> page_table;  ///< page of positions [64 i, 64 i + 64)
-    std::vector<int32_t> draft;       ///< guesses at the tokens that follow, to be checked in the next step
-    int draft_length = 4;             ///< how many are worth guessing, by how many were right
+    int64_t n_limit = 0;   ///< finished when it has this many tokens: max_tokens or the window
+    int64_t n_cached = 0;  ///< tokens[0, n_cached) have keys and values in the pages
+    PageTables pages;
+    std::vector<int32_t> draft;  ///< guesses at the tokens that follow, to be checked in the next step
+    int draft_length = 4;        ///< how many are worth guessing, by how many were right
     int n_logprobs = -1;
     bool ignore_end = false;
     bool reuse_prefix = true;

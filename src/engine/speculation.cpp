@@ -10,8 +10,6 @@ namespace {
 constexpr int64_t n_batch = 256;  // tokens that the draft model reads at once
 constexpr int shortest_run = 2;   // one token in common says little
 
-int64_t pages_for(int64_t n_tokens) { return (n_tokens + kv_page_tokens - 1) / kv_page_tokens; }
-
 }  // namespace
 
 void look_up_draft(std::span<const int32_t> tokens, int longest, int64_t n_draft, std::vector<int32_t>& draft) {

@@ -46,6 +46,7 @@ Executor::Executor(const Graph& graph, Device& device, BatchLimits limits, Fusio
     device_.reserve(scratch_needs(plan_, limits));
     for (const Rope& rope : ropes_) angles_.emplace_back(static_cast<size_t>(limits.n_tokens) * rope.frequencies.inverse.size() * 2);
     slots_.resize(static_cast<size_t>(limits.n_tokens));
+    window_slots_.resize(static_cast<size_t>(limits.n_tokens));
     positions_.resize(static_cast<size_t>(limits.n_tokens));
     for (const Step& step : plan_.steps)
         if (const auto* embed = std::get_if<EmbedStep>(&step); embed && embed->by_position)
@@ -156,7 +157,7 @@ class Executor::Run {
                         .out = rows(step.out),
                         .keys = cache_.keys(step.layer),
                         .values = step.values_are_keys ? cache_.keys(step.layer) : cache_.values(step.layer),
-                        .sequences = batch_.sequences,
+                        .sequences = cache_.is_windowed(step.layer) ? owner_.window_spans_ : batch_.sequences,
                         .n_tokens = n_rows(step.q),
                         .n_heads = step.n_heads,
                         .n_kv_heads = step.n_kv_heads,
@@ -215,7 +216,8 @@ class Executor::Run {
 
     const Value& value(ValueId id) const { return owner_.plan_.values[static_cast<size_t>(id)]; }
     KvTarget target(CacheSide side, int layer) const {
-        return {side == CacheSide::keys ? cache_.keys(layer) : cache_.values(layer), {owner_.slots_.data(), batch_.tokens.size()}};
+        const std::vector<int64_t>& slots = cache_.is_windowed(layer) ? owner_.window_slots_ : owner_.slots_;
+        return {side == CacheSide::keys ? cache_.keys(layer) : cache_.values(layer), {slots.data(), batch_.tokens.size()}};
     }
     void set_rope(int index, const float*& angles, int& n_dims, RopeStyle& style) const {
         const auto at = static_cast<size_t>(index);
@@ -255,16 +257,25 @@ void Executor::begin(const Batch& batch, const KvCache& cache) {
     batch_ = batch;
     cache_ = &cache;
     next_step_ = 0;
-    for (const SequenceSpan& sequence : batch.sequences)
+    window_spans_.clear();
+    for (const SequenceSpan& sequence : batch.sequences) {
         for (int64_t i = 0; i < sequence.n_tokens; ++i) {
             const int64_t position = sequence.first_position + i, row = sequence.first_token + i;
             positions_[static_cast<size_t>(row)] = static_cast<int32_t>(std::min(position, last_position_));
-            slots_[static_cast<size_t>(row)] = sequence.page_table[position / kv_page_tokens] * kv_page_tokens + position % kv_page_tokens;
+            const auto slot = [&](const int32_t* table) {
+                return table[position / kv_page_tokens] * kv_page_tokens + position % kv_page_tokens;
+            };
+            slots_[static_cast<size_t>(row)] = slot(sequence.page_table);
+            if (cache.has_windows()) window_slots_[static_cast<size_t>(row)] = slot(sequence.window_page_table);
             for (size_t r = 0; r < ropes_.size(); ++r) {
                 const RopeFrequencies& frequencies = ropes_[r].frequencies;
                 rope_angles(frequencies, position, angles_[r].data() + static_cast<size_t>(row) * frequencies.inverse.size() * 2);
             }
         }
+        if (!cache.has_windows()) continue;
+        window_spans_.push_back(sequence);
+        window_spans_.back().page_table = sequence.window_page_table;
+    }
 }
 
 bool Executor::advance() {

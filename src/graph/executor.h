@@ -78,6 +78,8 @@ class Executor {
     Buffer workspace_;
     std::vector<std::vector<float>> angles_;  // by rope: [n_tokens, n_dims]
     std::vector<int64_t> slots_;              // by token: its place in the cache
+    std::vector<int64_t> window_slots_;       // the same in the windowed layers, if there are some
+    std::vector<SequenceSpan> window_spans_;  // the batch's sequences as those layers see them
     std::vector<int32_t> positions_;          // by token, at most last_position_
     int64_t last_position_ = INT32_MAX;       // that a table of positions has
 

@@ -258,17 +258,18 @@ class Lowering {
                            [&](const auto& other) { return other.rope < 0 || other.rope == node.rope; });
     }
 
-    // `next` adds the chain's end `last` to a value that is older than the phase and that nobody reads later: it is updated in place.
+    // `next` adds the chain's end `last` to a value that is older than the phase and that all others have read before it: it is updated in
+    // place. The phase stands where its first node does, so that a reader that comes between that and `next` would come too late.
     bool join_residual(int32_t next, int32_t last, int32_t first, ValueId& add_to) {
         const Node& node = graph_.node(next);
         const int32_t other = node.inputs[0] == last ? node.inputs[1] : node.inputs[0];
         if (other == last || other >= first || value_of_[at(other)] < 0 || other == graph_.result()) return false;
         const auto& readers = consumers_[at(other)];
-        if (*std::max_element(readers.begin(), readers.end()) > next) return false;
-        for (const int32_t reader : readers)  // a norm that joined matmuls is read when they run
-            if (reader != next && graph_.node(reader).op == Op::norm && norm_joins_matmuls(reader) &&
-                consumers_[at(reader)].front() >= first)
-                return false;
+        for (const int32_t reader : readers) {
+            if (reader == next) continue;
+            const bool joined = graph_.node(reader).op == Op::norm && norm_joins_matmuls(reader);  // then it reads when they run
+            if (reader >= first || (joined && consumers_[at(reader)].front() >= first)) return false;
+        }
         absorbed_[at(next)] = true;
         add_to = value_of_[at(next)] = value(other);
         return true;

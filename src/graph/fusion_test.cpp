@@ -113,14 +113,12 @@ TEST_CASE("the fused plan computes what one step per node computes") {
         }
 }
 
-TEST_CASE("a value that is still read is not overwritten by a residual add") {
-    Weights weights;
-    Graph g;
-    const Tensor x = g.embed(weights.make({n_vocab, n_embd}, 1.0f));
-    const Tensor y = g.add(x, g.matmul(weights.make({n_embd, n_embd}), x));
-    g.set_result(g.select_outputs(g.add(y, x)));  // reads x after the add
+namespace {
+
+// The graph makes the same of two tokens, with fusion and without.
+void check_fusion(const Graph& g) {
     const auto evaluate = [&](Fusion fusion) {
-        const auto device = make_cpu_device(1, Isa::scalar);
+        const auto device = make_cpu_device(3, Isa::scalar);
         Executor executor(g, *device, {.n_tokens = 4, .n_outputs = 4}, fusion);
         KvCache cache(*device, {1, 1, 8}, 1);
         const std::vector<int32_t> tokens{1, 2}, outputs{0, 1}, pages{0};
@@ -129,6 +127,34 @@ TEST_CASE("a value that is still read is not overwritten by a residual add") {
         return std::vector<float>(logits.begin(), logits.end());
     };
     check_close(evaluate(Fusion::on), evaluate(Fusion::off), 1e-5);
+}
+
+}  // namespace
+
+TEST_CASE("a value that is still read is not overwritten by a residual add") {
+    Weights weights;
+    Graph after, between, itself, chain;
+    const auto embed = [&](Graph& g) { return g.embed(weights.make({n_vocab, n_embd}, 1.0f)); };
+    const auto project = [&](Graph& g, Tensor from) { return g.matmul(weights.make({n_embd, n_embd}), from); };
+    {
+        const Tensor x = embed(after), y = after.add(x, project(after, x));
+        after.set_result(after.select_outputs(after.add(y, x)));
+    }
+    {
+        const Tensor x = embed(between), p = project(between, between.rms_norm(x, weights.make({n_embd}, 1.0f), 1e-5f));
+        const Tensor s = between.silu(x), y = between.add(x, p);  // the product's phase ends before s is made
+        between.set_result(between.select_outputs(between.add(y, s)));
+    }
+    {
+        const Tensor x = embed(itself);
+        itself.set_result(itself.select_outputs(itself.add(x, project(itself, x))));  // the product reads what it would overwrite
+    }
+    {
+        const Tensor x = embed(chain), n = chain.rms_norm(project(chain, x), weights.make({n_embd}, 1.0f), 1e-5f);
+        const Tensor s = chain.silu(x);
+        chain.set_result(chain.select_outputs(chain.multiply(chain.add(x, n), s)));
+    }
+    for (const Graph* g : {&after, &between, &itself, &chain}) check_fusion(*g);
 }
 
 TEST_CASE("windows, soft caps, sinks, layer norms, post-norms, gates and experts: fused and unfused agree") {

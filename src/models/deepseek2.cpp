@@ -140,7 +140,8 @@ constexpr std::string_view deepseek2_classes[] = {"DeepseekV2ForCausalLM", "Deep
 void set_routing_keys(const CheckpointKeys& keys, bool is_v3) {
     const CheckpointConfig& config = keys.config;
     const std::string method = config.string({"topk_method"}).value_or(is_v3 ? "noaux_tc" : "greedy");
-    if (method != "noaux_tc" && method != "greedy") config.fail("topk_method: quern knows greedy and noaux_tc");
+    if (method != "noaux_tc" && method != "group_limited_greedy" && method != "greedy")
+        config.fail("topk_method: quern knows greedy, group_limited_greedy and noaux_tc");
     const std::string scoring = config.string({"scoring_func"}).value_or(is_v3 ? "sigmoid" : "softmax");
     if (scoring != "softmax" && scoring != "sigmoid") config.fail("scoring_func: quern knows softmax and sigmoid");
     keys.set("expert_gating_func", uint32_t{scoring == "sigmoid" ? 2u : 1u});
@@ -148,9 +149,22 @@ void set_routing_keys(const CheckpointKeys& keys, bool is_v3) {
     keys.real("expert_weights_scale", {"routed_scaling_factor"});
     keys.integer("expert_shared_count", {"n_shared_experts"});
     keys.integer("leading_dense_block_count", {"first_k_dense_replace"});
-    if (method != "noaux_tc") return;
+    if (method == "greedy") return;
     keys.integer("expert_group_count", {"n_group"});
     keys.integer("expert_group_used_count", {"topk_group"});
+}
+
+// How much YaRN makes the scores of a head grow, and, if that is another number, what turns in it.
+void set_yarn_keys(const CheckpointKeys& keys) {
+    const CheckpointConfig& config = keys.config;
+    const auto of_all = config.real({"rope_scaling.mscale_all_dim", "rope_parameters.mscale_all_dim"});
+    if (!of_all) return;
+    keys.set("rope.scaling.yarn_log_multiplier", static_cast<float>(0.1 * *of_all));
+    const double turning = config.real({"rope_scaling.mscale", "rope_parameters.mscale"}).value_or(0.0);
+    const double factor = config.real({"rope_scaling.factor", "rope_parameters.factor"}).value_or(1.0);
+    if (*of_all == 0.0 || turning == 0.0 || turning == *of_all || !(factor > 1.0)) return;
+    const auto growth = [&](double scale) { return 1.0 + 0.1 * scale * std::log(factor); };
+    keys.set("rope.scaling.attn_factor", static_cast<float>(growth(turning) / growth(*of_all)));
 }
 
 void set_deepseek2_keys(const CheckpointKeys& keys) {
@@ -170,8 +184,7 @@ void set_deepseek2_keys(const CheckpointKeys& keys) {
     keys.set("attention.kv_lora_rank", rank);
     keys.integer("attention.q_lora_rank", {"q_lora_rank"});
     keys.set("rope.dimension_count", n_rope);
-    if (const auto growth = config.real({"rope_scaling.mscale_all_dim", "rope_parameters.mscale_all_dim"}))
-        keys.set("rope.scaling.yarn_log_multiplier", static_cast<float>(0.1 * *growth));
+    set_yarn_keys(keys);
     const std::vector<std::string> classes = config.strings({"architectures"});
     set_routing_keys(keys, std::find(classes.begin(), classes.end(), deepseek2_classes[1]) != classes.end());
 }

@@ -63,12 +63,20 @@ Tensor Llama::attention(Graph& g, const LlamaLayer& w, Tensor x, int layer, int 
     const Tensor q = g.rope(g.heads(linear(g, w.wq, w.bq, x), config_.n_heads), rope);     // [n_tokens, n_heads, head_dim]
     const Tensor k = g.rope(g.heads(linear(g, w.wk, w.bk, x), config_.n_kv_heads), rope);  // [n_tokens, n_kv_heads, head_dim]
     const Tensor v = g.heads(linear(g, w.wv, w.bv, x), config_.n_kv_heads);
-    return linear(g, w.wo, w.bo, g.attend(q, k, v, layer, {.scale = config_.attention_scale}));  // [n_tokens, n_embd]
+    return linear(g, w.wo, w.bo,
+                  g.attend(q, k, v, layer, {.scale = config_.attention_scale, .window = config_.window}));  // [n_tokens, n_embd]
 }
 
 namespace {
 
 constexpr std::string_view llama_classes[] = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "MixtralForCausalLM"};
+
+// Mistral's first models have a window.
+void set_llama_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    const std::vector<std::string> classes = keys.config.strings({"architectures"});
+    if (!classes.empty() && classes.front() == "MistralForCausalLM") keys.integer("attention.sliding_window", {"sliding_window"});
+}
 
 void list_llama_tensors(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors) {
     add_llama3_frequencies(keys, config, tensors);
@@ -77,6 +85,6 @@ void list_llama_tensors(const GgufFile& keys, const CheckpointConfig& config, Ch
 
 }  // namespace
 
-const CheckpointFormat Llama::checkpoint{.classes = llama_classes, .set_keys = set_decoder_keys, .list_tensors = list_llama_tensors};
+const CheckpointFormat Llama::checkpoint{.classes = llama_classes, .set_keys = set_llama_keys, .list_tensors = list_llama_tensors};
 
 }  // namespace quern

@@ -17,6 +17,7 @@ namespace quern {
 struct TinyModel {
     std::string architecture = "llama";
     int64_t n_layers = 2, n_embd = 32, n_ff = 64, n_heads = 4, n_kv_heads = 2, head_dim = 8, n_vocab = 259, n_ctx = 256;
+    int64_t window = 0;  ///< of all layers in "llama", of every other one in "gemma2"; 0: none
     unsigned seed = 1;
     bool vocabulary = true;
     std::string skip_tensor;  ///< left out
@@ -50,6 +51,7 @@ class TemporaryModel {
         key("attention.head_count", m.n_heads);
         key("attention.head_count_kv", m.n_kv_heads);
         writer.set(m.architecture + ".attention.layer_norm_rms_epsilon", 1e-5f);
+        if (m.window > 0) key("attention.sliding_window", m.window);
         if (m.vocabulary) add_vocabulary(writer, m);
     }
 
@@ -92,6 +94,9 @@ class TemporaryModel {
             add(at + "ffn_gate.weight", {m.n_ff, m.n_embd});
             add(at + "ffn_up.weight", {m.n_ff, m.n_embd});
             add(at + "ffn_down.weight", {m.n_embd, m.n_ff});
+            if (m.architecture != "gemma2") continue;
+            add(at + "post_attention_norm.weight", {m.n_embd});
+            add(at + "post_ffw_norm.weight", {m.n_embd});
         }
     }
 

@@ -47,7 +47,8 @@ std::string describe(std::exception_ptr error) {
 
 uint64_t least_kv_bytes(const EngineOptions& options, const MemoryNeed& need) {
     if (options.n_ctx > 0 || need.n_ctx <= least_window) return need.kv_bytes;
-    return need.kv_bytes / static_cast<uint64_t>(need.n_ctx) * static_cast<uint64_t>(least_window);
+    const uint64_t growing = need.kv_bytes - need.kv_window_bytes;
+    return need.kv_window_bytes + growing / static_cast<uint64_t>(need.n_ctx) * static_cast<uint64_t>(least_window);
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ GEMMA3_ROPE = dict(sliding_attention=dict(rope_type="default", rope_theta=10000.
 # name: architecture, class, configuration
 MODELS = {
     "qwen3": ("qwen3", hf.Qwen3ForCausalLM, lambda: hf.Qwen3Config(**SIZES, num_key_value_heads=2, head_dim=24)),
+    "mistral-window": ("llama", hf.MistralForCausalLM, lambda: hf.MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=40)),
     "gemma": ("gemma", hf.GemmaForCausalLM, lambda: hf.GemmaConfig(**SIZES, num_key_value_heads=1, head_dim=32)),
     "gemma2": ("gemma2", hf.Gemma2ForCausalLM, lambda: hf.Gemma2Config(
         **sizes(num_hidden_layers=4), num_key_value_heads=2, head_dim=32, sliding_window=24, query_pre_attn_scalar=32, attn_logit_softcapping=2.0, final_logit_softcapping=5.0)),
@@ -63,11 +64,20 @@ MODELS |= {
         **SIZES, num_key_value_heads=2, head_dim=32, num_local_experts=6, num_experts_per_tok=2, sliding_window=24, rope_parameters=dict(YARN_GPT_OSS))),
     "deepseek-lite": ("deepseek2", hf.DeepseekV2ForCausalLM, lambda: hf.DeepseekV2Config(
         **sizes(num_hidden_layers=27), **LATENT, q_lora_rank=None, n_routed_experts=6, num_experts_per_tok=2, first_k_dense_replace=1, n_shared_experts=2)),
+    "deepseek-v2-groups": ("deepseek2", hf.DeepseekV2ForCausalLM, lambda: hf.DeepseekV2Config(
+        **SIZES, **LATENT, q_lora_rank=40, n_routed_experts=12, topk_method="group_limited_greedy", n_group=4, topk_group=2, num_experts_per_tok=4,
+        first_k_dense_replace=1, n_shared_experts=2, routed_scaling_factor=1.5, norm_topk_prob=False)),
+    "deepseek-v2-yarn": ("deepseek2", hf.DeepseekV2ForCausalLM, lambda: hf.DeepseekV2Config(
+        **SIZES, **LATENT, q_lora_rank=40, n_routed_experts=8, num_experts_per_tok=2, first_k_dense_replace=1, n_shared_experts=1,
+        rope_parameters={**YARN_DEEPSEEK, "mscale": 0.707, "mscale_all_dim": 0.707})),
     "deepseek-v3": ("deepseek2", hf.DeepseekV3ForCausalLM, lambda: hf.DeepseekV3Config(
         **SIZES, **LATENT, q_lora_rank=40, n_routed_experts=8, n_group=4, topk_group=2, num_experts_per_tok=3, first_k_dense_replace=1, n_shared_experts=1)),
     "deepseek-v3-yarn": ("deepseek2", hf.DeepseekV3ForCausalLM, lambda: hf.DeepseekV3Config(
         **SIZES, **LATENT, q_lora_rank=40, n_routed_experts=8, n_group=4, topk_group=2, num_experts_per_tok=3, first_k_dense_replace=1, n_shared_experts=1,
         rope_parameters=dict(YARN_DEEPSEEK))),
+    "deepseek-v3-mscales": ("deepseek2", hf.DeepseekV3ForCausalLM, lambda: hf.DeepseekV3Config(
+        **SIZES, **LATENT, q_lora_rank=40, n_routed_experts=8, n_group=2, topk_group=1, num_experts_per_tok=2, first_k_dense_replace=1, n_shared_experts=1,
+        routed_scaling_factor=2.5, rope_parameters={**YARN_DEEPSEEK, "mscale": 1.0, "mscale_all_dim": 0.5})),
     "qwen": ("qwen", qwen1_reference.Qwen1, qwen1_reference.Config),
 }
 
@@ -157,11 +167,14 @@ def add_latent_attention(w, c, rope):
     is_v3 = c.model_type == "deepseek_v3"
     w.add_expert_weights_norm(bool(c.norm_topk_prob))
     w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID if is_v3 else gguf.ExpertGatingFuncType.SOFTMAX)
-    if is_v3:
+    if is_v3 or c.topk_method == "group_limited_greedy":
         w.add_expert_group_count(c.n_group)
         w.add_expert_group_used_count(c.topk_group)
     if "mscale_all_dim" in rope:
         w.add_rope_scaling_yarn_log_mul(0.1 * rope["mscale_all_dim"])
+        growth = [1 + 0.1 * rope[which] * math.log(rope["factor"]) for which in ("mscale", "mscale_all_dim")]
+        if growth[0] != growth[1]:
+            w.add_rope_scaling_attn_factors(growth[0] / growth[1])
 
 
 def add_rope_scaling(w, c, rope):

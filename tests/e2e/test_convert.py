@@ -267,3 +267,82 @@ def enumerate_bytes():
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [b for b in range(256) if b not in printable]
     return [(b, chr(b)) for b in printable] + [(b, chr(0x100 + i)) for i, b in enumerate(others)]
+
+
+def mxfp4_checkpoint(folder):
+    """A tiny gpt-oss whose experts are stored as OpenAI published them, and the same model with the values that they stand for."""
+    from safetensors.torch import load_file, save_file
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+
+    model = family_models.make("gpt-oss")
+    checkpoints.save(model, folder)
+    state, random_bytes = load_file(folder / "model.safetensors"), np.random.default_rng(3)
+    packed = {}
+    for name, experts in list(model.named_parameters()):
+        if not name.endswith(("gate_up_proj", "down_proj")) or "experts" not in name:
+            continue
+        n, n_in, n_out = experts.shape
+        blocks = torch.from_numpy(random_bytes.integers(0, 256, (n, n_out, n_in // 32, 16), dtype=np.uint8))
+        scales = torch.from_numpy(random_bytes.integers(120, 126, (n, n_out, n_in // 32), dtype=np.uint8))
+        experts.data = convert_moe_packed_tensors(blocks, scales, dtype=torch.float32)
+        del state[name]
+        packed |= {name + "_blocks": blocks, name + "_scales": scales}
+    save_file({**{name: value.bfloat16() for name, value in state.items()}, **packed}, folder / "model.safetensors", metadata={"format": "pt"})
+    model.load_state_dict({name: value.bfloat16().float() for name, value in state.items()}, strict=False)
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "lm_head"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    return model, packed
+
+
+def test_experts_of_four_bits_stay_what_they_are(tmp_path):
+    model, packed = mxfp4_checkpoint(tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "f32.gguf", "--outtype", "f32")
+    check_logits(model, tmp_path / "f32.gguf", tmp_path)
+    for flags in ([], ["--outtype", "q8_0"]):
+        convert(tmp_path / "hf", tmp_path / "out.gguf", *flags)
+        tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(tmp_path / "out.gguf").tensors}
+        for layer in range(model.config.num_hidden_layers):
+            for source, first, step, name in [("gate_up_proj", 0, 2, "gate"), ("gate_up_proj", 1, 2, "up"), ("down_proj", 0, 1, "down")]:
+                key = f"model.layers.{layer}.mlp.experts.{source}"
+                blocks, scales = packed[key + "_blocks"].numpy()[:, first::step], packed[key + "_scales"].numpy()[:, first::step]
+                values = np.stack([blocks & 15, blocks >> 4], axis=-1).reshape(*blocks.shape[:3], 32)
+                expected = np.concatenate([scales[..., None], values[..., :16] | values[..., 16:] << 4], axis=-1)
+                found = tensors[f"blk.{layer}.ffn_{name}_exps.weight"]
+                assert found.tensor_type == gguf.GGMLQuantizationType.MXFP4
+                assert found.data.tobytes() == expected.tobytes()
+    convert(tmp_path / "hf", tmp_path / "out.gguf")
+    ids = tokens_of(tmp_path / "out.gguf", TEXT)
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits[0].numpy()
+    actual = quern_logits(tmp_path / "out.gguf", TEXT, tmp_path, model.config.vocab_size)
+    assert np.abs(actual - expected).mean() < 3e-3 * (expected.max() - expected.min())
+
+
+@pytest.mark.skipif(not PEER, reason="QUERN_PEER names no llama.cpp")
+def test_experts_of_four_bits_say_the_same_in_llama_cpp(tmp_path):
+    model, _ = mxfp4_checkpoint(tmp_path / "hf")
+    convert(tmp_path / "hf", tmp_path / "out.gguf")
+    out = subprocess.run([PEER, "greedy", tmp_path / "out.gguf", "-t", "2", "-n", "32", "-x", "The quick brown"], capture_output=True, text=True, check=True, errors="replace")
+    check_greedy(model, tokens_of(tmp_path / "out.gguf", "The quick brown"), [int(word) for word in out.stdout.rstrip().splitlines()[-1].split()])
+
+
+@pytest.mark.parametrize("broken", ["no scales", "short scales", "floats", "odd"])
+def test_experts_of_four_bits_that_do_not_fit_are_refused(broken, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    mxfp4_checkpoint(tmp_path / "hf")
+    state = load_file(tmp_path / "hf" / "model.safetensors")
+    name = "model.layers.1.mlp.experts.down_proj"
+    if broken == "no scales":
+        del state[name + "_scales"]
+    elif broken == "short scales":
+        state[name + "_scales"] = state[name + "_scales"][:, :-1].contiguous()
+    elif broken == "floats":
+        state[name + "_blocks"] = state[name + "_blocks"].float()
+    else:
+        state[name + "_blocks"] = state[name + "_blocks"][..., :15].contiguous()
+    save_file(state, tmp_path / "hf" / "model.safetensors", metadata={"format": "pt"})
+    said = complaint("convert", tmp_path / "hf", "--outfile", tmp_path / "out.gguf")
+    assert "model.layers.1.mlp.experts.down_proj" in said
+    assert not (tmp_path / "out.gguf").exists()

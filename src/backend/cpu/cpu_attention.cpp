@@ -32,7 +32,6 @@ Tile find_tile(const AttentionOperation& operation, int64_t item) {
 AttentionTask make_task(const AttentionOperation& operation, const Tile& tile) {
     const int64_t row = tile.sequence->first_token + tile.token;
     const int64_t first_position = tile.sequence->first_position + tile.token;
-    const int64_t begin = operation.window > 0 ? std::max<int64_t>(0, first_position + 1 - operation.window) : 0;
     return {.q = operation.q.data + row * operation.q.stride,
             .q_stride = operation.q.stride,
             .n_tokens = tile.n_tokens,
@@ -40,7 +39,7 @@ AttentionTask make_task(const AttentionOperation& operation, const Tile& tile) {
             .keys = operation.keys,
             .values = operation.values,
             .page_table = tile.sequence->page_table,
-            .kv_begin = begin,
+            .kv_begin = 0,
             .kv_end = operation.causal ? first_position + tile.n_tokens : tile.sequence->first_position + tile.sequence->n_tokens,
             .n_heads = operation.n_heads,
             .n_kv_heads = operation.n_kv_heads,

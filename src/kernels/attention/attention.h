@@ -38,7 +38,7 @@ struct AttentionTask {
     int64_t n_tokens = 0;
     int64_t first_position = 0;
     KvPages keys, values;
-    const int32_t* page_table = nullptr;  ///< position p lives in page page_table[p / kv_page_tokens]
+    const int32_t* page_table = nullptr;  ///< position p lives in page page_table[p / kv_page_tokens]; pages before the window are not read
     int64_t kv_begin = 0, kv_end = 0;
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;  ///< head_dim a multiple of 8, at most most_head_dim
     int kv_head = 0;  ///< serves query heads [kv_head * group, (kv_head + 1) * group), group = n_heads / n_kv_heads

@@ -34,7 +34,8 @@ class AttentionTile {
         first_row_ = first_row;
         n_rows_ = n_rows;
         load_queries();
-        const int64_t after_last = end_of(n_rows - 1), first_seen = begin_of(0);
+        // Whole pages: what a row's sums are made of must not depend on where the window of the tile's first row begins.
+        const int64_t after_last = end_of(n_rows - 1), first_seen = begin_of(0) / kv_page_tokens * kv_page_tokens;
         end_ = task_.kv_end < after_last ? task_.kv_end : after_last;
         for (int64_t begin = task_.kv_begin < first_seen ? first_seen : task_.kv_begin; begin < end_;) {
             const int64_t page_end = (begin / kv_page_tokens + 1) * kv_page_tokens;

@@ -1,8 +1,10 @@
 #include "base/log.h"
 
+#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "base/error.h"
 #include "base/printable.h"
 
 namespace quern {
@@ -52,6 +54,16 @@ LogLevel log_level() {
         default:
             return LogLevel::error;
     }
+}
+
+void log_to_file(const std::string& path) {
+    try {
+        logger().sinks() = {std::make_shared<spdlog::sinks::basic_file_sink_mt>(path)};
+    } catch (const spdlog::spdlog_ex&) {
+        throw InvalidInput(concat("cannot write the log to ", path), "log_file");
+    }
+    logger().set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+    logger().flush_on(spdlog::level::trace);
 }
 
 void log_debug(std::string_view message) { logger().debug("{}", one_line(message)); }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/file_faults.h"
 #include "base/printable.h"
 #include "tools/command_line.h"
 #include "tools/foreign_flags.h"
@@ -84,7 +85,7 @@ int main_checked(int argc, char** argv, std::string& program) {
 int main(int argc, char** argv) {
     std::string program = "quern";
     quern::open_standard_streams();
-    quern::explain_bus_errors();
+    quern::explain_file_faults();
     try {
         return quern::main_checked(argc, argv, program);
     } catch (const quern::InternalError& error) {

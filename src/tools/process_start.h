@@ -7,7 +7,4 @@ namespace quern {
 /// them what is meant for the terminal.
 void open_standard_streams();
 
-/// A mapped file that shrinks or whose disk fails ends the program by a signal when the missing part is read: it says so first.
-void explain_bus_errors();
-
 }  // namespace quern

@@ -29,10 +29,9 @@ struct RopeOverride {
     std::optional<double> yarn_ext_factor, yarn_attn_factor;  ///< the latter is multiplied with the file's
     std::optional<double> yarn_beta_fast, yarn_beta_slow;
 
-    /// Says something of YaRN but llama-cpp-python's defaults.
+    /// Says something that means nothing without YaRN; llama-cpp-python's defaults do not.
     bool is_about_yarn() const {
-        return original_context || yarn_ext_factor || yarn_attn_factor.value_or(1) != 1 || yarn_beta_fast.value_or(32) != 32 ||
-               yarn_beta_slow.value_or(1) != 1;
+        return original_context || yarn_ext_factor || yarn_beta_fast.value_or(32) != 32 || yarn_beta_slow.value_or(1) != 1;
     }
     bool operator==(const RopeOverride&) const = default;
 };

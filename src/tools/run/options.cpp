@@ -126,6 +126,8 @@ void check_together(const RunOptions& options) {
     if (!options.logits_file.empty() && (!options.prompt || options.chat))
         throw InvalidInput("--logits-out needs a prompt by -p or -f, and no --chat", "logits-out");
     check_chat_format(options.engine.chat_format);
+    if (!options.engine.chat_format.empty() && !options.engine.chat_template.empty())
+        throw InvalidInput("there are two chat templates: a format by name, and a template of your own; leave one out", "chat-format");
     for (const std::string& each : options.reverse_prompts)
         if (each.empty()) throw InvalidInput("--reverse-prompt may not be empty", "reverse-prompt");
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iomanip>
 #include <sstream>
 
 #include "base/log.h"
@@ -249,10 +250,10 @@ void check_value(const Setting& setting, const Json& value, const std::string& w
         throw InvalidInput(concat(where, " must be ", kind_name(setting.kind), ", not ", value.dump()), setting.key);
     if (setting.kind != Kind::integer && setting.kind != Kind::real) return;
     const auto number = value.get<double>();
-    if (!(number >= setting.least && number <= setting.most))
-        throw InvalidInput(
-            concat(where, " must be from ", Json(setting.least).dump(), " to ", Json(setting.most).dump(), ", not ", value.dump()),
-            setting.key);
+    if (number >= setting.least && number <= setting.most) return;
+    std::ostringstream range;
+    range << std::setprecision(12) << setting.least << " to " << setting.most;
+    throw InvalidInput(concat(where, " must be from ", range.str(), ", not ", value.dump()), setting.key);
 }
 
 Json value_from_text(const Setting& setting, const std::string& text, const std::string& where) {

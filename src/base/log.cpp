@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include <fstream>
+
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -57,10 +59,12 @@ LogLevel log_level() {
 }
 
 void log_to_file(const std::string& path) {
+    const auto fail = [&] { throw InvalidInput(concat("cannot write the log to ", path), "log_file"); };
+    if (!std::ofstream(path, std::ios::app)) fail();  // spdlog would make the folders
     try {
         logger().sinks() = {std::make_shared<spdlog::sinks::basic_file_sink_mt>(path)};
     } catch (const spdlog::spdlog_ex&) {
-        throw InvalidInput(concat("cannot write the log to ", path), "log_file");
+        fail();
     }
     logger().set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
     logger().flush_on(spdlog::level::trace);

@@ -81,8 +81,7 @@ void ModelStore::run() {
             load(**wanted, lock);
             continue;
         }
-        drop_all_broken(lock);
-        evict_expired(lock);
+        if (drop_broken_one(lock) || evict_expired_one(lock)) continue;  // the lock was released meanwhile: what was seen may have changed
         if (const auto expiry = next_expiry())
             changed_.wait_until(lock, *expiry);
         else
@@ -253,9 +252,13 @@ void ModelStore::drop_broken(Entry& entry, std::unique_lock<std::mutex>& lock) {
     lock.lock();
 }
 
-void ModelStore::drop_all_broken(std::unique_lock<std::mutex>& lock) {
-    for (const auto& entry : entries_)
-        if (entry->model && entry->state == ModelState::loaded && !entry->model->engine->failure().empty()) drop_broken(*entry, lock);
+bool ModelStore::drop_broken_one(std::unique_lock<std::mutex>& lock) {
+    for (const auto& entry : entries_) {
+        if (!entry->model || entry->state != ModelState::loaded || entry->model->engine->failure().empty()) continue;
+        drop_broken(*entry, lock);
+        return true;
+    }
+    return false;
 }
 
 void ModelStore::unload(std::string_view name) {
@@ -277,10 +280,14 @@ std::optional<ModelStore::Clock::time_point> ModelStore::next_expiry() const {
     return first;
 }
 
-void ModelStore::evict_expired(std::unique_lock<std::mutex>& lock) {
-    for (const auto& entry : entries_)
-        if (entry->model && entry->n_leases == 0 && entry->config.ttl.count() > 0 && Clock::now() >= entry->last_used + entry->config.ttl)
-            evict(*entry, lock);
+bool ModelStore::evict_expired_one(std::unique_lock<std::mutex>& lock) {
+    for (const auto& entry : entries_) {
+        const bool has_limit = entry->model && entry->n_leases == 0 && entry->config.ttl.count() > 0;
+        if (!has_limit || Clock::now() < entry->last_used + entry->config.ttl) continue;
+        evict(*entry, lock);
+        return true;
+    }
+    return false;
 }
 
 }  // namespace quern

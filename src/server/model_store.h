@@ -128,8 +128,8 @@ class ModelStore {
     Entry* least_used(bool& some_busy);
     void evict(Entry& entry, std::unique_lock<std::mutex>& lock);
     void drop_broken(Entry& entry, std::unique_lock<std::mutex>& lock);
-    void drop_all_broken(std::unique_lock<std::mutex>& lock);
-    void evict_expired(std::unique_lock<std::mutex>& lock);
+    bool drop_broken_one(std::unique_lock<std::mutex>& lock);
+    bool evict_expired_one(std::unique_lock<std::mutex>& lock);
     std::optional<Clock::time_point> next_expiry() const;
     void settle(Entry& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock);
     static bool is_usable(const Entry& entry);

@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
-from program import QUERN, ROOT, STORIES, complaint, quern
+from program import ROOT, STORIES, complaint, quern
 from serving import Server, error_of
 
 TEXT = "Once upon a time there was a little girl who lived in a big house."
@@ -71,8 +69,7 @@ def test_what_has_no_effect_is_said_once_and_why(tmp_path):
     assert errors.count("n_ubatch has no effect: a step is computed as a whole") == 1
     assert errors.count("\n") == 2 and "use_mmap" not in errors
     assert "n-ubatch has no effect" in quern("serve", "-m", "a", "--n_ubatch", "3", "--print-config").stderr
-    assert "lora_path: quern does not" in complaint("serve", "-m", "a", env={"LORA_PATH": "x"}) or "LORA_PATH" in complaint(
-        "serve", "-m", "a", env={"LORA_PATH": "x"})
+    assert "VOCAB_ONLY: a server needs the weights" in complaint("serve", "-m", "a", env={"VOCAB_ONLY": "true"})
     assert "does not download models" in complaint("serve", "-m", "a", "--hf_model_repo_id", "a/b")
     assert "there is no draft model file" in complaint("serve", "-m", "a", "--draft_model", "/no/such.gguf")
 
@@ -111,23 +108,21 @@ def test_stretched_rope_is_that_of_transformers(flags, config, tmp_path):
     torch = pytest.importorskip("torch")
     import checkpoints
     import transformers
-    settings = dict(vocab_size=300, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    settings = dict(vocab_size=259, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
                     max_position_embeddings=256, rope_theta=10000.0)
     torch.manual_seed(1)
     model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings)).eval()
-    folder = tmp_path / "hf"
-    model.save_pretrained(folder)
-    checkpoints.save_tokenizer(checkpoints.byte_tokenizer() if hasattr(checkpoints, "byte_tokenizer") else None, folder)
-    quern("convert", folder, "--outtype", "f32", "--outfile", tmp_path / "m.gguf")
+    checkpoints.save(model, tmp_path / "hf")
+    quern("convert", tmp_path / "hf", "--outtype", "f32", "--outfile", tmp_path / "m.gguf")
     text = TEXT * 3
     ours = logits(tmp_path, "-ctk", "f32", "-ctv", "f32", *flags, model=tmp_path / "m.gguf", text=text)
-    ids = [int(i) for i in re.findall(r"\d+", quern("tokenize", "-m", tmp_path / "m.gguf", "--ids", "-p", text).stdout)]
+    ids = json.loads(quern("tokenize", "-m", tmp_path / "m.gguf", "--ids", "-p", text).stdout)
     stretched = transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings, rope_scaling=config)).eval()
     stretched.load_state_dict(model.state_dict())
     with torch.no_grad():
         theirs, plain = (m(torch.tensor([ids])).logits[0, -1].numpy() for m in (stretched, model))
     assert np.abs(theirs - plain).max() > 1e-3
-    assert np.abs(ours - theirs).max() < 2e-4
+    assert np.abs(ours - theirs).max() < 2e-4 * (theirs.max() - theirs.min())
 
 
 def test_a_models_seed_is_that_of_requests_without_one():
@@ -179,8 +174,6 @@ def test_the_log_may_go_to_a_file(tmp_path):
         server.stop()
     assert "YaRN" in log.read_text() and "loaded stories260K" in log.read_text()
     assert "cannot write the log" in complaint("serve", "-m", STORIES, "--log-file", "/no/such/folder/log")
-    if shutil.which("systemd-analyze"):
-        subprocess.run(["systemd-analyze", "verify", ROOT / "packaging" / "quern.service"], check=False)
 
 
 def test_the_packaging_uses_flags_that_exist(tmp_path):

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 
 namespace quern {
@@ -24,16 +23,10 @@ constexpr int n_slots = 1024;
 WatchedRange watched[n_slots];
 uintptr_t page_bytes = 4096;
 
-[[noreturn]] void end_with_a_line() {
-    constexpr std::string_view message = "quern: a file became shorter or unreadable while it was in use; give it back and start again\n";
-    const ssize_t written = write(STDERR_FILENO, message.data(), message.size());
-    _exit(written < 0 ? 2 : 1);
-}
-
-extern "C" void end_on_fault(int) { end_with_a_line(); }
+void (*on_other_faults)(int) = nullptr;
 
 // The rest of the file is given up with the page: after a truncation it would fault page by page.
-extern "C" void zero_on_fault(int, siginfo_t* info, void*) {
+extern "C" void zero_on_fault(int number, siginfo_t* info, void*) {
     const int error = errno;
     const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
     for (WatchedRange& range : watched) {
@@ -41,28 +34,22 @@ extern "C" void zero_on_fault(int, siginfo_t* info, void*) {
         if (address < range.begin.load(std::memory_order_relaxed) || address >= end) continue;
         const uintptr_t page = address / page_bytes * page_bytes;
         void* mapped = mmap(reinterpret_cast<void*>(page), end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-        if (mapped == MAP_FAILED) end_with_a_line();
+        if (mapped == MAP_FAILED) break;
         range.has_fault.store(true, std::memory_order_release);
         errno = error;
         return;
     }
-    end_with_a_line();
+    on_other_faults(number);
 }
 
 }  // namespace
 
-void survive_file_faults() {
+void survive_file_faults(void (*otherwise)(int)) {
+    on_other_faults = otherwise;
     page_bytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     struct sigaction action = {};
     action.sa_sigaction = zero_on_fault;
     action.sa_flags = SA_SIGINFO;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGBUS, &action, nullptr);
-}
-
-void explain_file_faults() {
-    struct sigaction action = {};
-    action.sa_handler = end_on_fault;
     sigemptyset(&action.sa_mask);
     sigaction(SIGBUS, &action, nullptr);
 }

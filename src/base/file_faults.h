@@ -6,11 +6,9 @@
 
 namespace quern {
 
-/// Turns SIGBUS in a watched range into zeros, for the rest of the process's life; elsewhere it ends the process with one line.
-void survive_file_faults();
-
-/// One line and the end of the process on every SIGBUS: for programs that must not go on with zeros, since they would write them down.
-void explain_file_faults();
+/// Turns SIGBUS in a watched range into zeros, for the rest of the process's life. Elsewhere `otherwise` is called, as a signal's handler is:
+/// it may not return.
+void survive_file_faults(void (*otherwise)(int));
 
 /// A range of mapped memory that a fault may hit. Any thread.
 class FaultWatch {

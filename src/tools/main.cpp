@@ -6,7 +6,6 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/file_faults.h"
 #include "base/printable.h"
 #include "tools/command_line.h"
 #include "tools/foreign_flags.h"
@@ -85,7 +84,7 @@ int main_checked(int argc, char** argv, std::string& program) {
 int main(int argc, char** argv) {
     std::string program = "quern";
     quern::open_standard_streams();
-    quern::explain_file_faults();
+    quern::explain_bus_errors();
     try {
         return quern::main_checked(argc, argv, program);
     } catch (const quern::InternalError& error) {

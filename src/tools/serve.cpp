@@ -9,13 +9,13 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/file_faults.h"
 #include "engine/memory_table.h"
 #include "server/api_service.h"
 #include "server/http/server.h"
 #include "tools/command_line.h"
 #include "tools/engine_flags.h"
 #include "tools/environment.h"
+#include "tools/process_start.h"
 #include "tools/serve/settings.h"
 
 namespace quern {
@@ -134,7 +134,7 @@ int serve(const ServeFlags& flags) {
         return 0;
     }
     if (flags.dry_run) return print_plan(settings);
-    survive_file_faults();
+    survive_bus_errors();
     const std::vector<std::string> keys = all_keys(settings);
     const bool is_local = is_loopback(settings.host);
     check_exposure(settings, !keys.empty(), is_local);

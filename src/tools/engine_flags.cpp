@@ -11,12 +11,11 @@ void declare_number(CLI::App& app, const char* names, const char* description, s
     app.add_option_function<T>(
            names,
            [&value, unset](const T& number) {
-               if (static_cast<double>(number) > unset)
-                   value = number;
-               else
-                   value.reset();
+               value = number;
+               if (static_cast<double>(number) <= unset) value.reset();
            },
            description)
+        ->check(CLI::Range(unset, 1e12))
         ->type_name("N");
 }
 
@@ -90,13 +89,21 @@ void declare_engine_flags(CLI::App& app, EngineOptions& options) {
 }
 
 void declare_log_flags(CLI::App& app, bool takes_words) {
-    CLI::Option* verbose = app.add_option_function<std::string>(
-        "-v,--verbose,--log-verbose",
-        [](const std::string& word) {
-            if (word != "false" && word != "0") set_log_level(LogLevel::debug);
-        },
-        "say more on standard error");
-    verbose->expected(0, takes_words ? 1 : 0)->default_str("true")->type_name("");
+    const char* names = "-v,--verbose,--log-verbose";
+    const char* about = "say more on standard error";
+    if (takes_words)
+        app.add_option_function<std::string>(
+               names,
+               [](const std::string& word) {
+                   if (word != "false" && word != "0") set_log_level(LogLevel::debug);
+               },
+               about)
+            ->expected(0, 1)
+            ->default_str("true")
+            ->option_text("[true|false]");
+    else
+        app.add_flag_callback(
+            names, [] { set_log_level(LogLevel::debug); }, about);
     app.add_flag_callback(
         "--log-disable", [] { set_log_level(LogLevel::error); }, "say nothing on standard error but errors");
     app.add_option_function<std::string>(

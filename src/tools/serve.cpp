@@ -159,8 +159,8 @@ void declare_setting(CLI::App& app, const Setting& setting, std::vector<std::str
     const std::string usual = is_switch ? "" : default_text(setting);
     const std::string description =
         concat(setting.description, usual.empty() ? "" : concat(" [", usual, "]"), " (", environment_name(setting.key), ")");
-    CLI::Option* option =
-        app.add_option(all_flags(setting), values, description)->type_name(is_switch ? "" : setting.type_name)->allow_extra_args(false);
+    CLI::Option* option = app.add_option(all_flags(setting), values, description)->allow_extra_args(false);
+    option->option_text(is_switch ? "[true|false]" : setting.type_name);
     option->group(is_shown ? setting.group : "");
     if (is_switch || setting.kind == Setting::Kind::any) option->expected(0, 1)->default_str("true");  // --pin, --pin true
     const bool is_repeatable = setting.kind == Setting::Kind::texts || std::string_view(setting.key).starts_with("model");

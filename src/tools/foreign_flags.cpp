@@ -222,4 +222,12 @@ std::string check_foreign_flags(const CLI::App& app) {
     return without_effect.empty() ? "" : "note: no effect here: " + without_effect;
 }
 
+std::optional<ForeignKey> find_foreign_key(std::string_view key) {
+    std::string name = concat("--", key);
+    std::replace(name.begin(), name.end(), '_', '-');
+    for (const ForeignFlag& flag : foreign_flags)
+        if (name == flag.name) return ForeignKey{.why = flag.refusal ? flag.refusal : flag.why, .is_refused = flag.refusal != nullptr};
+    return std::nullopt;
+}
+
 }  // namespace quern

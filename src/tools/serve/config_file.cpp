@@ -5,6 +5,8 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "tools/foreign_flags.h"
 #include "tools/serve/relaxed_json.h"
 #include "tools/serve/yaml.h"
 
@@ -20,6 +22,11 @@ ConfigFile::Values read_values(const Json& object, bool of_model, const std::str
         if (setting == nullptr && find_setting(key, of_model))
             throw InvalidInput(
                 concat(place, of_model ? " belongs beside \"models\", not into one of them" : " belongs into an entry of \"models\""), key);
+        if (const auto foreign = setting == nullptr ? find_foreign_key(key) : std::nullopt) {
+            if (foreign->is_refused) throw InvalidInput(concat(place, ": ", foreign->why), key);
+            log_warning(concat(place, " has no effect: ", foreign->why));
+            continue;
+        }
         if (setting == nullptr) throw InvalidInput(concat(place, " is no setting; quern serve --help lists them"), key);
         check_value(*setting, value, place);
         values.push_back({setting, value, place});

@@ -233,6 +233,8 @@ TEST_CASE("llama-cpp-python's defaults are no change, and what cannot be done is
     refuse("rope_scaling_type", "9", "yarn (2)");
     refuse("rope_freq_base", "nan", "--rope-freq-base must be from");
     refuse("hf_tokenizer_config_path", "/no/such/file", "cannot read");
+    CHECK(complaint({}, R"({"cont_batching": true, "models": [{"model": "a", "cache-ram": 8192}]})") == "none");  // flags of llama.cpp
+    CHECK(contains(complaint({}, R"({"models": [{"model": "a", "grammar": "x"}]})"), "models[0].grammar: "));
     CHECK(contains(complaint({}, R"({"models": [{"model": "a", "port": 1}]})"), "belongs beside"));
     CHECK(contains(complaint(with_model(), R"({"n_ctx": 1})"), "belongs into an entry"));
 }

@@ -1,8 +1,12 @@
 #include "base/log.h"
 
+#include <fstream>
+
+#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "base/error.h"
 #include "base/printable.h"
 
 namespace quern {
@@ -52,6 +56,18 @@ LogLevel log_level() {
         default:
             return LogLevel::error;
     }
+}
+
+void log_to_file(const std::string& path) {
+    const auto fail = [&] { throw InvalidInput(concat("cannot write the log to ", path), "log_file"); };
+    if (!std::ofstream(path, std::ios::app)) fail();  // spdlog would make the folders
+    try {
+        logger().sinks() = {std::make_shared<spdlog::sinks::basic_file_sink_mt>(path)};
+    } catch (const spdlog::spdlog_ex&) {
+        fail();
+    }
+    logger().set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+    logger().flush_on(spdlog::level::trace);
 }
 
 void log_debug(std::string_view message) { logger().debug("{}", one_line(message)); }

@@ -2,6 +2,7 @@
 // is one line: control characters in it, from a hostile file for example, are escaped.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace quern {
@@ -11,6 +12,10 @@ enum class LogLevel { debug, info, warning, error, off };
 /// Messages below `level` are dropped. The default is warning. Any thread.
 void set_log_level(LogLevel level);
 LogLevel log_level();
+
+/// Writes to the end of a file from now on, instead of to standard error. Before other threads log.
+/// @throws InvalidInput  when it cannot be written
+void log_to_file(const std::string& path);
 
 void log_debug(std::string_view message);
 void log_info(std::string_view message);

@@ -15,11 +15,11 @@
 namespace quern {
 namespace {
 
-/// Closes the descriptor when mapping is over: a mapping lives on without it.
+/// Is closed at the end of its scope.
 struct Descriptor {
-    int fd;
+    int number;
     ~Descriptor() {
-        if (fd >= 0) ::close(fd);
+        if (number >= 0) ::close(number);
     }
 };
 
@@ -37,25 +37,40 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     // The system would stop at the zero byte and open another file than the one named.
     if (path.find('\0') != std::string::npos) throw ModelError("a file name may not hold a zero byte");
     // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
-    const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-    if (file.fd < 0) fail_open(path, errno);
+    Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+    if (file.number < 0) fail_open(path, errno);
     struct stat status {};
-    if (::fstat(file.fd, &status) != 0) fail_open(path, errno);
+    if (::fstat(file.number, &status) != 0) fail_open(path, errno);
     if (S_ISDIR(status.st_mode)) throw ModelError(concat(path, ": is a folder, not a file"));
     if (!S_ISREG(status.st_mode)) throw ModelError(concat(path, ": is not a regular file"));
     if (status.st_size == 0) throw ModelError(concat(path, ": the file is empty, at byte 0"));
-    size_ = static_cast<size_t>(status.st_size);
-    void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
-    if (address == MAP_FAILED) {
-        size_ = 0;
-        throw DeviceError(concat(path, ": cannot map ", status.st_size, " bytes: ", std::strerror(errno)));
-    }
+    const auto size = static_cast<size_t>(status.st_size);
+    void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.number, 0);
+    if (address == MAP_FAILED) throw DeviceError(concat(path, ": cannot map ", size, " bytes: ", std::strerror(errno)));
     data_ = static_cast<const std::byte*>(address);
+    size_ = size;
+    modified_ = status.st_mtim;
+    descriptor_ = std::exchange(file.number, -1);
+    watch_ = FaultWatch(data_, size_);
 }
 
 MappedFile::~MappedFile() {
+    watch_ = FaultWatch();  // before the memory becomes somebody else's
     if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+    if (descriptor_ >= 0) ::close(descriptor_);
 }
+
+std::string MappedFile::damage() const {
+    struct stat status {};
+    const bool is_there = ::fstat(descriptor_, &status) == 0;
+    if (watch_.has_fault() || (is_there && static_cast<size_t>(status.st_size) < size_))
+        return concat(path_, " became shorter or unreadable while it was in use");
+    if (is_there && (status.st_mtim.tv_sec != modified_.tv_sec || status.st_mtim.tv_nsec != modified_.tv_nsec))
+        return concat(path_, " was changed while it was in use");
+    return {};
+}
+
+bool MappedFile::lock_in_memory() const noexcept { return ::mlock(data_, size_) == 0; }
 
 void MappedFile::release(std::span<const std::byte> bytes) const noexcept {
     // Whole pages only: what shares a page with others stays.
@@ -66,10 +81,18 @@ void MappedFile::release(std::span<const std::byte> bytes) const noexcept {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      modified_(other.modified_),
+      watch_(std::move(other.watch_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     std::swap(path_, other.path_);
+    std::swap(descriptor_, other.descriptor_);
+    std::swap(modified_, other.modified_);
+    watch_ = std::move(other.watch_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <ctime>
 #include <memory>
 #include <span>
 #include <string>
+
+#include "base/file_faults.h"
 
 namespace quern {
 
@@ -22,8 +25,17 @@ class MappedFile {
     /// These bytes will not be read again soon: their pages no longer count as this process's memory. They may still be read.
     void release(std::span<const std::byte> bytes) const noexcept;
 
+    /// What has become of the file since it was mapped, for people: it has become shorter, unreadable, or has been written to in place.
+    /// Empty: nothing. A file that another one took the place of is whole, as long as it is mapped.
+    std::string damage() const;
+    /// Asks the system to keep all of it in memory. False when it does not.
+    bool lock_in_memory() const noexcept;
+
   private:
     std::string path_;
+    int descriptor_ = -1;
+    timespec modified_{};
+    FaultWatch watch_;
     const std::byte* data_ = nullptr;
     size_t size_ = 0;
 };

@@ -1,5 +1,8 @@
 #include "engine/chat_tokens.h"
 
+#include "base/error.h"
+#include "base/printable.h"
+
 namespace quern {
 
 std::vector<TokenId> tokenize_prompt_parts(const Tokenizer& tokenizer, std::span<const PromptPart> parts, bool add_special) {
@@ -14,6 +17,12 @@ std::vector<TokenId> tokenize_prompt_parts(const Tokenizer& tokenizer, std::span
     const auto& bos = tokenizer.vocabulary().bos;
     if (add_special && tokenizer.adds_bos() && (tokens.empty() || tokens.front() != *bos)) tokens.insert(tokens.begin(), *bos);
     return tokens;
+}
+
+void refuse_chat(const ModelInfo& info) {
+    if (!info.chat_template_error.empty())
+        throw InvalidInput(concat(info.chat_template_error, "; --chat-format or --chat-template-file gives another one"), "messages");
+    throw InvalidInput(concat("model ", printable(info.name), " has no chat template; choose one with --chat-format"), "messages");
 }
 
 }  // namespace quern

@@ -13,6 +13,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "engine/request.h"
+#include "gguf/metadata_override.h"
 #include "kernels/attention/kv_type.h"
 #include "models/pooling.h"
 #include "text/chat/chat_template.h"
@@ -20,8 +21,26 @@
 
 namespace quern {
 
+/// Rotary embedding other than the file has it; nothing: as the file has it.
+struct RopeOverride {
+    std::string scaling;  ///< "none", "linear", "yarn", "longrope"; "": the file's
+    std::optional<double> freq_base, freq_scale;
+    std::optional<int64_t> original_context;                  ///< the window that YaRN starts from
+    std::optional<double> yarn_ext_factor, yarn_attn_factor;  ///< the latter is multiplied with the file's
+    std::optional<double> yarn_beta_fast, yarn_beta_slow;
+
+    /// Says something that means nothing without YaRN; llama-cpp-python's defaults do not.
+    bool is_about_yarn() const {
+        return original_context || yarn_ext_factor || yarn_beta_fast.value_or(32) != 32 || yarn_beta_slow.value_or(1) != 1;
+    }
+    bool operator==(const RopeOverride&) const = default;
+};
+
 struct EngineOptions {
     std::string model_path;
+    std::vector<MetadataOverride> kv_overrides;  ///< read in place of the file's own keys
+    RopeOverride rope;
+    bool lock_memory = false;           ///< keep the weights in memory; a warning when the system does not allow it
     int64_t n_ctx = 0;                  ///< window of every request; 0: the model's own, shrunk to what the memory holds
     int n_threads = 0;                  ///< 0: usable_cores()
     int n_gpu_layers = 0;               ///< -1: all. Without a GPU the model runs on the CPU and the log says so once
@@ -31,16 +50,21 @@ struct EngineOptions {
     int n_queue = 256;                  ///< most requests that wait
     KvType cache_type_k = KvType::f16;  ///< how keys are kept: f32 (exact), f16, q8_0, q4_0
     KvType cache_type_v = KvType::f16;  ///< how values are kept
-    uint64_t kv_bytes = 0;              ///< budget of the KV cache; 0: a share of what memory_bytes leaves
-    uint64_t memory_bytes = 0;          ///< budget of cache and workspace together; 0: what this machine and its cgroup have free
+    uint64_t kv_bytes = 0;              ///< budget of the KV cache, a draft model's included; 0: what is useful, as far as the memory goes
+    uint64_t memory_bytes = 0;          ///< budget of weights, cache and workspace together; 0: what this machine and its cgroup have free
+    uint64_t cache_bytes = 0;           ///< of the KV cache, beyond what running requests need: for prefixes of finished ones
     bool prefix_cache = true;           ///< keep the pages of finished requests for those that begin alike
     static constexpr int usual_draft = 8;
     std::string draft_model_path;  ///< a small model of the same vocabulary that guesses ahead; "": none
     int draft_ngram = 0;           ///< without one: longest run of last tokens that is looked up in the text so far; 0: nothing is guessed
     int n_draft = usual_draft;     ///< most tokens guessed ahead
 
-    std::string chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows
-    std::optional<Isa> isa;   ///< nothing: the best of this machine
+    std::string
+        chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows, or chat_template.NAME of the file
+    std::string chat_template;         ///< the source of one that takes the place of the file's; "": none
+    std::optional<uint64_t> seed;      ///< of requests that name none; nothing: a new one for each
+    std::optional<int> repeat_last_n;  ///< likewise: how many tokens back their penalties look
+    std::optional<Isa> isa;            ///< nothing: the best of this machine
 };
 
 /// Facts of the loaded model.
@@ -64,7 +88,12 @@ struct ModelInfo {
     int64_t n_batch = 0;
     int n_sequences = 0;
     KvType cache_type_k = KvType::f16, cache_type_v = KvType::f16;
-    std::string draft_model;  ///< its path; "" if none
+    std::string draft_model;           ///< its path; "" if none
+    uint64_t draft_file_bytes = 0;     ///< its weights
+    uint64_t draft_kv_bytes = 0;       ///< its KV cache
+    std::string chat_template_error;   ///< why the file's chat template cannot be used; "": it can, or there is none
+    std::optional<uint64_t> seed;      ///< of requests that name none
+    std::optional<int> repeat_last_n;  ///< likewise
     int n_threads = 0;
     Isa isa = Isa::scalar;
     std::string device;  ///< "CPU (avx512, 2 threads)"
@@ -107,13 +136,16 @@ class EngineBusy : public Error {
     using Error::Error;
 };
 
-/// What a model takes beside its file, in bytes, from the plans that loading it would follow.
+/// What a model takes, in bytes, from the plans that loading it would follow; a draft model included.
 struct MemoryNeed {
-    int64_t n_ctx = 0;             ///< the window it is for: that of the options, or the model's own
-    uint64_t weight_bytes = 0;     ///< the mapped file
-    uint64_t kv_bytes = 0;         ///< keys and values of one sequence that fills the window
-    uint64_t kv_window_bytes = 0;  ///< of these, what is the same for all long windows: some layers keep only their last tokens
-    uint64_t workspace_bytes = 0;  ///< of the forward pass, for batches as in the options
+    int64_t n_ctx = 0;                ///< the window it is for: that of the options, or the model's own
+    int64_t n_ctx_train = 0;          ///< the model's own window
+    uint64_t weight_bytes = 0;        ///< the mapped files
+    uint64_t kv_bytes = 0;            ///< keys and values of one sequence that fills the window
+    uint64_t kv_window_bytes = 0;     ///< of these, what is the same for all long windows: some layers keep only their last tokens
+    uint64_t useful_kv_bytes = 0;     ///< of all sequences that may run at once, and of EngineOptions::cache_bytes
+    uint64_t workspace_bytes = 0;     ///< of the forward pass, for batches as in the options
+    uint64_t draft_weight_bytes = 0;  ///< the draft model's part of weight_bytes
 };
 /// Reads no weights and takes none of that memory. @throws ModelError, InvalidInput
 MemoryNeed memory_need(const EngineOptions& options);
@@ -166,6 +198,10 @@ class Engine {
     }
 
     virtual EngineStats stats() const = 0;
+
+    /// Why this engine answers no more: its file has been cut short or overwritten. All requests fail then; only loading it anew helps.
+    /// Empty while it works.
+    virtual std::string failure() const { return {}; }
 };
 
 }  // namespace quern

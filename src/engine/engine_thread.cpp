@@ -20,16 +20,26 @@ void LocalEngine::serve() {
     while (take_submissions()) {
         try {
             step();
+            require_intact_files();
         } catch (const std::exception& error) {  // of the engine itself: nobody can go on, but the service does
-            log_error(concat("the engine failed: ", error.what()));
-            scheduler_->drop_chunk();
-            for (const auto& sequence : scheduler_->take_all())
-                sequence->channel->finish(FinishReason::error, sequence->stats, error.what());
-            publish_stats();
+            fail_all(error.what());
         }
     }
     for (const auto& sequence : submitted_) sequence->channel->finish(FinishReason::cancelled, sequence->stats);
     for (const auto& sequence : scheduler_->take_all()) sequence->channel->finish(FinishReason::cancelled, sequence->stats);
+}
+
+void LocalEngine::fail_all(const char* error) {
+    log_error(concat("the engine failed: ", error));
+    scheduler_->drop_chunk();
+    for (const auto& sequence : scheduler_->take_all()) sequence->channel->finish(FinishReason::error, sequence->stats, error);
+    publish_stats();
+}
+
+// After each computation, before anything is made of its result: where the file has a hole, the weights were zeros.
+void LocalEngine::require_intact_files() const {
+    const std::string damage = failure();
+    if (!damage.empty()) throw ModelError(damage);
 }
 
 // Waits until there is something to do. False when the engine is to stop.
@@ -143,6 +153,7 @@ void LocalEngine::run_answers(std::span<const Work> step) {
     answers_batch_.clear();
     for (const Work& work : step) answers_batch_.add(work);
     const std::span<const float> logits = answers_->run(answers_batch_.batch(), *cache_);
+    require_intact_files();
     ++totals_.n_steps;
     totals_.n_batched_tokens += static_cast<int64_t>(answers_batch_.tokens.size());
     const auto n_vocab = static_cast<size_t>(info_.n_vocab);
@@ -210,7 +221,9 @@ void LocalEngine::advance_prompts(bool answers_wait) {
         times_.prompt_step_took(index, n_tokens, Seconds(now - before).count());
     } while (more && used() + times_.expected(prompts_->n_done(), n_tokens) <= time);
     totals_.prompt_seconds += used();
-    if (!more) finish_chunk();
+    if (more) return;
+    require_intact_files();
+    finish_chunk();
 }
 
 void LocalEngine::finish_chunk() {
@@ -286,6 +299,7 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wa
                 .n_tokens = n, .first_position = at, .page_table = pages.full(), .window_page_table = pages.windows()};
             const auto logits = prompts_->run(
                 {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .output_kernels = TokenKernels::many}, *cache_);
+            require_intact_files();
             if (n_wanted > 0) sink(at + n_before, logits);
             at += n;
             pages.give_back_before(*prefixes_, at, scheduler_->window());

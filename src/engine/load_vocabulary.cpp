@@ -106,21 +106,4 @@ std::unique_ptr<const Tokenizer> make_tokenizer(const GgufFile& file, Vocabulary
     }
 }
 
-TemplateTokens template_tokens(const Tokenizer& tokenizer) {
-    const auto text = [&](const std::optional<TokenId>& id) {
-        return id ? std::string(tokenizer.vocabulary().pieces[static_cast<size_t>(id->value)]) : std::string();
-    };
-    return {.bos = text(tokenizer.vocabulary().bos), .eos = text(tokenizer.vocabulary().eos)};
-}
-
-std::unique_ptr<const ChatTemplate> load_chat_template(const GgufFile& file, const Tokenizer& tokenizer) {
-    const auto source = file.metadata().string("tokenizer.chat_template");
-    if (!source) return nullptr;
-    try {
-        return ChatTemplate::compile(*source, template_tokens(tokenizer));
-    } catch (const ModelError& error) {
-        throw ModelError(concat(file.path(), ": tokenizer.chat_template: ", error.what(), "; --chat-format chooses another one"));
-    }
-}
-
 }  // namespace quern

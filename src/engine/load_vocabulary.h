@@ -2,7 +2,6 @@
 #pragma once
 
 #include "gguf/gguf_file.h"
-#include "text/chat/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace quern {
@@ -13,11 +12,5 @@ Vocabulary load_vocabulary(const GgufFile& file);
 
 /// The tokenizer of a vocabulary from this file. @throws ModelError  naming the file and what is wrong with its vocabulary
 std::unique_ptr<const Tokenizer> make_tokenizer(const GgufFile& file, Vocabulary vocabulary);
-
-/// The file's own chat template, or nullptr when it has none. @throws ModelError when it does not parse
-std::unique_ptr<const ChatTemplate> load_chat_template(const GgufFile& file, const Tokenizer& tokenizer);
-
-/// The texts of BOS and EOS, as templates use them.
-TemplateTokens template_tokens(const Tokenizer& tokenizer);
 
 }  // namespace quern

@@ -10,14 +10,13 @@
 #include "base/memory.h"
 #include "base/printable.h"
 #include "engine/chat_tokens.h"
+#include "engine/load_chat_template.h"
 #include "engine/load_vocabulary.h"
+#include "engine/model_file.h"
 #include "engine/text_vector.h"
 
 namespace quern {
 namespace {
-
-// Rows of logits in one step when nobody asks for a number.
-constexpr int64_t usual_outputs = 64;
 
 void check_options(const EngineOptions& options) {
     if (options.n_ctx < 0) throw InvalidInput("n_ctx must not be negative", "n_ctx");
@@ -48,53 +47,15 @@ EngineOptions options_for(const Model& model, EngineOptions options) {
     return options;
 }
 
-// Tokens in one step of answers: those of all sequences, and room for drafts and for answers that are computed anew.
-constexpr int64_t usual_answer_tokens = 64;
-
-BatchLimits prompt_limits(const EngineOptions& options) {
-    return {.n_tokens = std::max<int64_t>(options.n_batch, options.n_sequences),
-            .n_outputs = std::max<int64_t>(options.n_outputs > 0 ? options.n_outputs : usual_outputs, options.n_sequences)};
-}
-
-BatchLimits answer_limits(const EngineOptions& options) {
-    const int64_t n = std::max<int64_t>(options.n_sequences, std::min(usual_answer_tokens, options.n_batch));
-    return {.n_tokens = n, .n_outputs = options.draft_ngram > 0 || !options.draft_model_path.empty() ? n : options.n_sequences};
-}
-
-// Of both executors. Those for answers have less to keep in every respect, so that the scratch memory is that of the prompts'.
-uint64_t work_bytes(const Graph& graph, const Device& device, const EngineOptions& options) {
-    return Executor::memory_bytes(graph, device, prompt_limits(options)) + Executor::workspace_bytes(graph, answer_limits(options));
-}
-
-int64_t step_tokens(const EngineOptions& options) { return std::max(prompt_limits(options).n_tokens, answer_limits(options).n_tokens); }
-
-KvShape kv_shape_of(const Model& model, const Graph& graph, const EngineOptions& options) {
-    KvShape shape = with_windows(model.kv_shape(), graph);
-    for (const KvType type : {options.cache_type_k, options.cache_type_v})
-        if (shape.head_dim % traits(type).block_values != 0)
-            throw InvalidInput(concat("a cache of type ", traits(type).name, " needs heads of a multiple of ", traits(type).block_values,
-                                      " values, but this model's have ", shape.head_dim, ": use f16"),
-                               "cache_type");
-    shape.key_type = options.cache_type_k;
-    shape.value_type = options.cache_type_v;
-    return shape;
-}
-
 }  // namespace
 
 MemoryNeed memory_need(const EngineOptions& asked) {
     check_options(asked);
-    const auto file = GgufFile::open(asked.model_path);
+    const auto file = open_model_file(asked);
     const auto model = load_model(*file);
     const EngineOptions options = options_for(*model, asked);
     const auto device = make_cpu_device(options.n_threads, options.isa);
-    MemoryNeed need{.n_ctx = options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), .weight_bytes = file->file_bytes()};
-    const Graph graph = model->build(need.n_ctx);
-    const KvNeeds needs{kv_shape_of(*model, graph, options), step_tokens(options)};
-    need.kv_bytes = kv_bytes_of_one(needs, need.n_ctx);
-    need.kv_window_bytes = window_bytes_of_one(needs, need.n_ctx);
-    need.workspace_bytes = work_bytes(graph, *device, options);
-    return need;
+    return needs_of(*file, *model, model->build(options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train()), *device, options).memory;
 }
 
 std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
@@ -103,7 +64,7 @@ std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
 }
 
 LocalEngine::LocalEngine(const EngineOptions& options)
-    : file_(GgufFile::open(options.model_path)),
+    : file_(open_model_file(options)),
       model_(load_model(*file_)),
       options_(options_for(*model_, options)),
       device_(make_cpu_device(options.n_threads, options.isa)) {
@@ -111,16 +72,16 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     load_text(options);
     const Graph graph = model_->build(options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train());
     check_weights(graph);
-    const uint64_t workspace = work_bytes(graph, *device_, options_);
-    const uint64_t available = options_.memory_bytes ? options_.memory_bytes : available_memory_bytes();
-    const KvBudget budget = plan_kv(options_, {kv_shape_of(*model_, graph, options_), step_tokens(options_)}, model_->n_ctx_train(),
-                                    available - std::min(available, workspace));
+    const ModelNeeds needs = needs_of(*file_, *model_, graph, *device_, options_);
+    const KvBudget budget = plan_kv(options_, needs, options_.memory_bytes ? options_.memory_bytes : available_memory_bytes());
+    if (options_.lock_memory) file_->lock_in_memory();
     prompts_ = std::make_unique<Executor>(graph, *device_, prompt_limits(options_), Fusion::on, TokenKernels::many);
     answers_ = std::make_unique<Executor>(graph, *device_, answer_limits(options_), Fusion::on, TokenKernels::few);
     make_cache(budget);
     if (!options_.draft_model_path.empty()) load_draft_model(budget);
     info_.n_ctx = budget.n_ctx;
-    info_.workspace_bytes = workspace;
+    info_.workspace_bytes = needs.memory.workspace_bytes;
+    info_.draft_file_bytes = needs.memory.draft_weight_bytes;
     for (const Node& node : graph.nodes()) info_.weight_bytes_per_token += graph.weight_bytes_per_token(node);
     fill_info(budget);
     publish_stats();
@@ -164,8 +125,12 @@ void LocalEngine::load_text(const EngineOptions& options) {
     tokenizer_ = make_tokenizer(*file_, std::move(vocabulary));
     never_sampled_ = tokenizer_->never_sampled();
     for (int32_t id = tokenizer_->n_vocab(); id < n_vocab; ++id) never_sampled_.push_back({id});  // rows that pad the table
-    template_ = options.chat_format.empty() ? load_chat_template(*file_, *tokenizer_)
-                                            : ChatTemplate::named(options.chat_format, template_tokens(*tokenizer_));
+    LoadedTemplate loaded = choose_chat_template(*file_, *tokenizer_, options);
+    template_ = std::move(loaded.format);
+    template_adds_bos_ = loaded.adds_bos;
+    info_.chat_template_error = loaded.error;
+    if (!loaded.error.empty())
+        log_warning(concat(loaded.error, "; chats are refused until --chat-format or --chat-template-file gives another"));
 }
 
 // The device must read every format before the first request does. A matrix may be a part of its tensor.
@@ -184,7 +149,7 @@ void LocalEngine::load_draft_model(const KvBudget& budget) {
     draft_model_ = std::make_unique<DraftModel>(
         *device_,
         DraftModel::Options{
-            .path = options_.draft_model_path, .n_sequences = options_.n_sequences, .n_ctx = budget.n_ctx, .kv_bytes = budget.bytes() / 4});
+            .path = options_.draft_model_path, .n_sequences = options_.n_sequences, .n_ctx = budget.n_ctx, .n_pages = budget.n_pages});
     const auto pieces = load_vocabulary(draft_model_->file()).pieces, own = tokenizer_->vocabulary().pieces;
     const size_t n = std::min(pieces.size(), own.size());
     if (draft_model_->n_vocab() > model_->n_vocab() ||
@@ -193,6 +158,7 @@ void LocalEngine::load_draft_model(const KvBudget& budget) {
                                   "; take a smaller model of the same family"),
                            "model_draft");
     info_.draft_model = options_.draft_model_path;
+    info_.draft_kv_bytes = draft_model_->kv_bytes();
 }
 
 void LocalEngine::fill_info(const KvBudget& budget) {
@@ -220,14 +186,14 @@ void LocalEngine::fill_info(const KvBudget& budget) {
     info_.n_threads = options_.n_threads ? options_.n_threads : usable_cores();
     info_.isa = options_.isa.value_or(best_isa());
     info_.device = device_->description();
+    info_.seed = options_.seed;
+    info_.repeat_last_n = options_.repeat_last_n;
 }
 
 std::vector<TokenId> LocalEngine::tokenize_chat(const TemplateInput& input) const {
     require_predictions();
-    if (!template_)
-        throw InvalidInput(concat("model ", printable(info_.name), " has no chat template; choose one with --chat-format"), "messages");
-    // A file's own template writes BOS itself if it wants one; the named formats leave it to the vocabulary.
-    return tokenize_prompt_parts(*tokenizer_, template_->render(input), !options_.chat_format.empty());
+    if (!template_) refuse_chat(info_);
+    return tokenize_prompt_parts(*tokenizer_, template_->render(input), template_adds_bos_);
 }
 
 void LocalEngine::check_tokens(std::span<const TokenId> tokens, const char* field) const {
@@ -275,6 +241,7 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
 }
 
 std::shared_ptr<Generation> LocalEngine::submit(Request request) {
+    require_intact_files();
     std::unique_ptr<Sequence> sequence = make_sequence(request);
     const bool at_start =
         std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
@@ -357,6 +324,11 @@ void LocalEngine::run_between_steps(const std::function<void()>& job) {
 EngineStats LocalEngine::stats() const {
     const std::lock_guard lock(mutex_);
     return stats_;
+}
+
+std::string LocalEngine::failure() const {
+    std::string damage = file_->damage();
+    return damage.empty() && draft_model_ ? draft_model_->file().damage() : damage;
 }
 
 }  // namespace quern

@@ -32,6 +32,7 @@ class LocalEngine final : public Engine {
     void observe_inputs(InputObserver observer) override;
     std::vector<float> embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) override;
     EngineStats stats() const override;
+    std::string failure() const override;
 
   private:
     void load_text(const EngineOptions& options);
@@ -54,6 +55,8 @@ class LocalEngine final : public Engine {
     bool begin_chunk(bool answers_wait);
     void advance_prompts(bool answers_wait);
     void finish_chunk();
+    void fail_all(const char* error);
+    void require_intact_files() const;
     void fail(std::vector<Work> works, const std::exception& error);
     template <typename Act>
     void for_one(Sequence* sequence, Act act);
@@ -69,6 +72,7 @@ class LocalEngine final : public Engine {
     const EngineOptions options_;
     std::unique_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<const ChatTemplate> template_;
+    bool template_adds_bos_ = false;
     std::vector<TokenId> never_sampled_;
     std::unique_ptr<Device> device_;
     std::unique_ptr<Executor> prompts_, answers_;  // the same graph with the kernels for many tokens, and for few

@@ -9,5 +9,7 @@ namespace quern {
 
 /// A few lines: weights, keys and values, work memory, and how much text fits.
 std::string memory_table(const ModelInfo& info);
+/// The same before it is loaded.
+std::string memory_table(const MemoryNeed& need, const EngineOptions& options);
 
 }  // namespace quern

@@ -70,6 +70,7 @@ EngineOptions options_for(const TemporaryModel& model, const TemporaryModel& dra
         case 1:
             options.n_draft = 1 + static_cast<int>(random() % 4);
             options.draft_model_path = draft.path();
+            options.kv_bytes *= 2;  // for the pages of both
             break;
         default:
             break;

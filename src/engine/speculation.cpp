@@ -10,6 +10,10 @@ namespace {
 constexpr int64_t n_batch = 256;  // tokens that the draft model reads at once
 constexpr int shortest_run = 2;   // one token in common says little
 
+BatchLimits limits_of(const DraftModel::Options& options) {
+    return {.n_tokens = std::max<int64_t>(n_batch, options.n_sequences), .n_outputs = options.n_sequences};
+}
+
 }  // namespace
 
 void look_up_draft(std::span<const int32_t> tokens, int longest, int64_t n_draft, std::vector<int32_t>& draft) {
@@ -40,12 +44,18 @@ DraftModel::DraftModel(Device& device, const Options& options)
             throw ModelError(
                 concat(options.path, ": the draft model has weights in ", dtype_name(node.weight.dtype), ", which quern cannot run"));
     n_ctx_ = std::min(options.n_ctx, model_->n_ctx_train());
-    executor_ = std::make_unique<Executor>(
-        graph, device_, BatchLimits{.n_tokens = std::max<int64_t>(n_batch, options.n_sequences), .n_outputs = options.n_sequences});
-    const int64_t wanted = pages_for(n_ctx_) * options.n_sequences;
-    const auto affordable = static_cast<int64_t>(options.kv_bytes / KvCache::page_bytes(model_->kv_shape()));
-    pool_ = std::make_unique<PagePool>(std::clamp<int64_t>(affordable, pages_for(n_ctx_), wanted));
+    executor_ = std::make_unique<Executor>(graph, device_, limits_of(options));
+    pool_ = std::make_unique<PagePool>(std::clamp<int64_t>(options.n_pages, pages_for(n_ctx_), pages_for(n_ctx_) * options.n_sequences));
     cache_ = std::make_unique<KvCache>(device_, model_->kv_shape(), pool_->n_pages());
+}
+
+DraftNeed draft_need(Device& device, const DraftModel::Options& options) {
+    const auto file = GgufFile::open(options.path);
+    const auto model = load_model(*file);
+    const Graph graph = model->build(std::min(options.n_ctx, model->n_ctx_train()));
+    return {.file_bytes = file->file_bytes(),
+            .page_bytes = KvCache::page_bytes(model->kv_shape()),
+            .workspace_bytes = Executor::memory_bytes(graph, device, limits_of(options))};
 }
 
 void DraftModel::forget_unwanted(std::span<Sequence* const> sequences) {

@@ -26,8 +26,8 @@ class DraftModel {
     struct Options {
         std::string path;
         int n_sequences = 1;
-        int64_t n_ctx = 0;      ///< longest text that it is asked about
-        uint64_t kv_bytes = 0;  ///< most that its cache may take
+        int64_t n_ctx = 0;    ///< longest text that it is asked about
+        int64_t n_pages = 0;  ///< most that its cache may have
     };
     /// @throws ModelError, InvalidInput, DeviceError
     DraftModel(Device& device, const Options& options);
@@ -60,5 +60,12 @@ class DraftModel {
     std::vector<int32_t> tokens_, outputs_;
     std::vector<SequenceSpan> spans_;
 };
+
+/// What a draft model takes, in bytes.
+struct DraftNeed {
+    uint64_t file_bytes = 0, page_bytes = 0, workspace_bytes = 0;
+};
+/// @throws ModelError, InvalidInput
+DraftNeed draft_need(Device& device, const DraftModel::Options& options);
 
 }  // namespace quern

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/printable.h"
 #include "gguf/header.h"
 
@@ -62,7 +63,7 @@ void check_part(const GgufHeader& part, const std::string& path, int64_t number,
 
 }  // namespace
 
-std::unique_ptr<const GgufFile> GgufFile::open(const std::string& path) {
+std::unique_ptr<GgufFile> GgufFile::open(const std::string& path) {
     std::unique_ptr<GgufFile> file(new GgufFile());
     file->path_ = path;
     file->parts_.emplace_back(path);
@@ -120,6 +121,40 @@ void GgufFile::open_other_parts() {
         fail(path(), concat("split.tensors.count is ", *split.n_tensors, ", but there are ", tensors_.size(), " tensors"));
 }
 
+void GgufFile::override_key(const MetadataOverride& override) {
+    const std::string& key = override.key;
+    const auto refuse = [&](std::string_view what) {
+        throw InvalidInput(concat(printable(path_), ": key ", quoted(key), " cannot be overridden: ", what), "kv_overrides");
+    };
+    if (key.starts_with("split.") || key == "general.alignment") refuse("it says how the file is laid out");
+    const MetadataValue* value = metadata_.find(key);
+    if (!value) log_warning(concat(path_, " has no key ", key, ": it is added"));
+    const MetadataType type = value ? type_of(*value) : MetadataType::array;
+    const bool is_right = std::visit(
+        [&](const auto& each) {
+            using T = std::decay_t<decltype(each)>;
+            if constexpr (std::is_same_v<T, std::string>) return type == MetadataType::string;
+            if constexpr (std::is_same_v<T, bool>) return type == MetadataType::boolean;
+            if constexpr (std::is_same_v<T, int64_t>) return is_integer(type);
+            return type == MetadataType::f32 || type == MetadataType::f64;
+        },
+        override.value);
+    if (value && !is_right) refuse(concat("the file has it as ", to_string(type)));
+    set_key(override);
+}
+
+void GgufFile::set_key(const MetadataOverride& override) {
+    const std::string_view key = metadata_.has(override.key) ? std::string_view(override.key) : overrides_.emplace_back(override.key);
+    if (const auto* text = std::get_if<std::string>(&override.value))
+        metadata_.set(key, std::string_view(overrides_.emplace_back(*text)));
+    else if (const auto* flag = std::get_if<bool>(&override.value))
+        metadata_.set(key, *flag);
+    else if (const auto* integer = std::get_if<int64_t>(&override.value))
+        metadata_.set(key, *integer);
+    else
+        metadata_.set(key, std::get<double>(override.value));
+}
+
 const GgufTensor* GgufFile::find_tensor(std::string_view name) const {
     const auto found = index_.find(name);
     return found == index_.end() ? nullptr : &tensors_[found->second];
@@ -129,6 +164,20 @@ std::vector<std::string> GgufFile::part_paths() const {
     std::vector<std::string> paths;
     for (const MappedFile& part : parts_) paths.push_back(part.path());
     return paths;
+}
+
+std::string GgufFile::damage() const {
+    for (const MappedFile& part : parts_)
+        if (std::string damage = part.damage(); !damage.empty()) return damage;
+    return {};
+}
+
+void GgufFile::lock_in_memory() const {
+    for (const MappedFile& part : parts_) {
+        if (part.lock_in_memory()) continue;
+        log_warning(concat("the system does not let ", part.path(), " be kept in memory: raise the limit of locked memory (ulimit -l)"));
+        return;
+    }
 }
 
 uint64_t GgufFile::file_bytes() const noexcept {

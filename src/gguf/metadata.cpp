@@ -56,11 +56,6 @@ bool number_at<bool>(const std::byte* numbers, uint64_t index) {
     return numbers[index] != std::byte{0};
 }
 
-bool is_integer(MetadataType type) {
-    return type != MetadataType::f32 && type != MetadataType::f64 && type != MetadataType::boolean && type != MetadataType::string &&
-           type != MetadataType::array;
-}
-
 std::string describe(const MetadataValue& value) {
     if (const auto* array = std::get_if<MetadataArray>(&value)) return concat("array of ", to_string(array->element_type));
     return std::string(to_string(type_of(value)));
@@ -74,6 +69,11 @@ std::string_view to_string(MetadataType type) {
     const auto id = static_cast<size_t>(type);
     QUERN_CHECK(id < names.size());
     return names[id];
+}
+
+bool is_integer(MetadataType type) {
+    return type != MetadataType::f32 && type != MetadataType::f64 && type != MetadataType::boolean && type != MetadataType::string &&
+           type != MetadataType::array;
 }
 
 uint64_t number_bytes(MetadataType type) {
@@ -101,6 +101,12 @@ void Metadata::append(std::string_view key, MetadataValue value) {
     const bool is_new = index_.emplace(key, entries_.size()).second;
     QUERN_CHECK(is_new);
     entries_.push_back({key, std::move(value)});
+}
+
+void Metadata::set(std::string_view key, MetadataValue value) {
+    const auto found = index_.find(key);
+    if (found == index_.end()) return append(key, std::move(value));
+    entries_[found->second].value = std::move(value);
 }
 
 const MetadataValue* Metadata::find(std::string_view key) const {

@@ -17,6 +17,7 @@ namespace quern {
 enum class MetadataType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
 std::string_view to_string(MetadataType type);
+bool is_integer(MetadataType type);
 
 /// Bytes of one value in the file. REQUIRES: neither string nor array.
 uint64_t number_bytes(MetadataType type);
@@ -75,6 +76,8 @@ class Metadata {
 
     /// REQUIRES: the key is new.
     void append(std::string_view key, MetadataValue value);
+    /// Appends, or takes the place of the value that is there.
+    void set(std::string_view key, MetadataValue value);
     void reserve(size_t n_keys) { entries_.reserve(n_keys); }
 
   private:

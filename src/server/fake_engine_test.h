@@ -13,7 +13,7 @@
 
 namespace quern {
 
-class FakeEngine final : public Engine {
+class FakeEngine : public Engine {
   public:
     struct Script {
         std::string text = "Hello, world";

@@ -82,7 +82,7 @@ void ModelStore::run() {
             load(**wanted, lock);
             continue;
         }
-        evict_expired(lock);
+        if (drop_broken_one(lock) || evict_expired_one(lock)) continue;  // the lock was released meanwhile: what was seen may have changed
         if (const auto expiry = next_expiry())
             changed_.wait_until(lock, *expiry);
         else
@@ -94,6 +94,7 @@ void ModelStore::run() {
 
 // The file is looked at before anything has to make room for it: one that cannot be loaded costs nobody else.
 void ModelStore::load(Entry& entry, std::unique_lock<std::mutex>& lock) {
+    if (entry.model) drop_broken(entry, lock);
     const EngineOptions wanted = entry.config.options;
     std::exception_ptr error;
     std::unique_ptr<Engine> engine;
@@ -101,6 +102,7 @@ void ModelStore::load(Entry& entry, std::unique_lock<std::mutex>& lock) {
         lock.unlock();
         const MemoryNeed need = loader_.need(wanted);
         lock.lock();
+        learn_needs(entry, lock);
         const EngineOptions options = make_room(entry, need, lock);
         lock.unlock();
         engine = loader_.load(options);
@@ -133,23 +135,64 @@ void ModelStore::settle(Entry& entry, std::exception_ptr error, std::unique_lock
 }
 
 bool ModelStore::is_resident(const std::string& path) const {
-    return std::any_of(entries_.begin(), entries_.end(),
-                       [&](const auto& entry) { return entry->model && entry->config.options.model_path == path; });
+    return std::any_of(entries_.begin(), entries_.end(), [&](const auto& entry) {
+        const EngineOptions& options = entry->config.options;
+        return entry->model && (options.model_path == path || options.draft_model_path == path);
+    });
 }
 
 // Weights are mapped: two models of one file share them.
 uint64_t ModelStore::bytes_of(bool only_pinned) const {
     uint64_t n_bytes = 0;
     std::vector<std::string> files;
+    const auto add_file = [&](const std::string& path, uint64_t bytes) {
+        if (std::find(files.begin(), files.end(), path) != files.end()) return;
+        files.push_back(path);
+        n_bytes += bytes;
+    };
     for (const auto& entry : entries_) {
         if (!entry->model || (only_pinned && !entry->config.pin)) continue;
         const ModelInfo& info = entry->model->engine->info();
-        n_bytes += info.kv_bytes + info.workspace_bytes;
-        if (std::find(files.begin(), files.end(), entry->config.options.model_path) != files.end()) continue;
-        files.push_back(entry->config.options.model_path);
-        n_bytes += info.file_bytes;
+        n_bytes += info.kv_bytes + info.draft_kv_bytes + info.workspace_bytes;
+        add_file(entry->config.options.model_path, info.file_bytes);
+        if (info.draft_file_bytes > 0) add_file(entry->config.options.draft_model_path, info.draft_file_bytes);
     }
     return n_bytes;
+}
+
+uint64_t ModelStore::missing_weights(const EngineOptions& options, const MemoryNeed& need) const {
+    uint64_t n_bytes = 0;
+    if (!is_resident(options.model_path)) n_bytes += need.weight_bytes - need.draft_weight_bytes;
+    if (need.draft_weight_bytes > 0 && !is_resident(options.draft_model_path)) n_bytes += need.draft_weight_bytes;
+    return n_bytes;
+}
+
+// What the others that are not in memory would take at least. One that cannot be read takes nothing.
+void ModelStore::learn_needs(const Entry& loading, std::unique_lock<std::mutex>& lock) {
+    for (const auto& entry : entries_) {
+        if (entry.get() == &loading || entry->least_bytes) continue;
+        const EngineOptions options = entry->config.options;
+        uint64_t least = 0;
+        lock.unlock();
+        try {
+            const MemoryNeed need = loader_.need(options);
+            least = need.weight_bytes + need.workspace_bytes + std::max(options.kv_bytes, least_kv_bytes(options, need));
+        } catch (const std::exception& error) {
+            log_debug(concat("what ", options.model_path, " takes is not known: ", error.what()));
+        }
+        lock.lock();
+        entry->least_bytes = least;
+    }
+}
+
+/// A cache as large as all requests can use, where the models that are not in memory can still come beside it; else up to half of the room.
+uint64_t ModelStore::share_of_cache(const Entry& entry, const MemoryNeed& need, uint64_t least) const {
+    uint64_t reserved = 0;
+    for (const auto& other : entries_)
+        if (other.get() != &entry && !other->model) reserved += other->least_bytes.value_or(0);
+    const uint64_t room = budget_bytes_ - used_now() - missing_weights(entry.config.options, need) - need.workspace_bytes;
+    const uint64_t most = reserved + least <= room ? room - reserved : room / 2;
+    return std::max(least, std::min(most, need.useful_kv_bytes));
 }
 
 ModelStore::Entry* ModelStore::least_used(bool& some_busy) {
@@ -168,7 +211,7 @@ ModelStore::Entry* ModelStore::least_used(bool& some_busy) {
 EngineOptions ModelStore::make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock) {
     EngineOptions options = entry.config.options;
     const uint64_t kv_bytes = std::max(options.kv_bytes, least_kv_bytes(options, need));
-    const auto needed = [&] { return (is_resident(options.model_path) ? 0 : need.weight_bytes) + need.workspace_bytes + kv_bytes; };
+    const auto needed = [&] { return missing_weights(options, need) + need.workspace_bytes + kv_bytes; };
     const auto refuse = [&] {
         throw DeviceError(concat("the model ", entry.id, " needs ", needed() >> 20, " MiB, and ", used_now() >> 20, " of ",
                                  budget_bytes_ >> 20,
@@ -185,10 +228,7 @@ EngineOptions ModelStore::make_room(Entry& entry, const MemoryNeed& need, std::u
             refuse();
         if (is_stopping_) throw shutting_down();
     }
-    if (options.kv_bytes > 0) return options;
-    const auto n_others = std::count_if(entries_.begin(), entries_.end(), [](const auto& other) { return other->model == nullptr; });
-    const uint64_t room = budget_bytes_ - used_now() - (needed() - kv_bytes);
-    options.kv_bytes = std::max(kv_bytes, room / static_cast<uint64_t>(std::max<int64_t>(2, n_others)));
+    if (options.kv_bytes == 0) options.kv_bytes = share_of_cache(entry, need, kv_bytes);
     return options;
 }
 
@@ -200,6 +240,26 @@ void ModelStore::evict(Entry& entry, std::unique_lock<std::mutex>& lock) {
     model.reset();  // ends the engine's thread
     log_info(concat("unloaded ", entry.id));
     lock.lock();
+}
+
+// Those who hold it keep it in memory until they have heard that it failed.
+void ModelStore::drop_broken(Entry& entry, std::unique_lock<std::mutex>& lock) {
+    std::shared_ptr<ServedModel> model = std::exchange(entry.model, nullptr);
+    entry.error = model->engine->failure();
+    if (entry.state == ModelState::loaded) entry.state = ModelState::failed;
+    log_warning(concat("unloaded ", entry.id, ": ", entry.error));
+    lock.unlock();
+    model.reset();  // ends the engine's thread
+    lock.lock();
+}
+
+bool ModelStore::drop_broken_one(std::unique_lock<std::mutex>& lock) {
+    for (const auto& entry : entries_) {
+        if (!entry->model || entry->state != ModelState::loaded || entry->model->engine->failure().empty()) continue;
+        drop_broken(*entry, lock);
+        return true;
+    }
+    return false;
 }
 
 void ModelStore::unload(std::string_view name) {
@@ -221,10 +281,14 @@ std::optional<ModelStore::Clock::time_point> ModelStore::next_expiry() const {
     return first;
 }
 
-void ModelStore::evict_expired(std::unique_lock<std::mutex>& lock) {
-    for (const auto& entry : entries_)
-        if (entry->model && entry->n_leases == 0 && entry->config.ttl.count() > 0 && Clock::now() >= entry->last_used + entry->config.ttl)
-            evict(*entry, lock);
+bool ModelStore::evict_expired_one(std::unique_lock<std::mutex>& lock) {
+    for (const auto& entry : entries_) {
+        const bool has_limit = entry->model && entry->n_leases == 0 && entry->config.ttl.count() > 0;
+        if (!has_limit || Clock::now() < entry->last_used + entry->config.ttl) continue;
+        evict(*entry, lock);
+        return true;
+    }
+    return false;
 }
 
 }  // namespace quern

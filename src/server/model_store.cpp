@@ -19,6 +19,8 @@ int64_t seconds_now() {
 
 }  // namespace
 
+uint64_t usual_memory_budget() { return available_memory_bytes() / 10 * 9; }
+
 const char* to_string(ModelState state) {
     switch (state) {
         case ModelState::unloaded:
@@ -55,9 +57,7 @@ void ModelTicket::settle(ModelLease lease, std::exception_ptr error) {
 }
 
 ModelStore::ModelStore(uint64_t budget_bytes, ModelLoader loader)
-    : budget_bytes_(budget_bytes > 0 ? budget_bytes : available_memory_bytes() / 10 * 9),
-      loader_(std::move(loader)),
-      thread_([this] { run(); }) {}
+    : budget_bytes_(budget_bytes > 0 ? budget_bytes : usual_memory_budget()), loader_(std::move(loader)), thread_([this] { run(); }) {}
 
 ModelStore::~ModelStore() {
     {
@@ -126,10 +126,15 @@ void ModelStore::give_back(Entry& entry) {
     changed_.notify_all();
 }
 
+// A model whose file has been damaged answers nothing any more, and is loaded anew.
+bool ModelStore::is_usable(const Entry& entry) {
+    return entry.state == ModelState::loaded && entry.model && entry.model->engine->failure().empty();
+}
+
 ModelLease ModelStore::find_loaded(std::optional<std::string_view> name) {
     const std::lock_guard lock(mutex_);
     Entry& entry = find(name);
-    return entry.state == ModelState::loaded ? lease(entry) : nullptr;
+    return is_usable(entry) ? lease(entry) : nullptr;
 }
 
 std::shared_ptr<ModelTicket> ModelStore::request(std::optional<std::string_view> name, Waker wake) {
@@ -137,7 +142,7 @@ std::shared_ptr<ModelTicket> ModelStore::request(std::optional<std::string_view>
     {
         const std::lock_guard lock(mutex_);
         Entry& entry = find(name);
-        if (entry.state == ModelState::loaded) {
+        if (is_usable(entry)) {
             ticket->lease_ = lease(entry);
             ticket->is_ready_ = true;
             return ticket;

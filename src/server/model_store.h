@@ -22,9 +22,12 @@ struct ModelEntry {
     EngineOptions options;
     std::string alias;  ///< "": the file's name without .gguf
     Json template_variables = Json::object();
-    bool pin = false;             ///< is never unloaded to make room
-    bool preload = false;         ///< is loaded before the server answers
-    std::chrono::seconds ttl{0};  ///< is unloaded when nobody used it for so long; 0: stays
+    bool pin = false;      ///< is never unloaded to make room
+    bool preload = false;  ///< is loaded before the server answers
+    bool cache = false;    ///< options.cache_bytes is cache_bytes, else 0
+    uint64_t cache_bytes = uint64_t{2} << 30;
+    std::string chat_template_file, hf_tokenizer_config_path;  ///< where options.chat_template comes from
+    std::chrono::seconds ttl{0};                               ///< is unloaded when nobody used it for so long; 0: stays
 };
 
 enum class ModelState : uint8_t { unloaded, loading, loaded, failed };
@@ -65,6 +68,9 @@ struct ModelLoader {
     std::function<std::unique_ptr<Engine>(const EngineOptions&)> load = &Engine::load;
     std::function<MemoryNeed(const EngineOptions&)> need = &memory_need;
 };
+
+/// Nine tenths of what the machine and the cgroup have free now.
+uint64_t usual_memory_budget();
 
 /// Entries are declared first; then any thread. One load at a time; a model in use is never unloaded.
 class ModelStore {
@@ -113,6 +119,7 @@ class ModelStore {
         int n_leases = 0;
         Clock::time_point last_used{};
         std::vector<std::weak_ptr<ModelTicket>> waiting;
+        std::optional<uint64_t> least_bytes;  // what it takes at least
     };
 
     void run();
@@ -120,9 +127,12 @@ class ModelStore {
     EngineOptions make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock);
     Entry* least_used(bool& some_busy);
     void evict(Entry& entry, std::unique_lock<std::mutex>& lock);
-    void evict_expired(std::unique_lock<std::mutex>& lock);
+    void drop_broken(Entry& entry, std::unique_lock<std::mutex>& lock);
+    bool drop_broken_one(std::unique_lock<std::mutex>& lock);
+    bool evict_expired_one(std::unique_lock<std::mutex>& lock);
     std::optional<Clock::time_point> next_expiry() const;
     void settle(Entry& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock);
+    static bool is_usable(const Entry& entry);
     ModelLease lease(Entry& entry);
     void give_back(Entry& entry);
     Entry& find(std::optional<std::string_view> name);
@@ -131,6 +141,9 @@ class ModelStore {
     uint64_t used_now() const { return bytes_of(false); }
     uint64_t bytes_of(bool only_pinned) const;
     bool is_resident(const std::string& path) const;
+    uint64_t missing_weights(const EngineOptions& options, const MemoryNeed& need) const;
+    void learn_needs(const Entry& loading, std::unique_lock<std::mutex>& lock);
+    uint64_t share_of_cache(const Entry& entry, const MemoryNeed& need, uint64_t least) const;
 
     const uint64_t budget_bytes_;
     const ModelLoader loader_;

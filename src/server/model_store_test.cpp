@@ -115,6 +115,65 @@ TEST_CASE("a model that is larger than the budget is refused without unloading o
     CHECK(state_of(store, "good") == ModelState::loaded);
 }
 
+TEST_CASE("a cache is as large as it is useful, and leaves room for the models that may come") {
+    uint64_t useful = 20 * mib, kv_bytes = 0;
+    const ModelLoader loader{
+        .load =
+            [&](const EngineOptions& options) {
+                kv_bytes = options.kv_bytes;
+                return std::make_unique<FakeEngine>();
+            },
+        .need =
+            [&](const EngineOptions& options) {
+                if (options.model_path == "unreadable") throw ModelError("unreadable is no GGUF file");
+                return MemoryNeed{
+                    .n_ctx = 64, .weight_bytes = 10 * mib, .kv_bytes = mib, .useful_kv_bytes = useful, .workspace_bytes = 2 * mib};
+            }};
+    const auto share = [&](uint64_t budget) {
+        ModelStore store(budget, loader);
+        for (const char* name : {"a", "b", "unreadable"}) store.declare(entry(name));
+        get(store, "a");
+        return kv_bytes;
+    };
+    CHECK(share(100 * mib) == 20 * mib);
+    CHECK(share(30 * mib) == 5 * mib);  // less 12 for itself and 13 for the other
+    CHECK(share(22 * mib) == 5 * mib);  // the other cannot be beside it: half of the 10 that are left
+    CHECK(share(13 * mib) == mib);
+    useful = 3 * mib;
+    CHECK(share(30 * mib) == 3 * mib);
+}
+
+TEST_CASE("a model whose file is damaged is unloaded, and loaded anew for who asks next") {
+    std::atomic<bool> is_damaged{false};
+    struct Damaged final : FakeEngine {
+        explicit Damaged(const std::atomic<bool>& flag) : damaged(flag) {}
+        std::string failure() const override { return damaged ? "m.gguf was changed" : ""; }
+        const std::atomic<bool>& damaged;
+    };
+    FakeLoader fake;
+    ModelLoader loader = fake.loader();
+    loader.load = [&](const EngineOptions&) {
+        ++fake.n_loads;
+        is_damaged = false;
+        return std::make_unique<Damaged>(is_damaged);
+    };
+    ModelStore store(100 * mib, loader);
+    store.declare(entry("m.gguf"));
+    ModelLease held = get(store, "m");
+    is_damaged = true;
+    CHECK(store.find_loaded("m") == nullptr);
+    get(store, "m");  // although somebody holds the old one
+    CHECK(fake.n_loads == 2);
+    CHECK(state_of(store, "m") == ModelState::loaded);
+    CHECK(store.status("m").n_users == 1);
+    is_damaged = true;
+    held.reset();
+    CHECK(comes_true([&] { return state_of(store, "m") == ModelState::failed; }));
+    CHECK(store.status("m").error == "m.gguf was changed");
+    get(store, "m");
+    CHECK(fake.n_loads == 3);
+}
+
 TEST_CASE("a model that nobody uses for its time to live is unloaded") {
     FakeLoader fake;
     ModelStore store(100 * mib, fake.loader());

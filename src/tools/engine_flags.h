@@ -10,7 +10,8 @@ namespace quern {
 /// Declares -m, -c, -t, -b and -ngl, and checks their ranges. `options` must outlive `app`.
 void declare_engine_flags(CLI::App& app, EngineOptions& options);
 
-/// Declares -v and --log-disable; both act as soon as they are parsed.
-void declare_log_flags(CLI::App& app);
+/// Declares -v, --log-disable, --log-file and so on; they act as soon as they are parsed.
+/// @param takes_words  `-v true` is the same as -v: for commands without positional arguments
+void declare_log_flags(CLI::App& app, bool takes_words = false);
 
 }  // namespace quern

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <string_view>
 
+#include "base/file_faults.h"
+
 namespace quern {
 namespace {
 
@@ -28,5 +30,7 @@ void explain_bus_errors() {
     sigemptyset(&action.sa_mask);
     sigaction(SIGBUS, &action, nullptr);
 }
+
+void survive_bus_errors() { survive_file_faults(say_bus_error); }
 
 }  // namespace quern

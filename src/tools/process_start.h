@@ -10,4 +10,8 @@ void open_standard_streams();
 /// A mapped file that shrinks or whose disk fails ends the program by a signal when the missing part is read: it says so first.
 void explain_bus_errors();
 
+/// From now on the missing part of a mapped file reads as zeros, and the file counts as damaged: for those who look at that before they use
+/// what was computed.
+void survive_bus_errors();
+
 }  // namespace quern

@@ -33,6 +33,7 @@ RunMode mode_of(const RunOptions& options, const Engine& engine) {
     if (options.chat) return RunMode::chat;
     if (options.interactive || options.interactive_first) return RunMode::interactive;
     if (options.prompt) return RunMode::completion;
+    if (!options.no_chat && !engine.info().chat_template_error.empty()) return RunMode::chat;  // which says what is wrong with it
     if (options.no_chat || engine.chat_template() == nullptr)
         throw InvalidInput("there is nothing to go on with: give a text with -p or -f, or --chat", "prompt");
     return RunMode::chat;

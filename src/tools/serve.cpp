@@ -15,6 +15,7 @@
 #include "tools/command_line.h"
 #include "tools/engine_flags.h"
 #include "tools/environment.h"
+#include "tools/process_start.h"
 #include "tools/serve/settings.h"
 
 namespace quern {
@@ -23,7 +24,7 @@ namespace {
 struct ServeFlags {
     std::vector<std::unique_ptr<std::vector<std::string>>> values;  // of each setting, in the table's order
     std::optional<std::string> config_file;
-    bool print_config = false;
+    bool print_config = false, print_settings = false, dry_run = false;
 };
 
 /// Each connection takes a file descriptor, and the usual soft limit of 1024 is soon reached.
@@ -99,14 +100,32 @@ void announce(const ModelStore& store, const ServeSettings& settings, uint16_t p
     std::string models;
     for (const ModelStatus& model : store.list()) {
         models += concat(models.empty() ? "" : ", ", model.id);
-        if (model.info) std::fputs(memory_table(*model.info).c_str(), stderr);
         models += model.info ? concat(" (window ", model.info->n_ctx, ", ", model.info->device, ")") : " (loaded when asked for)";
     }
     std::printf("quern serves %s at %s\n", models.c_str(), url_of(settings, port).c_str());
     std::fflush(stdout);
 }
 
+std::unique_ptr<Engine> load_and_tell(const EngineOptions& options) {
+    auto engine = Engine::load(options);
+    std::fputs(memory_table(engine->info()).c_str(), stderr);
+    return engine;
+}
+
+/// What loading the models would take, one by one.
+int print_plan(const ServeSettings& settings) {
+    for (const ModelEntry& model : settings.models) std::fputs(memory_table(memory_need(model.options), model.options).c_str(), stdout);
+    const uint64_t budget =
+        settings.memory_budget_mib > 0 ? static_cast<uint64_t>(settings.memory_budget_mib) << 20 : usual_memory_budget();
+    std::printf("memory budget: %llu MiB\n", static_cast<unsigned long long>(budget >> 20));
+    return 0;
+}
+
 int serve(const ServeFlags& flags) {
+    if (flags.print_settings) {
+        std::fputs(settings_table().c_str(), stdout);
+        return 0;
+    }
     FlagValues values;
     for (size_t i = 0; i < flags.values.size(); ++i) values.emplace_back(&serve_settings()[i], *flags.values[i]);
     const ServeSettings settings = collect_settings(values, flags.config_file);
@@ -114,11 +133,13 @@ int serve(const ServeFlags& flags) {
         std::printf("%s\n", to_json(settings).dump(2).c_str());
         return 0;
     }
+    if (flags.dry_run) return print_plan(settings);
+    survive_bus_errors();
     const std::vector<std::string> keys = all_keys(settings);
     const bool is_local = is_loopback(settings.host);
     check_exposure(settings, !keys.empty(), is_local);
     raise_file_limit();
-    ModelStore store(static_cast<uint64_t>(settings.memory_budget_mib) << 20);
+    ModelStore store(static_cast<uint64_t>(settings.memory_budget_mib) << 20, {.load = load_and_tell});
     ApiService service(store, service_options(settings, keys, is_local));
     const ListenAddress address{.host = settings.host,
                                 .port = static_cast<uint16_t>(settings.port),
@@ -134,31 +155,46 @@ int serve(const ServeFlags& flags) {
 }
 
 void declare_setting(CLI::App& app, const Setting& setting, std::vector<std::string>& values) {
-    if (*setting.flags == '\0') return;
-    const std::string description = concat(setting.description, " (", environment_name(setting.key), ")");
-    if (setting.kind == Setting::Kind::boolean) {
-        app.add_flag_callback(
-            setting.flags, [&values] { values = {"true"}; }, description);
-        return;
-    }
-    CLI::Option* option = app.add_option(setting.flags, values, description)->type_name(setting.type_name)->allow_extra_args(false);
+    const bool is_shown = !setting.refusal && !setting.no_effect, is_switch = setting.kind == Setting::Kind::boolean;
+    const std::string usual = is_switch ? "" : default_text(setting);
+    const std::string description =
+        concat(setting.description, usual.empty() ? "" : concat(" [", usual, "]"), " (", environment_name(setting.key), ")");
+    CLI::Option* option = app.add_option(all_flags(setting), values, description)->allow_extra_args(false);
+    option->option_text(is_switch ? "[true|false]" : setting.type_name);
+    option->group(is_shown ? setting.group : "");
+    if (is_switch || setting.kind == Setting::Kind::any) option->expected(0, 1)->default_str("true");  // --pin, --pin true
     const bool is_repeatable = setting.kind == Setting::Kind::texts || std::string_view(setting.key).starts_with("model");
     if (is_repeatable) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+/// llama.cpp's flags for "not".
+void declare_negations(CLI::App& app, const ServeFlags& flags) {
+    constexpr std::pair<const char*, std::string_view> negations[] = {{"--no-mmap", "use_mmap"}, {"--no-prefix-cache", "prefix_cache"}};
+    for (const auto& [flag, key] : negations)
+        for (size_t i = 0; i < flags.values.size(); ++i)
+            if (key == serve_settings()[i].key)
+                app.add_flag_callback(
+                       flag, [values = flags.values[i].get()] { *values = {"false"}; }, concat("the opposite of ", key))
+                    ->group("");
+}
+
 Command setup(CLI::App& app) {
     const auto flags = std::make_shared<ServeFlags>();
-    for (const Setting& setting : serve_settings()) {
-        flags->values.push_back(std::make_unique<std::vector<std::string>>());
-        declare_setting(app, setting, *flags->values.back());
-    }
     app.add_option("--config-file", flags->config_file, "settings as JSON or YAML, in the form of llama-cpp-python's server (CONFIG_FILE)")
         ->type_name("FILE");
     app.add_flag("--print-config", flags->print_config, "print what all settings come to, without keys, and end");
-    declare_log_flags(app);
+    app.add_flag("--dry-run,--plan", flags->dry_run, "print what memory the models would take, and end");
+    app.add_flag("--print-settings", flags->print_settings, "print a table of all settings, and end")->group("");
+    declare_log_flags(app, true);
+    for (const Setting& setting : serve_settings()) {
+        flags->values.push_back(std::make_unique<std::vector<std::string>>());
+        if (std::string_view(setting.key) != "verbose") declare_setting(app, setting, *flags->values.back());
+    }
+    declare_negations(app, *flags);
     app.footer(
-        "In brackets: the environment variable that sets the same. Flags go before the configuration file, and the file before the "
-        "environment.\n"
+        "In square brackets: the default. In round ones: the environment variable that sets the same. Flags go before the configuration "
+        "file, and\n"
+        "the file before the environment, but for HOST and PORT. docs/settings.md has everything, with what has no effect and why.\n"
         "SIGINT and SIGTERM let running answers finish, for up to --stop-timeout seconds; a second one ends the server at once.");
     return [flags] { return serve(*flags); };
 }

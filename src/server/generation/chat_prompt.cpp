@@ -56,8 +56,7 @@ std::vector<TokenId> tokenize_chat_prompt(const ServedModel& model, ChatPrompt p
 
 std::string render_chat_prompt(const ServedModel& model, ChatPrompt prompt) {
     const ChatTemplate* format = model.engine->chat_template();
-    if (format == nullptr)
-        throw InvalidInput(concat("the model ", model.id, " has no chat template; choose one with --chat-format"), "messages");
+    if (format == nullptr) refuse_chat(model.engine->info());
     add_server_variables(model, prompt.input);
     const std::string begun = prompt.continues_last ? take_last(prompt.input) : std::string();
     return format->render_text(prompt.input) + begun;

@@ -244,8 +244,10 @@ SamplingParams read_sampling(const RequestFields& fields, const Engine& engine) 
     read_float(fields, "frequency_penalty", sampling.frequency_penalty);
     if (const auto penalty = fields.number("repeat_penalty", "repetition_penalty")) sampling.repeat_penalty = static_cast<float>(*penalty);
     sampling.top_k = static_cast<int>(std::max<int64_t>(0, fields.integer("top_k").value_or(0)));
-    sampling.repeat_last_n = static_cast<int>(fields.integer("repeat_last_n").value_or(sampling.repeat_last_n));
+    sampling.repeat_last_n =
+        static_cast<int>(fields.integer("repeat_last_n").value_or(engine.info().repeat_last_n.value_or(sampling.repeat_last_n)));
     const auto seed = fields.integer("seed");
+    if (!seed) sampling.seed = engine.info().seed;
     if (seed && *seed != -1) sampling.seed = static_cast<uint64_t>(*seed);  // -1 asks llama.cpp's server for a new one
     sampling.logit_bias = read_logit_bias(fields, engine);
     read_samplers(fields, sampling);

@@ -171,8 +171,8 @@ std::vector<TokenId> generate_prompt(const ModelRequest& asked, const RequestFie
     const Engine& engine = *asked.model->engine;
     const std::string suffix = fields.text("suffix").value_or(""), system = fields.text("system").value_or("");
     if (!suffix.empty()) return fill_in_prompt(engine.tokenizer(), {.prefix = text, .suffix = suffix, .begun = {}, .other_files = {}});
-    if (fields.flag("raw", false) || engine.chat_template() == nullptr)
-        return tokenize_prompt(engine.tokenizer(), system.empty() ? text : system + "\n" + text);
+    const bool has_none = engine.chat_template() == nullptr && engine.info().chat_template_error.empty();
+    if (fields.flag("raw", false) || has_none) return tokenize_prompt(engine.tokenizer(), system.empty() ? text : system + "\n" + text);
     ChatPrompt prompt;
     prompt.input.messages = Json::array();
     if (!system.empty()) prompt.input.messages.push_back({{"role", "system"}, {"content", system}});

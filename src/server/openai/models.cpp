@@ -20,6 +20,7 @@ Json model_json(const ModelStatus& model) {
     json["meta"] = {{"n_ctx", info.n_ctx},   {"n_ctx_train", info.n_ctx_train}, {"n_vocab", info.n_vocab},
                     {"n_embd", info.n_embd}, {"n_params", info.n_params},       {"size", info.file_bytes}};
     json["memory"] = {{"weights", info.file_bytes}, {"kv_cache", info.kv_bytes}, {"workspace", info.workspace_bytes}};
+    if (info.draft_file_bytes > 0) json["memory"]["draft"] = info.draft_file_bytes + info.draft_kv_bytes;
     return json;
 }
 

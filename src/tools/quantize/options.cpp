@@ -7,6 +7,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "convert/imatrix_file.h"
+#include "gguf/metadata_override.h"
 #include "tools/quantities.h"
 
 namespace quern {
@@ -189,29 +190,18 @@ QuantizeRequest read_quantize_request(const QuantizeFlags& flags) {
 }
 
 void override_key(GgufWriter& writer, const std::string& text) {
-    const size_t equals = text.find('='), colon = text.find(':', equals);
-    if (equals == std::string::npos || equals == 0 || colon == std::string::npos)
-        throw InvalidInput(concat("--override-kv '", text, "' is not KEY=TYPE:VALUE"));
-    const std::string key = text.substr(0, equals), type = text.substr(equals + 1, colon - equals - 1), value = text.substr(colon + 1);
-    const auto fail = [&] { throw InvalidInput(concat("--override-kv ", key, ": '", value, "' is no ", type)); };
-    if (type == "int") {
-        const auto number = read_number<int64_t>(value);
-        if (!number) fail();
-        if (*number >= 0 && *number <= 0xFFFFFFFF)
-            writer.set(key, static_cast<uint32_t>(*number));
+    const MetadataOverride override = parse_metadata_override(text);
+    if (const auto* integer = std::get_if<int64_t>(&override.value)) {
+        if (*integer >= 0 && *integer <= 0xFFFFFFFF)
+            writer.set(override.key, static_cast<uint32_t>(*integer));
         else
-            writer.set(key, *number);
-    } else if (type == "float") {
-        const auto number = read_number<float>(value);
-        if (!number) fail();
-        writer.set(key, *number);
-    } else if (type == "bool") {
-        if (value != "true" && value != "false") fail();
-        writer.set(key, value == "true");
-    } else if (type == "str") {
-        writer.set(key, std::string_view(value));
+            writer.set(override.key, *integer);
+    } else if (const auto* number = std::get_if<double>(&override.value)) {
+        writer.set(override.key, static_cast<float>(*number));
+    } else if (const auto* flag = std::get_if<bool>(&override.value)) {
+        writer.set(override.key, *flag);
     } else {
-        throw InvalidInput(concat("--override-kv: '", type, "' is no type; there are int, float, bool and str"));
+        writer.set(override.key, std::string_view(std::get<std::string>(override.value)));
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "engine/chat_tokens.h"
 #include "tools/run/answer.h"
 #include "tools/run/line_reader.h"
 #include "tools/run/sessions.h"
@@ -118,6 +119,7 @@ class Chat {
 }  // namespace
 
 int run_chat(Engine& engine, const RunOptions& options) {
+    if (!engine.info().chat_template_error.empty()) refuse_chat(engine.info());
     if (engine.chat_template() == nullptr)
         throw InvalidInput("this model brings no chat template: name one, for example --chat-format chatml", "chat_format");
     return Chat(engine, options).run();

@@ -8,6 +8,7 @@
 #include "tools/engine_flags.h"
 #include "tools/environment.h"
 #include "tools/run/escapes.h"
+#include "tools/template_sources.h"
 #include "tools/text_file.h"
 
 namespace quern {
@@ -33,9 +34,14 @@ void declare_chat_flags(CLI::App& app, RunOptions& options) {
     app.add_flag("--single-turn", options.single_turn, "-st: one answer, then end");
     app.add_option("--system-prompt", options.system_prompt, "-sys: what the model is told before the conversation")->type_name("TEXT");
     app.add_option("--system-prompt-file", options.system_prompt_file, "-sysf: the same from a file")->type_name("FILE");
-    app.add_option("--chat-format,--chat-template", options.engine.chat_format,
-                   "a built-in format in place of the model's template: chatml ...")
+    app.add_option_function<std::string>(
+           "--chat-format,--chat-template", [&options](const std::string& text) { set_chat_template(text, options.engine); },
+           "a built-in format in place of the model's template: chatml ...; or a template's text")
         ->type_name("NAME");
+    app.add_option_function<std::string>(
+           "--chat-template-file", [&options](const std::string& path) { options.engine.chat_template = read_text_file(path); },
+           "a file with a template in place of the model's own")
+        ->type_name("FILE");
     app.add_flag("-i,--interactive", options.interactive, "take turns with the user without a chat template");
     app.add_flag("--interactive-first", options.interactive_first, "-if: the user goes first");
     app.add_option("-r,--reverse-prompt", options.reverse_prompts, "text at which the user's turn comes; may be given several times")
@@ -119,8 +125,9 @@ void check_together(const RunOptions& options) {
     if (options.all_logits && options.logits_file.empty()) throw InvalidInput("--logits-all needs --logits-out FILE", "logits-all");
     if (!options.logits_file.empty() && (!options.prompt || options.chat))
         throw InvalidInput("--logits-out needs a prompt by -p or -f, and no --chat", "logits-out");
-    if (options.engine.chat_format.find('{') != std::string::npos)
-        throw InvalidInput("--chat-template takes the name of a built-in format, not a template", "chat-template");
+    check_chat_format(options.engine.chat_format);
+    if (!options.engine.chat_format.empty() && !options.engine.chat_template.empty())
+        throw InvalidInput("there are two chat templates: a format by name, and a template of your own; leave one out", "chat-format");
     for (const std::string& each : options.reverse_prompts)
         if (each.empty()) throw InvalidInput("--reverse-prompt may not be empty", "reverse-prompt");
 }

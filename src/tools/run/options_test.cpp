@@ -67,8 +67,21 @@ TEST_CASE("contradictions are refused") {
     CHECK_THROWS_AS(parse({"-p", "x", "--logits-all"}), InvalidInput);
     CHECK_THROWS_AS(parse({"--logits-out", "x"}), InvalidInput);
     CHECK_THROWS_AS(parse({"-p", "x", "-r", ""}), InvalidInput);
-    CHECK_THROWS_AS(parse({"--chat-template", "{{ messages }}"}), InvalidInput);
+    CHECK_THROWS_AS(parse({"--chat-format", "functionary"}), InvalidInput);
     CHECK_THROWS_AS(parse({"-f", "/does/not/exist"}), InvalidInput);
+}
+
+TEST_CASE("keys of the file and its rotary embedding may be overridden") {
+    const RunOptions options = parse({"-p", "x", "--override-kv", "a=int:1", "--override-kv", "b=str:y", "--rope-scaling", "yarn",
+                                      "--rope_scale", "4", "--rope-freq-base", "0", "--yarn-orig-ctx", "2048", "--yarn-ext-factor", "-1"});
+    REQUIRE(options.engine.kv_overrides.size() == 2);
+    CHECK(options.engine.kv_overrides[1].key == "b");
+    CHECK(options.engine.rope == RopeOverride{.scaling = "yarn", .freq_scale = 0.25, .original_context = 2048});
+    CHECK(parse({"-p", "x", "--chat-template", "{{ messages }}"}).engine.chat_template == "{{ messages }}");
+    CHECK(parse({"-p", "x", "--chat-template", "chatml"}).engine.chat_format == "chatml");
+    CHECK_THROWS(parse({"-p", "x", "--override-kv", "a"}));
+    CHECK_THROWS(parse({"-p", "x", "--rope-scaling", "more"}));
+    CHECK_THROWS(parse({"-p", "x", "--rope-scale", "0"}));
 }
 
 TEST_CASE("the reverse prompt that ends first counts") {

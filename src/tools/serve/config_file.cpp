@@ -3,102 +3,33 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <string_view>
 
+#include "base/error.h"
 #include "base/log.h"
+#include "tools/foreign_flags.h"
 #include "tools/serve/relaxed_json.h"
 #include "tools/serve/yaml.h"
 
 namespace quern {
 namespace {
 
-// Settings of llama-cpp-python's server that quern has no use for.
-constexpr std::string_view without_effect[] = {
-    "interrupt_requests",
-    "disable_ping_events",
-    "split_mode",
-    "main_gpu",
-    "tensor_split",
-    "use_mmap",
-    "use_mlock",
-    "seed",
-    "n_ubatch",
-    "n_threads_batch",
-    "mul_mat_q",
-    "logits_all",
-    "offload_kqv",
-    "flash_attn",
-    "last_n_tokens_size",
-    "numa",
-    "cache",
-    "cache_type",
-    "cache_size",
-    "verbose",
-    "embedding",
-};
-
-// Those that would change what clients get, with the values that ask for nothing.
-struct Unsupported {
-    std::string_view key;
-    const char* neutral;
-};
-constexpr Unsupported unsupported[] = {
-    {"vocab_only", "[false]"},
-    {"kv_overrides", "[[]]"},
-    {"rpc_servers", "[]"},
-    {"rope_scaling_type", "[-1]"},
-    {"rope_freq_base", "[0]"},
-    {"rope_freq_scale", "[0]"},
-    {"yarn_ext_factor", "[-1]"},
-    {"yarn_attn_factor", "[1]"},
-    {"yarn_beta_fast", "[32]"},
-    {"yarn_beta_slow", "[1]"},
-    {"yarn_orig_ctx", "[0]"},
-    {"lora_base", "[]"},
-    {"lora_path", "[]"},
-    {"clip_model_path", "[]"},
-    {"hf_tokenizer_config_path", "[]"},
-    {"hf_pretrained_model_name_or_path", "[]"},
-    {"hf_model_repo_id", "[]"},
-};
-
-bool asks_for_nothing(const char* neutral, const Json& value) {
-    const Json values = Json::parse(neutral);
-    return std::find(values.begin(), values.end(), value) != values.end();
-}
-
-/// The setting of that key in this part of the file, or nullptr.
-const Setting* find_setting(std::string_view key, bool of_model) {
-    for (const Setting& setting : serve_settings())
-        if (key == setting.key && (setting.set_model != nullptr) == of_model) return &setting;
-    return nullptr;
-}
-
-void note_other_key(std::string_view key, const Json& value, const std::string& where) {
-    if (std::find(std::begin(without_effect), std::end(without_effect), key) != std::end(without_effect)) {
-        log_debug(concat(where, " has no effect here"));
-        return;
-    }
-    for (const Unsupported& each : unsupported) {
-        if (key != each.key || asks_for_nothing(each.neutral, value)) continue;
-        throw InvalidInput(concat(where, ": quern does not support this"), std::string(key));
-    }
-    const bool is_known =
-        std::any_of(std::begin(unsupported), std::end(unsupported), [&](const Unsupported& each) { return each.key == key; });
-    if (!is_known) throw InvalidInput(concat(where, " is no setting; quern serve --help lists them"), std::string(key));
-}
-
 ConfigFile::Values read_values(const Json& object, bool of_model, const std::string& where) {
     ConfigFile::Values values;
     for (const auto& [key, value] : object.items()) {
         if (value.is_null() || (!of_model && key == "models")) continue;
         const std::string place = concat(where, key);
-        if (const Setting* setting = find_setting(key, of_model)) {
-            check_value(*setting, value, place);
-            values.emplace_back(setting, value);
-        } else {
-            note_other_key(key, value, place);
+        const Setting* setting = find_setting(key, !of_model);
+        if (setting == nullptr && find_setting(key, of_model))
+            throw InvalidInput(
+                concat(place, of_model ? " belongs beside \"models\", not into one of them" : " belongs into an entry of \"models\""), key);
+        if (const auto foreign = setting == nullptr ? find_foreign_key(key) : std::nullopt) {
+            if (foreign->is_refused) throw InvalidInput(concat(place, ": ", foreign->why), key);
+            log_warning(concat(place, " has no effect: ", foreign->why));
+            continue;
         }
+        if (setting == nullptr) throw InvalidInput(concat(place, " is no setting; quern serve --help lists them"), key);
+        check_value(*setting, value, place);
+        values.push_back({setting, value, place});
     }
     return values;
 }

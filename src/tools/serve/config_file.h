@@ -11,13 +11,18 @@ namespace quern {
 
 /// Checked values, in the order of the file.
 struct ConfigFile {
-    using Values = std::vector<std::pair<const Setting*, Json>>;
+    struct Value {
+        const Setting* setting;
+        Json value;
+        std::string where;  ///< "config.json: models[0].n_ctx"
+    };
+    using Values = std::vector<Value>;
     Values server;
     std::vector<Values> models;
 };
 
-/// JSON, or YAML in a file that ends in .yaml or .yml. Comments and trailing commas are allowed. Keys of llama-cpp-python that only tune
-/// memory or speed are accepted without effect.
+/// JSON, or YAML in a file that ends in .yaml or .yml. Comments and trailing commas are allowed. A key is that of a
+/// setting, or one of its flags with underscores.
 /// @throws InvalidInput  one line: the file cannot be read or parsed, a key is unknown, a value has the wrong type or is out of range
 ConfigFile read_config_file(const std::string& path);
 

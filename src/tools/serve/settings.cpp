@@ -2,14 +2,32 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iomanip>
+#include <sstream>
 
+#include "base/log.h"
 #include "tools/environment.h"
 #include "tools/serve/config_file.h"
+#include "tools/template_sources.h"
+#include "tools/text_file.h"
 
 namespace quern {
 namespace {
 
 using Kind = Setting::Kind;
+
+/// Variables of llama.cpp's server that are named after none of its flags.
+constexpr std::pair<std::string_view, const char*> llama_variables[] = {
+    {"api_key", "LLAMA_API_KEY"},         {"n_batch", "LLAMA_ARG_BATCH"},        {"n_ubatch", "LLAMA_ARG_UBATCH"},
+    {"parallel", "LLAMA_ARG_N_PARALLEL"}, {"embedding", "LLAMA_ARG_EMBEDDINGS"}, {"rope_scaling_type", "LLAMA_ARG_ROPE_SCALING_TYPE"},
+};
+
+std::vector<std::string> split_flags(const Setting& setting) {
+    std::vector<std::string> flags;
+    std::istringstream text(all_flags(setting));
+    for (std::string flag; std::getline(text, flag, ',');) flags.push_back(flag);
+    return flags;
+}
 
 const char* kind_name(Kind kind) {
     switch (kind) {
@@ -17,6 +35,8 @@ const char* kind_name(Kind kind) {
             return "a text";
         case Kind::integer:
             return "an integer";
+        case Kind::real:
+            return "a number";
         case Kind::boolean:
             return "true or false";
         case Kind::texts:
@@ -25,6 +45,8 @@ const char* kind_name(Kind kind) {
             return "a text or a number";
         case Kind::object:
             return "an object";
+        case Kind::any:
+            return "anything";
     }
     return "";
 }
@@ -35,6 +57,8 @@ bool has_kind(Kind kind, const Json& value) {
             return value.is_string();
         case Kind::integer:
             return value.is_number_integer();
+        case Kind::real:
+            return value.is_number();
         case Kind::boolean:
             return value.is_boolean();
         case Kind::texts:
@@ -44,6 +68,8 @@ bool has_kind(Kind kind, const Json& value) {
             return value.is_string() || value.is_number_integer();
         case Kind::object:
             return value.is_object();
+        case Kind::any:
+            return true;
     }
     return false;
 }
@@ -57,32 +83,85 @@ std::optional<bool> to_boolean(std::string text) {
     return std::nullopt;
 }
 
-void apply(const Setting& setting, const Json& value, ServeSettings& server, ModelEntry& model) {
-    const Json list = setting.kind == Kind::texts && value.is_string() ? Json::array({value}) : value;
-    if (setting.set_server) setting.set_server(server, list);
-    if (setting.set_model) setting.set_model(model, list);
+bool asks_for_nothing(const Setting& setting, const Json& value) {
+    const Json values = Json::parse(setting.neutral);
+    const auto same = [&](const Json& each) {  // as text too: flags and the environment have nothing else
+        return each == value ||
+               (value.is_string() && value.get<std::string>() == (each.is_string() ? each.get<std::string>() : each.dump()));
+    };
+    return std::any_of(values.begin(), values.end(), same);
 }
 
-void apply_environment(ServeSettings& server, ModelEntry& model) {
-    for (const Setting& setting : serve_settings()) {
-        const std::string name = environment_name(setting.key);
+/// Takes values over, and remembers which settings were given in vain.
+class Settings {
+  public:
+    void apply(const Setting& setting, const Json& value, const std::string& where, std::span<ModelEntry> targets) {
+        const Json given = setting.kind == Kind::texts && value.is_string() ? Json::array({value}) : value;
+        if (setting.set_server) setting.set_server(server, given);
+        if (setting.set_model)
+            for (ModelEntry& model : targets) setting.set_model(model, given);
+        if ((!setting.refusal && !setting.no_effect) || asks_for_nothing(setting, value)) return;
+        if (setting.refusal) throw InvalidInput(concat(where, ": ", setting.refusal), setting.key);
+        if (std::find(in_vain_.begin(), in_vain_.end(), &setting) != in_vain_.end()) return;
+        in_vain_.push_back(&setting);
+        log_warning(concat(where, " has no effect: ", setting.no_effect));
+    }
+
+    ServeSettings server;
+    std::vector<ModelEntry> models{1};
+
+  private:
+    std::vector<const Setting*> in_vain_;
+};
+
+/// The setting's variable: its own name, or that of llama.cpp for one of its flags.
+std::optional<std::pair<std::string, std::string>> variable_of(const Setting& setting) {
+    const auto look = [](const std::string& name) -> std::optional<std::pair<std::string, std::string>> {
         const auto text = environment_variable(name.c_str());
-        if (!text) continue;
-        const std::string where = concat("the environment variable ", name);
-        const Json value = value_from_text(setting, *text, where);
+        return text ? std::optional(std::pair(name, *text)) : std::nullopt;
+    };
+    if (auto found = look(environment_name(setting.key))) return found;
+    for (const std::string& flag : split_flags(setting))
+        if (flag.starts_with("--"))
+            if (auto found = look("LLAMA_ARG_" + environment_name(flag.substr(2)))) return found;
+    for (const auto& [key, name] : llama_variables)
+        if (key == setting.key)
+            if (auto found = look(name)) return found;
+    return std::nullopt;
+}
+
+void apply_environment(Settings& settings, bool (*chosen)(const Setting&)) {
+    for (const Setting& setting : serve_settings()) {
+        if (!chosen(setting)) continue;
+        const auto variable = variable_of(setting);
+        if (!variable) continue;
+        const std::string where = concat("the environment variable ", variable->first);
+        const Json value = value_from_text(setting, variable->second, where);
         check_value(setting, value, where);
-        apply(setting, value, server, model);
+        settings.apply(setting, value, where, settings.models);
     }
 }
 
-void apply_file(const ConfigFile& file, ServeSettings& server, std::vector<ModelEntry>& models) {
-    ModelEntry unused;
-    for (const auto& [setting, value] : file.server) apply(*setting, value, server, unused);
+// As in llama-cpp-python, these two come before the file.
+bool is_address(const Setting& setting) {
+    const std::string_view key = setting.key;
+    return key == "host" || key == "port";
+}
+
+void apply_file(const ConfigFile& file, Settings& settings) {
+    for (const ConfigFile::Value& each : file.server) settings.apply(*each.setting, each.value, each.where, settings.models);
     if (file.models.empty()) return;
-    const ModelEntry from_environment = models.front();
-    models.assign(file.models.size(), from_environment);
-    for (size_t i = 0; i < models.size(); ++i)
-        for (const auto& [setting, value] : file.models[i]) apply(*setting, value, server, models[i]);
+    const ModelEntry from_environment = settings.models.front();
+    settings.models.assign(file.models.size(), from_environment);
+    for (size_t i = 0; i < file.models.size(); ++i)
+        for (const ConfigFile::Value& each : file.models[i])
+            settings.apply(*each.setting, each.value, each.where, {&settings.models[i], 1});
+}
+
+std::string flag_of(const Setting& setting) {
+    std::string flag = concat("--", setting.key);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    return flag;
 }
 
 bool is_one_model(const Setting& setting) {
@@ -107,39 +186,78 @@ void apply_names(const Setting& setting, const std::vector<std::string>& texts, 
     for (size_t i = 0; i < texts.size(); ++i) models[i].alias = texts[i];
 }
 
-void apply_flags(const FlagValues& flags, bool has_file, ServeSettings& server, std::vector<ModelEntry>& models) {
+void apply_flags(const FlagValues& flags, bool has_file, Settings& settings) {
     for (const auto& [setting, texts] : flags)  // models stand first in the table, and so do their names here
-        if (!texts.empty() && is_one_model(*setting)) apply_names(*setting, texts, has_file, models);
+        if (!texts.empty() && is_one_model(*setting)) apply_names(*setting, texts, has_file, settings.models);
     for (const auto& [setting, texts] : flags) {
         if (texts.empty() || is_one_model(*setting)) continue;
-        std::string where = concat("--", setting->key);
-        std::replace(where.begin(), where.end(), '_', '-');
+        const std::string where = flag_of(*setting);
         const Json value = setting->kind == Kind::texts ? Json(texts) : value_from_text(*setting, texts.back(), where);
         check_value(*setting, value, where);
-        for (ModelEntry& model : models) apply(*setting, value, server, model);
+        settings.apply(*setting, value, where, settings.models);
     }
+}
+
+/// What depends on several settings.
+void complete(ModelEntry& model) {
+    EngineOptions& options = model.options;
+    if (!model.chat_template_file.empty()) options.chat_template = read_text_file(model.chat_template_file);
+    if (!model.hf_tokenizer_config_path.empty()) options.chat_template = read_tokenizer_config_template(model.hf_tokenizer_config_path);
+    if (!options.chat_template.empty() && !options.chat_format.empty())
+        throw InvalidInput("there are two chat templates: a format by name, and a template of your own; leave one out", "chat_format");
+    check_chat_format(options.chat_format);
+    options.cache_bytes = model.cache ? model.cache_bytes : 0;
 }
 
 }  // namespace
 
+std::span<const Setting> serve_settings() {
+    static const std::vector<Setting> all = [] {
+        std::vector<Setting> rows = model_settings();
+        for (auto* part : {server_settings, inert_settings})
+            for (const Setting& row : part()) rows.push_back(row);
+        return rows;
+    }();
+    return all;
+}
+
+const Setting* find_setting(std::string_view key, bool of_server) {
+    for (const Setting& setting : serve_settings())
+        if (setting.is_of_server() == of_server && key == setting.key) return &setting;
+    std::string flag = concat("--", key);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    for (const Setting& setting : serve_settings())
+        for (const std::string& each : split_flags(setting))
+            if (setting.is_of_server() == of_server && each == flag) return &setting;
+    return nullptr;
+}
+
+std::string all_flags(const Setting& setting) {
+    const std::string own = flag_of(setting), flags = setting.flags;
+    if (flags.empty()) return own;
+    return concat(",", flags, ",").find(concat(",", own, ",")) == std::string::npos ? concat(flags, ",", own) : flags;
+}
+
 std::string environment_name(const std::string& key) {
     std::string name = key;
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return c == '-' ? '_' : static_cast<char>(std::toupper(c)); });
     return name;
 }
 
 void check_value(const Setting& setting, const Json& value, const std::string& where) {
     if (!has_kind(setting.kind, value))
         throw InvalidInput(concat(where, " must be ", kind_name(setting.kind), ", not ", value.dump()), setting.key);
-    if (setting.kind != Kind::integer) return;
-    const bool is_huge = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
-    const int64_t number = is_huge ? INT64_MAX : value.get<int64_t>();
-    if (number < setting.least || number > setting.most)
-        throw InvalidInput(concat(where, " must be from ", setting.least, " to ", setting.most, ", not ", value.dump()), setting.key);
+    if (setting.kind != Kind::integer && setting.kind != Kind::real) return;
+    const auto number = value.get<double>();
+    if (number >= setting.least && number <= setting.most) return;
+    std::ostringstream range;
+    range << std::setprecision(12) << setting.least << " to " << setting.most;
+    throw InvalidInput(concat(where, " must be from ", range.str(), ", not ", value.dump()), setting.key);
 }
 
 Json value_from_text(const Setting& setting, const std::string& text, const std::string& where) {
-    if (setting.kind == Kind::text || setting.kind == Kind::name) return text;
+    if (setting.kind == Kind::text || setting.kind == Kind::name || setting.kind == Kind::any) return text;
     if (setting.kind == Kind::object) {
         Json object = Json::parse(text, nullptr, false);
         if (!object.is_object()) throw InvalidInput(concat(where, " must be a JSON object"), setting.key);
@@ -154,59 +272,65 @@ Json value_from_text(const Setting& setting, const std::string& text, const std:
         if (!flag) throw InvalidInput(concat(where, " must be true or false, not \"", text, "\""), setting.key);
         return *flag;
     }
-    int64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (text.empty() || error != std::errc() || end != text.data() + text.size())
-        throw InvalidInput(concat(where, " must be an integer, not \"", text, "\""), setting.key);
-    return number;
+    const auto read = [&](auto number) -> Json {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        if (text.empty() || error != std::errc() || end != text.data() + text.size())
+            throw InvalidInput(concat(where, " must be ", kind_name(setting.kind), ", not \"", text, "\""), setting.key);
+        return number;
+    };
+    return setting.kind == Kind::real ? read(double{}) : read(int64_t{});
 }
 
 ServeSettings collect_settings(const FlagValues& flags, std::optional<std::string> config_file) {
-    ServeSettings server;
-    std::vector<ModelEntry> models(1);
-    apply_environment(server, models.front());
+    Settings settings;
+    apply_environment(settings, [](const Setting&) { return true; });
     if (!config_file) config_file = environment_variable("CONFIG_FILE");
-    if (config_file) apply_file(read_config_file(*config_file), server, models);
-    apply_flags(flags, config_file.has_value(), server, models);
-    if (models.front().options.model_path.empty())
+    if (config_file) {
+        apply_file(read_config_file(*config_file), settings);
+        apply_environment(settings, is_address);
+    }
+    apply_flags(flags, config_file.has_value(), settings);
+    if (settings.models.front().options.model_path.empty())
         throw InvalidInput("there is no model to serve: give one with -m, or \"models\" in the --config-file", "model");
-    server.models = std::move(models);
-    return server;
+    for (ModelEntry& model : settings.models) complete(model);
+    settings.server.models = std::move(settings.models);
+    return std::move(settings.server);
 }
 
 Json to_json(const ServeSettings& settings) {
-    Json models = Json::array();
-    for (const ModelEntry& model : settings.models)
-        models.push_back({{"model", model.options.model_path},
-                          {"model_alias", model.alias.empty() ? Json(nullptr) : Json(model.alias)},
-                          {"n_ctx", model.options.n_ctx},
-                          {"n_threads", model.options.n_threads},
-                          {"n_batch", model.options.n_batch},
-                          {"n_gpu_layers", model.options.n_gpu_layers},
-                          {"parallel", model.options.n_sequences},
-                          {"n_queue", model.options.n_queue},
-                          {"kv_budget", model.options.kv_bytes >> 20},
-                          {"chat_format", model.options.chat_format.empty() ? Json(nullptr) : Json(model.options.chat_format)},
-                          {"chat_template_kwargs", model.template_variables},
-                          {"pin", model.pin},
-                          {"preload", model.preload},
-                          {"ttl", model.ttl.count()}});
-    const auto text_or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
-    return {{"host", settings.host},
-            {"port", settings.port},
-            {"api_key_file", text_or_null(settings.api_key_file)},
-            {"allow_open", settings.allow_open},
-            {"ssl_certfile", text_or_null(settings.certificate_file)},
-            {"ssl_keyfile", text_or_null(settings.key_file)},
-            {"cors_origins", settings.cors_origins},
-            {"root_path", settings.root_path},
-            {"access_log", text_or_null(settings.access_log)},
-            {"memory_budget", settings.memory_budget_mib},
-            {"timeout", settings.timeout_s},
-            {"stop_timeout", settings.stop_timeout_s},
-            {"max_body", settings.max_body_mib},
-            {"max_connections", settings.n_connections},
-            {"models", std::move(models)}};
+    Json out = Json::object(), models = Json::array();
+    for (const Setting& setting : serve_settings())
+        if (setting.get_server) out[setting.key] = setting.get_server(settings);
+    for (const ModelEntry& entry : settings.models) {
+        Json& model = models.emplace_back(Json::object());
+        for (const Setting& setting : serve_settings())
+            if (setting.get_model) model[setting.key] = setting.get_model(entry);
+    }
+    out["models"] = std::move(models);
+    return out;
+}
+
+std::string default_text(const Setting& setting) {
+    const Json value = setting.get_server ? setting.get_server({}) : setting.get_model ? setting.get_model({}) : Json(nullptr);
+    if (value.is_null() || value.empty()) return "";
+    return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::string settings_table() {
+    std::string table, group;
+    for (const Setting& setting : serve_settings()) {
+        if (group != setting.group) {
+            group = setting.group;
+            const bool works = !setting.refusal && !setting.no_effect;
+            table += concat(table.empty() ? "" : "\n", "## ", group, "\n\n| key | flags | default | ", works ? "meaning" : "why",
+                            " |\n|---|---|---|---|\n");
+        }
+        std::string flags;
+        for (const std::string& flag : split_flags(setting)) flags += concat(flags.empty() ? "`" : " `", flag, "`");
+        const char* about = setting.refusal ? setting.refusal : setting.no_effect ? setting.no_effect : setting.description;
+        table += concat("| `", setting.key, "` | ", flags, " | ", default_text(setting), " | ", about, " |\n");
+    }
+    return table;
 }
 
 }  // namespace quern

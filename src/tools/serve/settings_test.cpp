@@ -134,6 +134,125 @@ TEST_CASE("unknown keys are said, and harmless ones of llama-cpp-python taken") 
           "none");
 }
 
+TEST_CASE("what is printed as the configuration is one that comes to the same") {
+    const TemporaryFile override_file("{{ messages[0].content }}", ".jinja");
+    const ServeSettings settings = collect_settings(flags({{"model", {"a.gguf", "b.gguf"}},
+                                                           {"n_ctx", {"77"}},
+                                                           {"kv_overrides", {"a.b=int:-5", "c=str:x:y", "d=bool:true", "e=float:0.5"}},
+                                                           {"rope_scaling_type", {"2"}},
+                                                           {"rope_scale", {"4"}},
+                                                           {"yarn_beta_fast", {"16"}},
+                                                           {"seed", {"7"}},
+                                                           {"type_k", {"8"}},
+                                                           {"type_v", {"q4_0"}},
+                                                           {"cache", {"true"}},
+                                                           {"cache_size", {"1000"}},
+                                                           {"last_n_tokens_size", {"5"}},
+                                                           {"use_mlock", {"true"}},
+                                                           {"chat_template_file", {override_file.path()}},
+                                                           {"draft_ngram", {"4"}},
+                                                           {"cors_origins", {"*"}},
+                                                           {"ttl", {"9"}}}),
+                                                    std::nullopt);
+    const Json printed = to_json(settings);
+    const TemporaryFile file(printed.dump());
+    const ServeSettings again = collect_settings({}, file.path());
+    CHECK(to_json(again) == printed);
+    REQUIRE(again.models.size() == 2);
+    const EngineOptions& options = again.models[1].options;
+    CHECK(options.rope == RopeOverride{.scaling = "yarn", .freq_scale = 0.25, .yarn_beta_fast = 16});
+    CHECK(options.kv_overrides.size() == 4);
+    CHECK(options.seed == 7);
+    CHECK(options.cache_bytes == 1000);
+    CHECK(options.cache_type_k == KvType::q8_0);
+    CHECK(options.chat_template == "{{ messages[0].content }}");
+    CHECK(options.lock_memory);
+}
+
+TEST_CASE("every setting can be read back but keys and synonyms, and has a description") {
+    for (const Setting& setting : serve_settings()) {
+        CAPTURE(setting.key);
+        const std::string_view key = setting.key;
+        const bool works = !setting.no_effect && !setting.refusal,
+                   is_synonym = key == "api_key" || key == "draft_model" || key == "rope_scale";
+        CHECK(works == (setting.set_server || setting.set_model));
+        CHECK((setting.get_server || setting.get_model) == (works && !is_synonym));
+        CHECK((!works || *setting.description != '\0'));
+        CHECK(find_setting(key, setting.is_of_server()) == &setting);
+        CHECK_NOTHROW(Json::parse(setting.neutral));
+    }
+}
+
+TEST_CASE("a draft model is a file, or any word that is no path") {
+    const TemporaryFile file("x", ".gguf");
+    const auto with = [](const std::string& value) {
+        return collect_settings(flags({{"model", {"a"}}, {"draft_model", {value}}}), std::nullopt).models[0].options;
+    };
+    CHECK(with(file.path()).draft_model_path == file.path());
+    CHECK(with("prompt-lookup-decoding").draft_ngram == 3);
+    CHECK(contains(complaint(flags({{"model", {"a"}}, {"draft_model", {"/no/such/file"}}})), "there is no draft model file /no/such/file"));
+    CHECK(contains(complaint(flags({{"model", {"a"}}, {"draft_model", {"absent.gguf"}}})), "there is no draft model file"));
+}
+
+TEST_CASE("the address comes from the environment before the file, and llama.cpp's variables count") {
+    const TemporaryFile file(R"({"host": "10.0.0.1", "port": 1, "models": [{"model": "a", "ctx_size": 5, "rope-freq-base": 7}]})");
+    const TemporaryVariable port("PORT", "9"), ctx("LLAMA_ARG_CTX_SIZE", "3"), batch("LLAMA_ARG_BATCH", "17"), key("LLAMA_API_KEY", "k");
+    const ServeSettings settings = collect_settings({}, file.path());
+    CHECK(settings.host == "10.0.0.1");
+    CHECK(settings.port == 9);
+    CHECK(settings.models[0].options.n_ctx == 5);
+    CHECK(settings.models[0].options.n_batch == 17);
+    CHECK(settings.models[0].options.rope.freq_base == 7);
+    CHECK(settings.api_keys == std::vector<std::string>{"k"});
+    CHECK(collect_settings(flags({{"port", {"2"}}}), file.path()).port == 2);
+}
+
+TEST_CASE("llama-cpp-python's defaults are no change, and what cannot be done is refused") {
+    const TemporaryFile file(R"({"interrupt_requests": true, "disable_ping_events": false, "root_path": "", "models": [{"model": "a",
+        "split_mode": 1, "main_gpu": 0, "tensor_split": null, "vocab_only": false, "use_mmap": true, "use_mlock": true, "kv_overrides": null,
+        "rpc_servers": null, "seed": 4294967295, "n_ctx": 2048, "n_batch": 512, "n_ubatch": 512, "n_threads": -1, "n_threads_batch": -1,
+        "rope_scaling_type": -1, "rope_freq_base": 0.0, "rope_freq_scale": 0.0, "yarn_ext_factor": -1.0, "yarn_attn_factor": 1.0,
+        "yarn_beta_fast": 32.0, "yarn_beta_slow": 1.0, "yarn_orig_ctx": 0, "mul_mat_q": true, "logits_all": true, "embedding": false,
+        "offload_kqv": true, "flash_attn": false, "last_n_tokens_size": 64, "lora_base": null, "numa": false, "chat_format": null,
+        "clip_model_path": null, "cache": false, "cache_type": "ram", "cache_size": 2147483648, "hf_model_repo_id": null,
+        "draft_model": null, "draft_model_num_pred_tokens": 10, "type_k": null, "type_v": 1, "verbose": true}]})");
+    const ServeSettings settings = collect_settings({}, file.path());
+    CHECK(!settings.models[0].options.seed);
+    CHECK(!settings.models[0].options.rope.is_about_yarn());
+    CHECK(settings.models[0].options.cache_bytes == 0);
+    const auto refuse = [&](const char* key, const char* value, const char* expected) {
+        CHECK(contains(complaint(flags({{"model", {"a"}}, {key, {value}}})), expected));
+    };
+    refuse("hf_model_repo_id", "a/b", "does not download");
+    refuse("clip_model_path", "x", "images");
+    refuse("vocab_only", "true", "weights");
+    refuse("chat_format", "functionary", "tools");
+    refuse("chat_format", "llava-1-5", "images");
+    refuse("chat_format", "no-such", "known are chatml");
+    refuse("kv_overrides", "a=b", "KEY=TYPE:VALUE");
+    refuse("rope_scaling_type", "9", "yarn (2)");
+    refuse("rope_freq_base", "nan", "--rope-freq-base must be from");
+    refuse("hf_tokenizer_config_path", "/no/such/file", "cannot read");
+    CHECK(complaint({}, R"({"cont_batching": true, "models": [{"model": "a", "cache-ram": 8192}]})") == "none");  // flags of llama.cpp
+    CHECK(contains(complaint({}, R"({"models": [{"model": "a", "grammar": "x"}]})"), "models[0].grammar: "));
+    CHECK(contains(complaint({}, R"({"models": [{"model": "a", "port": 1}]})"), "belongs beside"));
+    CHECK(contains(complaint(with_model(), R"({"n_ctx": 1})"), "belongs into an entry"));
+}
+
+TEST_CASE("a tokenizer's configuration may bring the chat template") {
+    const auto template_of = [](const char* config) {
+        const TemporaryFile file(config);
+        return collect_settings(flags({{"model", {"a"}}, {"hf_tokenizer_config_path", {file.path()}}}), std::nullopt)
+            .models[0]
+            .options.chat_template;
+    };
+    CHECK(template_of(R"({"chat_template": "{{ x }}"})") == "{{ x }}");
+    CHECK(template_of(R"({"chat_template": [{"name": "a", "template": "1"}, {"name": "default", "template": "2"}]})") == "2");
+    for (const char* wrong :
+         {"", "[]", "{}", R"({"chat_template": 5})", R"({"chat_template": [{"name": "a", "template": "1"}, 7, {"name": "default"}]})"})
+        CHECK_THROWS_AS(template_of(wrong), InvalidInput);
+}
+
 TEST_CASE("several models may be given as flags, with aliases in order") {
     const ServeSettings settings =
         collect_settings(flags({{"model", {"a.gguf", "b.gguf"}}, {"model_alias", {"one"}}, {"n_ctx", {"64"}}}), std::nullopt);

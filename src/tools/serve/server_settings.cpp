@@ -1,0 +1,45 @@
+// The settings of the server as a whole.
+#include "tools/serve/setting_row.h"
+
+namespace quern {
+
+using Kind = Setting::Kind;
+
+std::vector<Setting> server_settings() {
+    using S = ServeSettings;
+    constexpr double any = 4294967296.0;
+    std::vector<Setting> rows{
+        in_server<&S::host>({"host", "--host", "address to listen on, or a Unix socket: unix:/path", "HOST", Kind::text}),
+        in_server<&S::port>({"port", "--port", "port to listen on; 0: any free one", "N", Kind::integer, 0, 65535}),
+        {"api_key", "--api-key", "key that clients must send; may be given several times", "KEY", Kind::texts, 0, 0,
+         [](ServeSettings& server, const Json& value) { server.api_keys = value; }},
+        in_server<&S::api_key_file>({"api_key_file", "--api-key-file", "file with one key a line; # begins a comment", "FILE", Kind::text}),
+        in_server<&S::allow_open>(
+            {"allow_open", "--allow-open", "listen on an address that others can reach although there is no API key", "", Kind::boolean}),
+        in_server<&S::certificate_file>(
+            {"ssl_certfile", "--ssl-certfile,--ssl-cert-file", "PEM file with the certificate chain: serve HTTPS", "FILE", Kind::text}),
+        in_server<&S::key_file>(
+            {"ssl_keyfile", "--ssl-keyfile,--ssl-key-file", "PEM file with the certificate's private key", "FILE", Kind::text}),
+        in_server<&S::cors_origins>({"cors_origins", "--cors-origins",
+                                     "sites whose pages may use the server: https://app.example, or * for all; may be given several times",
+                                     "ORIGIN", Kind::texts}),
+        in_server<&S::root_path>(
+            {"root_path", "--root-path,--api-prefix", "prefix under which a proxy offers the server: /llm", "PATH", Kind::text}),
+        in_server<&S::access_log>({"access_log", "--access-log",
+                                   "file for one line of JSON a request, - for standard output; never holds prompts", "FILE", Kind::text}),
+        in_server<&S::memory_budget_mib>({"memory_budget", "--memory-budget",
+                                          "MiB that all models may take together; 0: nine tenths of what is free", "MIB", Kind::integer, 0,
+                                          any}),
+        in_server<&S::timeout_s>(
+            {"timeout", "--timeout", "-to: seconds that an answer may take; 0: as long as it needs", "S", Kind::integer, 0, 1 << 24}),
+        in_server<&S::stop_timeout_s>(
+            {"stop_timeout", "--stop-timeout", "seconds that running answers get after SIGTERM", "S", Kind::integer, 0, 1 << 24}),
+        in_server<&S::max_body_mib>({"max_body", "--max-body", "MiB of the longest request", "MIB", Kind::integer, 1, 4096}),
+        in_server<&S::n_connections>(
+            {"max_connections", "--max-connections", "most clients connected at once", "N", Kind::integer, 1, 65536}),
+    };
+    for (Setting& row : rows) row.group = "Server";
+    return rows;
+}
+
+}  // namespace quern

@@ -20,6 +20,12 @@
 
 namespace quern {
 
+/// A LoRA adapter beside a model.
+struct AdapterSource {
+    std::string path;
+    float scale = 1;  ///< for requests that do not say; 0: not applied
+};
+
 struct EngineOptions {
     std::string model_path;
     int64_t n_ctx = 0;                  ///< window of every request; 0: the model's own, shrunk to what the memory holds
@@ -39,6 +45,8 @@ struct EngineOptions {
     int draft_ngram = 0;           ///< without one: longest run of last tokens that is looked up in the text so far; 0: nothing is guessed
     int n_draft = usual_draft;     ///< most tokens guessed ahead
 
+    std::vector<AdapterSource> adapters;
+
     std::string chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows
     std::optional<Isa> isa;   ///< nothing: the best of this machine
 };
@@ -57,7 +65,7 @@ struct ModelInfo {
     uint64_t weight_bytes_per_token = 0;  ///< weights read to generate one token
     uint64_t kv_bytes_per_token = 0;      ///< KV cache that one token of context takes
     uint64_t kv_bytes = 0;                ///< KV cache as a whole
-    uint64_t workspace_bytes = 0;         ///< activations and scratch
+    uint64_t workspace_bytes = 0;         ///< activations, scratch and adapters
     int64_t n_batch = 0;
     int n_sequences = 0;
     KvType cache_type_k = KvType::f16, cache_type_v = KvType::f16;
@@ -109,9 +117,9 @@ struct MemoryNeed {
     int64_t n_ctx = 0;             ///< the window it is for: that of the options, or the model's own
     uint64_t weight_bytes = 0;     ///< the mapped file
     uint64_t kv_bytes = 0;         ///< keys and values of one sequence that fills the window
-    uint64_t workspace_bytes = 0;  ///< of the forward pass, for batches as in the options
+    uint64_t workspace_bytes = 0;  ///< of the forward pass, for batches as in the options; adapters as well
 };
-/// Reads no weights and takes none of that memory. @throws ModelError, InvalidInput
+/// Reads no weights but those of adapters, and keeps none of that memory. @throws ModelError, InvalidInput
 MemoryNeed memory_need(const EngineOptions& options);
 
 /// Rows that matrices of the model are multiplied with: what an importance matrix is made of.
@@ -159,6 +167,13 @@ class Engine {
     virtual std::vector<float> embed(std::span<const TokenId>, std::optional<Pooling> pooling = std::nullopt) {
         (void)pooling;
         throw InvalidInput("this model has no embeddings: take one that was trained for them", "model");
+    }
+
+    /// The adapters in the order of the options, with the scales of requests that do not say.
+    virtual std::vector<AdapterSource> adapters() const { return {}; }
+    /// For requests from now on. @param scales  one for each adapter @throws InvalidInput
+    virtual void set_adapter_scales(std::span<const float> scales) {
+        if (!scales.empty()) throw InvalidInput("this model has no adapters", "lora");
     }
 
     virtual EngineStats stats() const = 0;

@@ -97,6 +97,7 @@ void LocalEngine::BatchMemory::clear() {
     tokens.clear();
     outputs.clear();
     sequences.clear();
+    adapter_scales.clear();
 }
 
 // Adds a sequence's share. Where it reaches the end of the text, the logits of the last token and of the draft's are wanted.
@@ -106,6 +107,7 @@ void LocalEngine::BatchMemory::add(const Work& work) {
                          .n_tokens = work.n_tokens,
                          .first_position = sequence.n_cached,
                          .page_table = sequence.page_table.data()});
+    adapter_scales.insert(adapter_scales.end(), sequence.adapter_scales.begin(), sequence.adapter_scales.end());
     const int64_t n_text = std::min(work.n_tokens, sequence.n_pending());
     const auto first = sequence.tokens.begin() + sequence.n_cached;
     tokens.insert(tokens.end(), first, first + n_text);
@@ -264,6 +266,7 @@ void LocalEngine::finish(Sequence* sequence, FinishReason reason, std::string er
 void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
     scheduler_->drop_chunk();  // the executor is needed; the chunk is begun anew
     std::vector<int32_t> pages, batch, outputs;
+    const std::vector<float> scales = default_scales();
     const auto give_back = [&] {
         for (const int32_t page : pages) prefixes_->release({page});
     };
@@ -288,7 +291,8 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wa
             for (int64_t i = n_before; i < n; ++i) outputs.push_back(static_cast<int32_t>(i));
             const SequenceSpan sequence{.n_tokens = n, .first_position = at, .page_table = pages.data()};
             const auto logits = prompts_->run(
-                {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .output_kernels = TokenKernels::many}, *cache_);
+                {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .output_kernels = TokenKernels::many, .adapter_scales = scales},
+                *cache_);
             if (n_wanted > 0) sink(at + n_before, logits);
             at += n;
         }

@@ -21,6 +21,7 @@ constexpr const Subcommand* subcommands[] = {
     &run_command,        &serve_command,   &bench_command,      &inspect_command,    &tokenize_command,
     &quantize_command,   &imatrix_command, &split_command,      &merge_command,      &verify_command,
     &perplexity_command, &convert_command, &convert_py_command, &convert_hf_command, &embed_command,
+    &convert_lora_command, &merge_lora_command,
 };
 
 void complain(const std::string& where, std::string_view message) {

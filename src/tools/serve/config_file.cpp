@@ -35,6 +35,7 @@ constexpr std::string_view without_effect[] = {
     "cache_size",
     "verbose",
     "embedding",
+    "lora_base",
 };
 
 // Those that would change what clients get, with the values that ask for nothing.
@@ -54,8 +55,6 @@ constexpr Unsupported unsupported[] = {
     {"yarn_beta_fast", "[32]"},
     {"yarn_beta_slow", "[1]"},
     {"yarn_orig_ctx", "[0]"},
-    {"lora_base", "[]"},
-    {"lora_path", "[]"},
     {"clip_model_path", "[]"},
     {"hf_tokenizer_config_path", "[]"},
     {"hf_pretrained_model_name_or_path", "[]"},

@@ -1,4 +1,5 @@
 // Every setting of `quern serve`: its key, flags, range, and where it goes.
+#include "tools/adapter_flags.h"
 #include "tools/serve/settings.h"
 
 namespace quern {
@@ -22,6 +23,11 @@ void set_draft(EngineOptions& options, const std::string* model, std::optional<i
     if (!n_gram) return;
     options.draft_ngram = *n_gram;
     if (options.n_draft == 0) options.n_draft = 10;
+}
+
+void add_adapters(ModelEntry& model, const Json& value) {
+    const std::vector<std::string> words = value.is_array() ? value.get<std::vector<std::string>>() : std::vector<std::string>{value};
+    for (AdapterSource& each : parse_adapters(words)) model.options.adapters.push_back(std::move(each));
 }
 
 constexpr Setting settings[] = {
@@ -91,6 +97,12 @@ constexpr Setting settings[] = {
          const std::string path = value;
          set_draft(model.options, &path, std::nullopt, std::nullopt);
      }},
+    {"lora", "--lora", "apply a LoRA adapter (GGUF), at a scale other than 1 if one is given; may be given several times", "FILE[=SCALE]",
+     Kind::texts, 0, 0, nullptr, add_adapters},
+    {"lora_scaled", "--lora-scaled", "FILE SCALE: the same as --lora FILE=SCALE", "FILE SCALE", Kind::texts, 0, 0, nullptr, add_adapters},
+    {"lora_path", "", "an adapter, as in llama-cpp-python", "FILE", Kind::text, 0, 0, nullptr, add_adapters},
+    {"lora_init_without_apply", "--lora-init-without-apply", "load adapters at the scale 0: requests or POST /lora-adapters set it", "",
+     Kind::boolean, 0, 0, nullptr, [](ModelEntry& model, const Json& value) { model.adapters_start_off = value; }},
     {"chat_format", "--chat-format,--chat-template", "a built-in chat format in place of the model's own template: chatml ...", "NAME",
      Kind::text, 0, 0, nullptr, [](ModelEntry& model, const Json& value) { model.options.chat_format = value; }},
     {"chat_template_kwargs", "--chat-template-kwargs", "variables for the chat template, as JSON; a request's own go before them", "JSON",

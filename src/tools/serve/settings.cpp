@@ -170,9 +170,22 @@ ServeSettings collect_settings(const FlagValues& flags, std::optional<std::strin
     apply_flags(flags, config_file.has_value(), server, models);
     if (models.front().options.model_path.empty())
         throw InvalidInput("there is no model to serve: give one with -m, or \"models\" in the --config-file", "model");
+    for (ModelEntry& model : models)
+        if (model.adapters_start_off)
+            for (AdapterSource& each : model.options.adapters) each.scale = 0;
     server.models = std::move(models);
     return server;
 }
+
+namespace {
+
+Json adapters_json(const EngineOptions& options) {
+    Json list = Json::array();
+    for (const AdapterSource& each : options.adapters) list.push_back(concat(each.path, "=", each.scale));
+    return list;
+}
+
+}  // namespace
 
 Json to_json(const ServeSettings& settings) {
     Json models = Json::array();
@@ -186,6 +199,7 @@ Json to_json(const ServeSettings& settings) {
                           {"parallel", model.options.n_sequences},
                           {"n_queue", model.options.n_queue},
                           {"kv_budget", model.options.kv_bytes >> 20},
+                          {"lora", adapters_json(model.options)},
                           {"chat_format", model.options.chat_format.empty() ? Json(nullptr) : Json(model.options.chat_format)},
                           {"chat_template_kwargs", model.template_variables},
                           {"pin", model.pin},

@@ -67,9 +67,9 @@ struct LinearOutput {
     Rows out;                     ///< [n_tokens, n_out]; scratch where the result goes elsewhere
     Norm head_norm;               ///< of each head
     Activation activation;
-    bool rope = false;                ///< turn heads by LinearOperation::angles
-    const KvTarget* store = nullptr;  ///< write into the cache, as its type asks
-    float* add_to = nullptr;          ///< add_to[t * out.stride + r] += result
+    bool rope = false;                  ///< turn heads by LinearOperation::angles
+    const KvTarget* store = nullptr;    ///< write into the cache, as its type asks
+    float* add_to = nullptr;            ///< add_to[t * out.stride + r] += result
     std::span<const LowRank> adapters;  ///< added before all that
 };
 

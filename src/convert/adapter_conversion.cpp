@@ -61,7 +61,8 @@ void AdapterConversion::read_config() {
     if (!json.is_object()) throw ModelError(concat(printable(path), ": is no JSON object"));
     config_ = std::make_unique<const CheckpointConfig>(json, path);
     alpha_ = config_->real({"lora_alpha"}).value_or(8.0);
-    if (!(std::abs(alpha_) > 0.0 && std::abs(alpha_) < 1e9)) fail_config(concat("lora_alpha is ", alpha_, ": the adapter would do nothing"));
+    if (!(std::abs(alpha_) > 0.0 && std::abs(alpha_) < 1e9))
+        fail_config(concat("lora_alpha is ", alpha_, ": the adapter would do nothing"));
     by_root_ = config_->boolean({"use_rslora"}).value_or(false);
     const auto pattern = json.find("alpha_pattern");
     if (pattern == json.end() || pattern->is_null()) return;
@@ -81,12 +82,15 @@ void AdapterConversion::refuse_other_kinds() const {
     if (type != "LORA") fail_config(concat("peft_type is ", quoted(type), "; quern converts LORA"));
     for (const char* name : {"use_dora", "lora_bias", "use_qalora"})
         if (config_->boolean({name}).value_or(false)) fail_config(concat(name, " is set, and GGUF adapters have no place for that"));
-    for (const char* name : {"modules_to_save", "target_parameters", "layer_replication", "trainable_token_indices", "alora_invocation_tokens"})
+    for (const char* name :
+         {"modules_to_save", "target_parameters", "layer_replication", "trainable_token_indices", "alora_invocation_tokens"})
         if (config_->has(name) && !config_->is_empty(name))
-            fail_config(concat(name, " is set: GGUF adapters hold products beside weights and nothing else; merge it with PEFT and convert "
-                                     "the model"));
+            fail_config(concat(name,
+                               " is set: GGUF adapters hold products beside weights and nothing else; merge it with PEFT and convert "
+                               "the model"));
     const std::string bias = config_->string({"bias"}).value_or("none");
-    if (bias != "none") fail_config(concat("bias is ", quoted(bias), ": biases were trained, too, and GGUF adapters have no place for them"));
+    if (bias != "none")
+        fail_config(concat("bias is ", quoted(bias), ": biases were trained, too, and GGUF adapters have no place for them"));
     if (!config_->is_text("init_lora_weights")) return;
     const std::string start = config_->string({"init_lora_weights"}).value_or("");
     for (const char* each : {"pissa", "olora", "corda"})
@@ -154,10 +158,10 @@ void AdapterConversion::list_places() {
         format_ = family.format;
         writer.set("general.architecture", std::string_view(architecture_));
         format_->set_keys({*config, writer, architecture_});
-        const GgufTensor table{.name = "token_embd.weight",
-                               .view = {.dtype = DType::f32,
-                                        .shape = {config->require_integer({"vocab_size"}),
-                                                  config->require_integer({"hidden_size", "n_embd", "dim"})}}};
+        const GgufTensor table{
+            .name = "token_embd.weight",
+            .view = {.dtype = DType::f32,
+                     .shape = {config->require_integer({"vocab_size"}), config->require_integer({"hidden_size", "n_embd", "dim"})}}};
         if (table.view.shape[0] < 1 || table.view.shape[1] < 1) config->fail("vocab_size or hidden_size is no size");
         keys = GgufFile::describe(config->path(), writer.header(), {table});
     } else {
@@ -188,7 +192,8 @@ const AdapterConversion::Place& AdapterConversion::find_place(const std::string&
         if (name.starts_with(prefix))
             if (const auto found = places_.find(name.substr(prefix.size())); found != places_.end()) return found->second;
     }
-    fail(concat("module ", quoted(module), " is no part of a model of the architecture ", architecture_, " of this size; is the base right?"));
+    fail(concat("module ", quoted(module), " is no part of a model of the architecture ", architecture_,
+                " of this size; is the base right?"));
 }
 
 double AdapterConversion::scaling_of(const std::string& module, int64_t rank) const {
@@ -250,7 +255,8 @@ void AdapterConversion::make_plan() {
     for (const auto& [module, pair] : pairs_) {
         const Place& place = find_place(module);
         const bool is_stack = place.wanted->hf.find("{}") != std::string::npos;
-        if (place.n_places > 1 || place.wanted->transform.on_products == OnProducts::unknown || (place.wanted->shape.rank() > 2 && !is_stack))
+        if (place.n_places > 1 || place.wanted->transform.on_products == OnProducts::unknown ||
+            (place.wanted->shape.rank() > 2 && !is_stack))
             fail(concat("module ", quoted(module), ": GGUF keeps this weight in another form, in which it cannot be adapted"));
         by_tensor[place.wanted][place.expert] = {module, &pair};
     }
@@ -260,7 +266,8 @@ void AdapterConversion::make_plan() {
         std::vector<std::pair<std::string, const Pair*>> experts;
         for (const auto& [expert, pair] : found->second) experts.push_back(pair);
         if (wanted.hf.find("{}") != std::string::npos && static_cast<int64_t>(experts.size()) != wanted.shape[0])
-            fail(concat(wanted.gguf, ": ", experts.size(), " of ", wanted.shape[0], " experts are adapted; GGUF adapters have all or none"));
+            fail(
+                concat(wanted.gguf, ": ", experts.size(), " of ", wanted.shape[0], " experts are adapted; GGUF adapters have all or none"));
         add_factors(wanted, experts);
     }
     GgufWriter keys;

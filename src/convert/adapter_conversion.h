@@ -1,5 +1,5 @@
-// A LoRA adapter as PEFT saves it (adapter_config.json, adapter_model.safetensors or .bin) as a GGUF adapter: the same names, the same order
-// of rows as the converter gives the base's weights. See models/adapter.h for the form.
+// A LoRA adapter as PEFT saves it (adapter_config.json, adapter_model.safetensors or .bin) as a GGUF adapter: the same names, the same
+// order of rows as the converter gives the base's weights. See models/adapter.h for the form.
 #pragma once
 
 #include <deque>
@@ -19,9 +19,9 @@ namespace quern {
 
 struct AdapterConvertOptions {
     std::string folder;
-    std::string base;           ///< folder with the base's config.json, or its GGUF file; empty: where adapter_config.json says, if it is there
-    DType dtype = DType::f16;   ///< f32, f16 or bf16
-    std::string name;           ///< empty: the folder's
+    std::string base;  ///< folder with the base's config.json, or its GGUF file; empty: where adapter_config.json says, if it is there
+    DType dtype = DType::f16;  ///< f32, f16 or bf16
+    std::string name;          ///< empty: the folder's
 };
 
 /// Holds the opened files until it is written.

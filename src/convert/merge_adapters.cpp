@@ -28,7 +28,8 @@ AdapterMerge::AdapterMerge(const std::string& model, std::span<const AdapterToMe
     plan_ = type ? plan_quantize(*file_, {.type = *type, .allow_requantize = true}) : plan_quantize(*file_, {.type = {}, .copy = true});
     if (!file_->find_tensor(output_name) && (products_.contains(table_name) || products_.contains(output_name))) separate_output(type);
     for (PlannedTensor& planned : plan_)
-        if (const auto found = products_.find(planned.source->name); found != products_.end()) plan_tensor(planned, found->second), ++n_changed_;
+        if (const auto found = products_.find(planned.source->name); found != products_.end())
+            plan_tensor(planned, found->second), ++n_changed_;
 }
 
 // Only one of the two changes, or both in different ways.

@@ -18,8 +18,10 @@ class TemporaryAdapter {
         writer.set("adapter.lora.alpha", 4.0f);
         const TinyModel m;
         for (int64_t layer = 0; layer < m.n_layers; ++layer)
-            for (const auto& [name, n_out, n_in] : {std::tuple("attn_q", m.n_heads * m.head_dim, m.n_embd), {"attn_output", m.n_embd, m.n_embd},
-                                                    {"ffn_gate", m.n_ff, m.n_embd}, {"ffn_down", m.n_embd, m.n_ff}}) {
+            for (const auto& [name, n_out, n_in] : {std::tuple("attn_q", m.n_heads * m.head_dim, m.n_embd),
+                                                    {"attn_output", m.n_embd, m.n_embd},
+                                                    {"ffn_gate", m.n_ff, m.n_embd},
+                                                    {"ffn_down", m.n_embd, m.n_ff}}) {
                 const std::string full = concat("blk.", layer, ".", name, ".weight");
                 writer.add_tensor(full + ".lora_a", DType::f32, {rank, n_in});
                 writer.add_tensor(full + ".lora_b", DType::f32, {n_out, rank});

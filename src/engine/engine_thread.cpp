@@ -290,9 +290,12 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wa
             for (int64_t i = 0; i < n; ++i) batch.push_back(tokens[static_cast<size_t>(at + i)].value);
             for (int64_t i = n_before; i < n; ++i) outputs.push_back(static_cast<int32_t>(i));
             const SequenceSpan sequence{.n_tokens = n, .first_position = at, .page_table = pages.data()};
-            const auto logits = prompts_->run(
-                {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .output_kernels = TokenKernels::many, .adapter_scales = scales},
-                *cache_);
+            const auto logits = prompts_->run({.tokens = batch,
+                                               .sequences = {&sequence, 1},
+                                               .outputs = outputs,
+                                               .output_kernels = TokenKernels::many,
+                                               .adapter_scales = scales},
+                                              *cache_);
             if (n_wanted > 0) sink(at + n_before, logits);
             at += n;
         }

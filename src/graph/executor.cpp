@@ -261,7 +261,8 @@ class Executor::Run {
             if (!owner_.in_use_[index]) continue;
             const float* const scales = output_rows ? owner_.output_scales_.data() + index * batch_.outputs.size()
                                                     : owner_.scales_.data() + index * batch_.tokens.size();
-            found.push_back({.a = each.a, .b = each.b, .rank = each.rank, .b_stride = each.b_stride, .factor = each.factor, .scales = scales});
+            found.push_back(
+                {.a = each.a, .b = each.b, .rank = each.rank, .b_stride = each.b_stride, .factor = each.factor, .scales = scales});
         }
         return found;
     }

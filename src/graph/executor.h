@@ -79,13 +79,13 @@ class Executor {
     Plan plan_;
     std::vector<Rope> ropes_;
     Buffer workspace_;
-    std::vector<std::vector<float>> angles_;  // by rope: [n_tokens, n_dims]
-    std::vector<int64_t> slots_;              // by token: its place in the cache
-    int n_adapters_ = 0;  // of the graph
+    std::vector<std::vector<float>> angles_;     // by rope: [n_tokens, n_dims]
+    std::vector<int64_t> slots_;                 // by token: its place in the cache
+    int n_adapters_ = 0;                         // of the graph
     std::vector<float> scales_, output_scales_;  // by adapter: of each token, of each output row
     std::vector<bool> in_use_;                   // by adapter: some token of the batch has it
-    std::vector<int32_t> positions_;          // by token, at most last_position_
-    int64_t last_position_ = INT32_MAX;       // that a table of positions has
+    std::vector<int32_t> positions_;             // by token, at most last_position_
+    int64_t last_position_ = INT32_MAX;          // that a table of positions has
 
     Batch batch_;  // of the run that is under way
     const KvCache* cache_ = nullptr;

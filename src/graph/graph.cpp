@@ -170,7 +170,8 @@ int Graph::adapt(const TensorView& weight, Op reader, const AdapterFactors& fact
     if (reader != Op::matmul) return n_places;
     for (Experts& each : experts_) {
         const ExpertWeights& w = each.weights;
-        for (const auto& [view, list] : {std::pair(&w.gate, &each.gate_adapters), {&w.up, &each.up_adapters}, {&w.down, &each.down_adapters}})
+        for (const auto& [view, list] :
+             {std::pair(&w.gate, &each.gate_adapters), {&w.up, &each.up_adapters}, {&w.down, &each.down_adapters}})
             if (view->data == weight.data && view->shape == weight.shape) {
                 list->push_back(factors);
                 ++n_places;

@@ -79,9 +79,9 @@ struct Node {
     Activation activation;
     Attention attention;
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;
-    int layer = -1;    ///< attend: whose cache
-    int rope = -1;     ///< index into ropes()
-    int experts = -1;  ///< index into experts()
+    int layer = -1;        ///< attend: whose cache
+    int rope = -1;         ///< index into ropes()
+    int experts = -1;      ///< index into experts()
     AdapterList adapters;  ///< of matmul and embed
 };
 

@@ -23,9 +23,9 @@ struct ModelEntry {
     std::string alias;  ///< "": the file's name without .gguf
     Json template_variables = Json::object();
     bool adapters_start_off = false;  ///< at the scale 0
-    bool pin = false;             ///< is never unloaded to make room
-    bool preload = false;         ///< is loaded before the server answers
-    std::chrono::seconds ttl{0};  ///< is unloaded when nobody used it for so long; 0: stays
+    bool pin = false;                 ///< is never unloaded to make room
+    bool preload = false;             ///< is loaded before the server answers
+    std::chrono::seconds ttl{0};      ///< is unloaded when nobody used it for so long; 0: stays
 };
 
 enum class ModelState : uint8_t { unloaded, loading, loaded, failed };

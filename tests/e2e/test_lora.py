@@ -233,7 +233,7 @@ def test_config_entries_with_one_base_and_several_adapters(llama):
 def test_wrong_requests_are_refused(lora, words, adapter_server):
     answer = adapter_server.post("/completion", {**BODY, "lora": lora})
     assert answer.status_code == 400 and words in error_of(answer)["message"], answer.text
-    answer = adapter_server.post("/lora-adapters", lora)
+    answer = adapter_server.post("/lora-adapters", json.dumps(lora))
     assert answer.status_code == 400 and words.replace("lora[", "body[") in error_of(answer)["message"], answer.text
     assert [each["scale"] for each in adapter_server.get("/lora-adapters").json()] == [1.0]
 

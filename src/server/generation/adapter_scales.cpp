@@ -16,8 +16,8 @@ std::vector<float> read_adapter_scales(const std::string& param, const Json& lis
         if (id == list[i].end()) refuse_value(place, "it has no id");
         const int64_t index = integer_value(place + ".id", *id);
         if (index < 0 || index >= static_cast<int64_t>(n))
-            refuse_value(place + ".id", n == 0 ? std::string("this model has no adapters")
-                                               : concat("this model has the adapters 0 to ", n - 1));
+            refuse_value(place + ".id",
+                         n == 0 ? std::string("this model has no adapters") : concat("this model has the adapters 0 to ", n - 1));
         const auto at = static_cast<size_t>(index);
         if (seen[at]) refuse_value(place + ".id", concat("adapter ", index, " is named twice"));
         seen[at] = true;

@@ -48,7 +48,8 @@ void check_shape(std::string_view text) {
 namespace {
 
 Json parse_bounded(std::string_view body, const char* expected) {
-    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) refuse(concat("the request has no body; it must be a JSON ", expected));
+    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos)
+        refuse(concat("the request has no body; it must be a JSON ", expected));
     check_shape(body);
     Json json;
     try {

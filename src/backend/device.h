@@ -19,6 +19,7 @@ struct ScratchNeeds {
     int n_heads = 0, head_dim = 0;
     int64_t n_expert_rows = 0;  ///< tokens times experts that each uses
     int64_t expert_n_embd = 0, expert_n_ff = 0;
+    int64_t low_rank = 0, expert_low_rank = 0;  ///< ranks of the adapters of one phase, added up
 };
 
 /// Operations run in the order they are issued. Used from one thread, the engine's.

@@ -25,11 +25,22 @@ struct Rows {
     int64_t stride = 0;  ///< in values
 };
 
+/// What an adapter adds beside a matrix: out[t] += factor * scales[t] * b a x[t]. Tokens of scale 0 are left alone.
+struct LowRank {
+    const float* a = nullptr;  ///< [rank, n_in]; for each expert where there are some; of a table of embeddings, [n_vocab, rank]
+    const float* b = nullptr;  ///< [rank, n_out], transposed so that a part of the outputs is a part of each row; for each expert likewise
+    int64_t rank = 0;
+    int64_t b_stride = 0;  ///< values from one row of b to the next
+    float factor = 1;
+    const float* scales = nullptr;  ///< [n_tokens]
+};
+
 /// out[t] = table[tokens[t]], decoded. Position embeddings give positions for tokens.
 struct EmbedOperation {
     TensorView table;  ///< [n_vocab, n_embd]
     std::span<const int32_t> tokens;
     Rows out;
+    std::span<const LowRank> adapters;
 };
 
 /// out[t] = norm(x[t]), over groups of the weight's size: a row may hold several heads.
@@ -56,9 +67,10 @@ struct LinearOutput {
     Rows out;                     ///< [n_tokens, n_out]; scratch where the result goes elsewhere
     Norm head_norm;               ///< of each head
     Activation activation;
-    bool rope = false;                ///< turn heads by LinearOperation::angles
-    const KvTarget* store = nullptr;  ///< write into the cache, as its type asks
-    float* add_to = nullptr;          ///< add_to[t * out.stride + r] += result
+    bool rope = false;                  ///< turn heads by LinearOperation::angles
+    const KvTarget* store = nullptr;    ///< write into the cache, as its type asks
+    float* add_to = nullptr;            ///< add_to[t * out.stride + r] += result
+    std::span<const LowRank> adapters;  ///< added before all that
 };
 
 /// Up to four matrices that read the same input: out = epilogue(norm(x) * weight^T).
@@ -144,6 +156,11 @@ struct ExpertWeights {
     Gating gating = Gating::silu;
 };
 
+/// What adapters add to each of these.
+struct ExpertAdapters {
+    std::span<const LowRank> gate, up, down;
+};
+
 /// A feed-forward layer of experts: out[t] = sum over the chosen experts of weight * down (gating(gate x[t], up x[t])).
 struct ExpertsOperation {
     TokenKernels kernels = TokenKernels::many;
@@ -154,6 +171,7 @@ struct ExpertsOperation {
     Rows logits;              ///< [n_tokens, n_experts], the router's
     Rows out;                 ///< [n_tokens, n_embd]
     float* add_to = nullptr;  ///< add_to[t * out.stride + i] += result
+    ExpertAdapters adapters;
 };
 
 /// out[t, h, i] = x[t, h, i] for i < n: a part of each head, the heads of a row at equal distances in both.

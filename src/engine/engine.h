@@ -36,6 +36,12 @@ struct RopeOverride {
     bool operator==(const RopeOverride&) const = default;
 };
 
+/// A LoRA adapter beside a model.
+struct AdapterSource {
+    std::string path;
+    float scale = 1;  ///< for requests that do not say; 0: not applied
+};
+
 struct EngineOptions {
     std::string model_path;
     std::vector<MetadataOverride> kv_overrides;  ///< read in place of the file's own keys
@@ -58,6 +64,8 @@ struct EngineOptions {
     std::string draft_model_path;  ///< a small model of the same vocabulary that guesses ahead; "": none
     int draft_ngram = 0;           ///< without one: longest run of last tokens that is looked up in the text so far; 0: nothing is guessed
     int n_draft = usual_draft;     ///< most tokens guessed ahead
+
+    std::vector<AdapterSource> adapters;
 
     std::string
         chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows, or chat_template.NAME of the file
@@ -84,7 +92,7 @@ struct ModelInfo {
     int64_t n_kv_tokens = 0;              ///< tokens of context that it holds, of all requests
     int64_t n_windowed_layers = 0;        ///< layers that keep only the last kv_window tokens of each request
     int64_t kv_window = 0;                ///< 0: all layers keep all tokens
-    uint64_t workspace_bytes = 0;         ///< activations and scratch
+    uint64_t workspace_bytes = 0;         ///< activations, scratch and adapters
     int64_t n_batch = 0;
     int n_sequences = 0;
     KvType cache_type_k = KvType::f16, cache_type_v = KvType::f16;
@@ -144,10 +152,10 @@ struct MemoryNeed {
     uint64_t kv_bytes = 0;            ///< keys and values of one sequence that fills the window
     uint64_t kv_window_bytes = 0;     ///< of these, what is the same for all long windows: some layers keep only their last tokens
     uint64_t useful_kv_bytes = 0;     ///< of all sequences that may run at once, and of EngineOptions::cache_bytes
-    uint64_t workspace_bytes = 0;     ///< of the forward pass, for batches as in the options
+    uint64_t workspace_bytes = 0;     ///< of the forward pass, for batches as in the options; adapters as well
     uint64_t draft_weight_bytes = 0;  ///< the draft model's part of weight_bytes
 };
-/// Reads no weights and takes none of that memory. @throws ModelError, InvalidInput
+/// Reads no weights but those of adapters, and keeps none of that memory. @throws ModelError, InvalidInput
 MemoryNeed memory_need(const EngineOptions& options);
 
 /// Rows that matrices of the model are multiplied with: what an importance matrix is made of.
@@ -195,6 +203,13 @@ class Engine {
     virtual std::vector<float> embed(std::span<const TokenId>, std::optional<Pooling> pooling = std::nullopt) {
         (void)pooling;
         throw InvalidInput("this model has no embeddings: take one that was trained for them", "model");
+    }
+
+    /// The adapters in the order of the options, with the scales of requests that do not say.
+    virtual std::vector<AdapterSource> adapters() const { return {}; }
+    /// For requests from now on. @param scales  one for each adapter @throws InvalidInput
+    virtual void set_adapter_scales(std::span<const float> scales) {
+        if (!scales.empty()) throw InvalidInput("this model has no adapters", "lora");
     }
 
     virtual EngineStats stats() const = 0;

@@ -107,6 +107,7 @@ void LocalEngine::BatchMemory::clear() {
     tokens.clear();
     outputs.clear();
     sequences.clear();
+    adapter_scales.clear();
 }
 
 // Adds a sequence's share. Where it reaches the end of the text, the logits of the last token and of the draft's are wanted.
@@ -117,6 +118,7 @@ void LocalEngine::BatchMemory::add(const Work& work) {
                          .first_position = sequence.n_cached,
                          .page_table = sequence.pages.full(),
                          .window_page_table = sequence.pages.windows()});
+    adapter_scales.insert(adapter_scales.end(), sequence.adapter_scales.begin(), sequence.adapter_scales.end());
     const int64_t n_text = std::min(work.n_tokens, sequence.n_pending());
     const auto first = sequence.tokens.begin() + sequence.n_cached;
     tokens.insert(tokens.end(), first, first + n_text);
@@ -279,6 +281,7 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wa
     scheduler_->drop_chunk();  // the executor is needed; the chunk is begun anew
     PageTables pages;
     std::vector<int32_t> batch, outputs;
+    const std::vector<float> scales = default_scales();
     const auto n_tokens = static_cast<int64_t>(tokens.size());
     const auto cover = [&](int64_t n) {
         while (!pages.cover(*prefixes_, n))
@@ -297,8 +300,12 @@ void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wa
             for (int64_t i = n_before; i < n; ++i) outputs.push_back(static_cast<int32_t>(i));
             const SequenceSpan sequence{
                 .n_tokens = n, .first_position = at, .page_table = pages.full(), .window_page_table = pages.windows()};
-            const auto logits = prompts_->run(
-                {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .output_kernels = TokenKernels::many}, *cache_);
+            const auto logits = prompts_->run({.tokens = batch,
+                                               .sequences = {&sequence, 1},
+                                               .outputs = outputs,
+                                               .output_kernels = TokenKernels::many,
+                                               .adapter_scales = scales},
+                                              *cache_);
             require_intact_files();
             if (n_wanted > 0) sink(at + n_before, logits);
             at += n;

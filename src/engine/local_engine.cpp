@@ -47,6 +47,12 @@ EngineOptions options_for(const Model& model, EngineOptions options) {
     return options;
 }
 
+Graph build_graph(const Model& model, int64_t n_ctx, const AdapterSet& adapters) {
+    Graph graph = model.build(n_ctx);
+    adapters.apply(graph);
+    return graph;
+}
+
 }  // namespace
 
 MemoryNeed memory_need(const EngineOptions& asked) {
@@ -55,7 +61,11 @@ MemoryNeed memory_need(const EngineOptions& asked) {
     const auto model = load_model(*file);
     const EngineOptions options = options_for(*model, asked);
     const auto device = make_cpu_device(options.n_threads, options.isa);
-    return needs_of(*file, *model, model->build(options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train()), *device, options).memory;
+    const AdapterSet adapters(options.adapters, *file);
+    const Graph graph = build_graph(*model, options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), adapters);
+    MemoryNeed need = needs_of(*file, *model, graph, *device, options).memory;
+    need.workspace_bytes += adapters.bytes();
+    return need;
 }
 
 std::unique_ptr<Engine> Engine::load(const EngineOptions& options) {
@@ -67,12 +77,15 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     : file_(open_model_file(options)),
       model_(load_model(*file_)),
       options_(options_for(*model_, options)),
+      adapters_(options_.adapters, *file_),
       device_(make_cpu_device(options.n_threads, options.isa)) {
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
-    const Graph graph = model_->build(options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train());
+    for (const AdapterSource& each : options_.adapters) adapter_scales_.push_back(each.scale);
+    const Graph graph = build_graph(*model_, options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train(), adapters_);
     check_weights(graph);
-    const ModelNeeds needs = needs_of(*file_, *model_, graph, *device_, options_);
+    ModelNeeds needs = needs_of(*file_, *model_, graph, *device_, options_);
+    needs.memory.workspace_bytes += adapters_.bytes();
     const KvBudget budget = plan_kv(options_, needs, options_.memory_bytes ? options_.memory_bytes : available_memory_bytes());
     if (options_.lock_memory) file_->lock_in_memory();
     prompts_ = std::make_unique<Executor>(graph, *device_, prompt_limits(options_), Fusion::on, TokenKernels::many);
@@ -222,6 +235,8 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
                                      "; shorten the prompt"),
                               "prompt");
     const int64_t room = info_.n_ctx - n_prompt;
+    std::vector<float> scales = request.adapter_scales.empty() ? default_scales() : request.adapter_scales;
+    adapters_.check_scales(scales);
     auto sequence = std::make_unique<Sequence>(Sequence{.channel = std::make_shared<OutputChannel>(std::move(request.on_output)),
                                                         .sampler = Sampler(request.sampling, never_sampled_, tokenizer_.get()),
                                                         .n_prompt = n_prompt,
@@ -229,7 +244,8 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
                                                         .n_logprobs = request.n_logprobs,
                                                         .ignore_end = request.ignore_end,
                                                         .reuse_prefix = request.reuse_prefix,
-                                                        .cache_salt = request.cache_salt,
+                                                        .cache_salt = adapters_.salt(scales, request.cache_salt),
+                                                        .adapter_scales = std::move(scales),
                                                         .submitted = Sequence::Clock::now()});
     sequence->tokens.reserve(static_cast<size_t>(n_prompt) + 64);
     for (const TokenId token : request.prompt) {
@@ -319,6 +335,24 @@ void LocalEngine::run_between_steps(const std::function<void()>& job) {
     }
     work_arrived_.notify_one();
     done.get();
+}
+
+std::vector<float> LocalEngine::default_scales() const {
+    const std::lock_guard lock(mutex_);
+    return adapter_scales_;
+}
+
+std::vector<AdapterSource> LocalEngine::adapters() const {
+    std::vector<AdapterSource> all = options_.adapters;
+    const std::vector<float> scales = default_scales();
+    for (size_t i = 0; i < all.size(); ++i) all[i].scale = scales[i];
+    return all;
+}
+
+void LocalEngine::set_adapter_scales(std::span<const float> scales) {
+    adapters_.check_scales(scales);
+    const std::lock_guard lock(mutex_);
+    adapter_scales_.assign(scales.begin(), scales.end());
 }
 
 EngineStats LocalEngine::stats() const {

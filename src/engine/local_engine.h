@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "engine/adapter_set.h"
 #include "engine/engine.h"
 #include "engine/memory_budget.h"
 #include "engine/scheduler.h"
@@ -31,6 +32,8 @@ class LocalEngine final : public Engine {
     void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) override;
     void observe_inputs(InputObserver observer) override;
     std::vector<float> embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) override;
+    std::vector<AdapterSource> adapters() const override;
+    void set_adapter_scales(std::span<const float> scales) override;
     EngineStats stats() const override;
     std::string failure() const override;
 
@@ -43,6 +46,7 @@ class LocalEngine final : public Engine {
     void check_tokens(std::span<const TokenId> tokens, const char* field) const;
     void require_predictions() const;
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
+    std::vector<float> default_scales() const;
     void run_between_steps(const std::function<void()>& job);
 
     // On the engine thread.
@@ -70,6 +74,7 @@ class LocalEngine final : public Engine {
     std::unique_ptr<const GgufFile> file_;
     std::unique_ptr<const Model> model_;
     const EngineOptions options_;
+    const AdapterSet adapters_;
     std::unique_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<const ChatTemplate> template_;
     bool template_adds_bos_ = false;
@@ -88,9 +93,10 @@ class LocalEngine final : public Engine {
     struct BatchMemory {
         std::vector<int32_t> tokens, outputs;
         std::vector<SequenceSpan> sequences;
+        std::vector<float> adapter_scales;
         void clear();
         void add(const Work& work);
-        Batch batch() const { return {.tokens = tokens, .sequences = sequences, .outputs = outputs}; }
+        Batch batch() const { return {.tokens = tokens, .sequences = sequences, .outputs = outputs, .adapter_scales = adapter_scales}; }
     };
     BatchMemory answers_batch_, prompts_batch_;
     StepTimes times_;
@@ -102,6 +108,7 @@ class LocalEngine final : public Engine {
     std::deque<std::function<void()>> jobs_;           // run between steps
     bool cancelled_ = false, stopping_ = false;
     EngineStats stats_;
+    std::vector<float> adapter_scales_;  // of requests that do not say
     uint64_t last_id_ = 0;
 
     std::thread thread_;  // last: starts when everything else is there

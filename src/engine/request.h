@@ -22,7 +22,8 @@ struct Request {
     int n_logprobs = -1;                ///< -1: none; 0: of the chosen token; k: and of the k most likely
     bool ignore_end = false;            ///< go on past end-of-generation tokens
     bool reuse_prefix = true;           ///< take keys and values of an equal beginning from the prefix cache, where it has them
-    std::string cache_salt;             ///< shares cached prefixes only with requests of the same salt (and adapter, once there are any)
+    std::string cache_salt;             ///< shares cached prefixes only with requests of the same salt and the same scales of adapters
+    std::vector<float> adapter_scales;  ///< one for each of the engine's adapters, 0: not applied; empty: the engine's own scales
     /// Called on the engine thread whenever output arrives or the state changes; must return at once. May be empty.
     std::function<void()> on_output;
 };

@@ -31,6 +31,7 @@ struct Sequence {
     bool ignore_end = false;
     bool reuse_prefix = true;
     std::string cache_salt;
+    std::vector<float> adapter_scales;
 
     PrefixCache::PrefixId prefix = 0;  ///< of the first n_prefix_pages pages, which are in the prefix cache
     int64_t n_prefix_pages = 0;

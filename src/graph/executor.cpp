@@ -1,6 +1,7 @@
 #include "graph/executor.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "graph/memory_plan.h"
@@ -8,11 +9,39 @@
 namespace quern {
 namespace {
 
+int64_t total_rank(const AdapterList& adapters) {
+    int64_t total = 0;
+    for (const AdapterFactors& each : adapters) total += each.rank;
+    return total;
+}
+
+std::array<const AdapterList*, 3> expert_adapters(const Experts& experts) {
+    return {&experts.gate_adapters, &experts.up_adapters, &experts.down_adapters};
+}
+
+int count_adapters(const Plan& plan) {
+    int n = 0;
+    const auto see = [&](const AdapterList& list) {
+        for (const AdapterFactors& each : list) n = std::max(n, each.adapter + 1);
+    };
+    for (const Step& step : plan.steps) {
+        if (const auto* embed = std::get_if<EmbedStep>(&step)) see(embed->adapters);
+        if (const auto* linear = std::get_if<LinearStep>(&step))
+            for (const LinearStepOutput& output : linear->outputs) see(output.adapters);
+        if (const auto* experts = std::get_if<ExpertsStep>(&step))
+            for (const AdapterList* list : expert_adapters(experts->experts)) see(*list);
+    }
+    return n;
+}
+
 ScratchNeeds scratch_needs(const Plan& plan, BatchLimits limits) {
     ScratchNeeds needs{.n_tokens = std::max(limits.n_tokens, limits.n_outputs)};
     for (const Step& step : plan.steps) {
         if (const auto* linear = std::get_if<LinearStep>(&step)) {
             needs.max_n_in = std::max(needs.max_n_in, linear->outputs.front().weight.shape.n_cols());
+            int64_t rank = 0;
+            for (const LinearStepOutput& output : linear->outputs) rank += total_rank(output.adapters);
+            needs.low_rank = std::max(needs.low_rank, rank);
         } else if (const auto* heads = std::get_if<HeadMatmulStep>(&step)) {
             needs.max_n_in = std::max(needs.max_n_in, heads->weight.shape.n_cols());
         } else if (const auto* attend = std::get_if<AttendStep>(&step)) {
@@ -23,6 +52,8 @@ ScratchNeeds scratch_needs(const Plan& plan, BatchLimits limits) {
             needs.n_expert_rows = std::max(needs.n_expert_rows, needs.n_tokens * experts->experts.routing.n_used);
             needs.expert_n_ff = std::max(needs.expert_n_ff, gate[1]);
             needs.expert_n_embd = std::max(needs.expert_n_embd, gate[2]);
+            for (const AdapterList* list : expert_adapters(experts->experts))
+                needs.expert_low_rank = std::max(needs.expert_low_rank, total_rank(*list));
         }
     }
     return needs;
@@ -43,6 +74,7 @@ Executor::Executor(const Graph& graph, Device& device, BatchLimits limits, Fusio
       plan_(make_plan(graph, limits, fusion)),
       ropes_(graph.ropes().begin(), graph.ropes().end()),
       workspace_(device.allocate(plan_.workspace_bytes, "activations")) {
+    n_adapters_ = count_adapters(plan_);
     device_.reserve(scratch_needs(plan_, limits));
     for (const Rope& rope : ropes_) angles_.emplace_back(static_cast<size_t>(limits.n_tokens) * rope.frequencies.inverse.size() * 2);
     slots_.resize(static_cast<size_t>(limits.n_tokens));
@@ -74,7 +106,9 @@ class Executor::Run {
 
     void operator()(const EmbedStep& step) {
         const std::span<const int32_t> positions(owner_.positions_.data(), batch_.tokens.size());
-        device_.embed({.table = step.table, .tokens = step.by_position ? positions : batch_.tokens, .out = rows(step.out)});
+        const std::vector<LowRank> adapters = active(step.adapters, false);
+        device_.embed(
+            {.table = step.table, .tokens = step.by_position ? positions : batch_.tokens, .out = rows(step.out), .adapters = adapters});
     }
 
     void operator()(const NormStep& step) {
@@ -92,6 +126,7 @@ class Executor::Run {
         if (owner_.observer_) show_input(step);
         LinearOutput outputs[4];
         KvTarget targets[4];
+        std::vector<LowRank> adapters[4];
         LinearOperation operation{.kernels = value(step.x).output_rows ? batch_.output_kernels : owner_.kernels_,
                                   .n_tokens = n_rows(step.x),
                                   .x = rows(step.x),
@@ -107,6 +142,8 @@ class Executor::Run {
                           .head_norm = from.head_norm.pointers(),
                           .activation = from.activation,
                           .rope = from.rope >= 0};
+            adapters[i] = active(from.adapters, value(step.x).output_rows);
+            outputs[i].adapters = adapters[i];
             if (from.add_to >= 0) outputs[i].add_to = rows(from.add_to).data;
             if (from.rope >= 0) set_rope(from.rope, operation.angles, operation.rope_dims, operation.rope_style);
             if (from.store == CacheSide::none) continue;
@@ -170,6 +207,8 @@ class Executor::Run {
     }
 
     void operator()(const ExpertsStep& step) {
+        const std::vector<LowRank> gate = active(step.experts.gate_adapters, false), up = active(step.experts.up_adapters, false),
+                                   down = active(step.experts.down_adapters, false);
         device_.experts({.kernels = owner_.kernels_,
                          .weights = step.experts.weights,
                          .routing = step.experts.routing,
@@ -177,7 +216,8 @@ class Executor::Run {
                          .x = rows(step.x),
                          .logits = rows(step.logits),
                          .out = rows(step.out),
-                         .add_to = step.add_to >= 0 ? rows(step.add_to).data : nullptr});
+                         .add_to = step.add_to >= 0 ? rows(step.add_to).data : nullptr,
+                         .adapters = {gate, up, down}});
     }
 
     void operator()(const ElementwiseStep& step) {
@@ -212,6 +252,20 @@ class Executor::Run {
                 {.norm = step.norm.pointers(), .n = n_cols, .n_groups = 1, .n_rows = input.n_rows, .x = rows(step.x), .out = input.rows});
         }
         owner_.observer_(input);
+    }
+
+    /// Those that some token of the batch has.
+    std::vector<LowRank> active(const AdapterList& list, bool output_rows) const {
+        std::vector<LowRank> found;
+        for (const AdapterFactors& each : list) {
+            const auto index = static_cast<size_t>(each.adapter);
+            if (!owner_.in_use_[index]) continue;
+            const float* const scales = output_rows ? owner_.output_scales_.data() + index * batch_.outputs.size()
+                                                    : owner_.scales_.data() + index * batch_.tokens.size();
+            found.push_back(
+                {.a = each.a, .b = each.b, .rank = each.rank, .b_stride = each.b_stride, .factor = each.factor, .scales = scales});
+        }
+        return found;
     }
 
     const Value& value(ValueId id) const { return owner_.plan_.values[static_cast<size_t>(id)]; }
@@ -257,6 +311,7 @@ void Executor::begin(const Batch& batch, const KvCache& cache) {
     batch_ = batch;
     cache_ = &cache;
     next_step_ = 0;
+    if (n_adapters_ > 0) spread_scales();
     window_spans_.clear();
     for (const SequenceSpan& sequence : batch.sequences) {
         for (int64_t i = 0; i < sequence.n_tokens; ++i) {
@@ -275,6 +330,25 @@ void Executor::begin(const Batch& batch, const KvCache& cache) {
         if (!cache.has_windows()) continue;
         window_spans_.push_back(sequence);
         window_spans_.back().page_table = sequence.window_page_table;
+    }
+}
+
+// From sequences to tokens and output rows.
+void Executor::spread_scales() {
+    const auto n_adapters = static_cast<size_t>(n_adapters_), n_tokens = batch_.tokens.size(), n_outputs = batch_.outputs.size();
+    QUERN_CHECK(batch_.adapter_scales.empty() || batch_.adapter_scales.size() == batch_.sequences.size() * n_adapters);
+    in_use_.assign(n_adapters, false);
+    scales_.assign(n_adapters * n_tokens, 0.0f);
+    output_scales_.assign(n_adapters * n_outputs, 0.0f);
+    if (batch_.adapter_scales.empty()) return;
+    for (size_t adapter = 0; adapter < n_adapters; ++adapter) {
+        const auto begin = scales_.begin() + static_cast<std::ptrdiff_t>(adapter * n_tokens);
+        for (size_t s = 0; s < batch_.sequences.size(); ++s) {
+            const float scale = batch_.adapter_scales[s * n_adapters + adapter];
+            std::fill_n(begin + batch_.sequences[s].first_token, batch_.sequences[s].n_tokens, scale);
+            if (scale != 0.0f) in_use_[adapter] = true;
+        }
+        for (size_t i = 0; i < n_outputs; ++i) output_scales_[adapter * n_outputs + i] = begin[batch_.outputs[i]];
     }
 }
 

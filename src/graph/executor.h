@@ -19,6 +19,8 @@ struct Batch {
     std::span<const int32_t> outputs;         ///< rows of the batch that want logits, rising
     /// The kernels that make logits of them: the same ones for a token of a prompt and for the tokens that follow.
     TokenKernels output_kernels = TokenKernels::few;
+    /// [sequences, n_adapters]: the scale of each adapter of the graph for each sequence. Empty: all 0.
+    std::span<const float> adapter_scales;
 };
 
 struct BatchLimits {
@@ -69,6 +71,7 @@ class Executor {
 
   private:
     class Run;
+    void spread_scales();
 
     Device& device_;
     BatchLimits limits_;
@@ -76,12 +79,15 @@ class Executor {
     Plan plan_;
     std::vector<Rope> ropes_;
     Buffer workspace_;
-    std::vector<std::vector<float>> angles_;  // by rope: [n_tokens, n_dims]
-    std::vector<int64_t> slots_;              // by token: its place in the cache
-    std::vector<int64_t> window_slots_;       // the same in the windowed layers, if there are some
-    std::vector<SequenceSpan> window_spans_;  // the batch's sequences as those layers see them
-    std::vector<int32_t> positions_;          // by token, at most last_position_
-    int64_t last_position_ = INT32_MAX;       // that a table of positions has
+    std::vector<std::vector<float>> angles_;     // by rope: [n_tokens, n_dims]
+    std::vector<int64_t> slots_;                 // by token: its place in the cache
+    std::vector<int64_t> window_slots_;          // the same in the windowed layers, if there are some
+    std::vector<SequenceSpan> window_spans_;     // the batch's sequences as those layers see them
+    std::vector<int32_t> positions_;             // by token, at most last_position_
+    int64_t last_position_ = INT32_MAX;          // that a table of positions has
+    int n_adapters_ = 0;                         // of the graph
+    std::vector<float> scales_, output_scales_;  // by adapter: of each token, of each output row
+    std::vector<bool> in_use_;                   // by adapter: some token of the batch has it
 
     Batch batch_;  // of the run that is under way
     const KvCache* cache_ = nullptr;

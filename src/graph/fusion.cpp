@@ -55,7 +55,7 @@ class Lowering {
         switch (node.op) {
             case Op::embed:
             case Op::embed_positions:
-                plan_.steps.push_back(EmbedStep{node.weight, new_value(id), node.op == Op::embed_positions});
+                plan_.steps.push_back(EmbedStep{node.weight, new_value(id), node.op == Op::embed_positions, node.adapters});
                 return;
             case Op::norm:
                 if (!norm_joins_matmuls(id)) lower_norm(id);
@@ -204,8 +204,8 @@ class Lowering {
             if (!gating || only_consumer(activate) != product) continue;
             absorbed_[at(activate)] = absorbed_[at(product)] = true;
             step.gating = gating;
-            step.outputs.push_back({.weight = graph_.node(gate).weight, .out = new_value(gate)});
-            step.outputs.push_back({.weight = graph_.node(up).weight, .out = new_value(up)});
+            step.outputs.push_back({.weight = graph_.node(gate).weight, .adapters = graph_.node(gate).adapters, .out = new_value(gate)});
+            step.outputs.push_back({.weight = graph_.node(up).weight, .adapters = graph_.node(up).adapters, .out = new_value(up)});
             value_of_[at(product)] = value_of_[at(gate)];
             plan_.steps.push_back(std::move(step));
             return true;
@@ -215,7 +215,7 @@ class Lowering {
 
     // Absorbs what follows a matmul for as long as it alone reads the value: bias, head norm, activation, rope, cache write, residual add.
     LinearStepOutput follow(int32_t id, int32_t first, LinearStep& step) {
-        LinearStepOutput output{.weight = graph_.node(id).weight, .out = new_value(id)};
+        LinearStepOutput output{.weight = graph_.node(id).weight, .adapters = graph_.node(id).adapters, .out = new_value(id)};
         int32_t last = id;
         for (int32_t next = only_consumer(id); fuse_ && next >= 0; next = only_consumer(next)) {
             const Node& node = graph_.node(next);

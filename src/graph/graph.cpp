@@ -1,5 +1,7 @@
 #include "graph/graph.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace quern {
@@ -153,6 +155,31 @@ void Graph::replace_weight(const std::byte* data, const TensorView& instead) {
     }
 }
 
+int Graph::adapt(const TensorView& weight, Op reader, const AdapterFactors& factors) {
+    int n_places = 0;
+    for (Node& node : nodes_) {
+        const std::byte* const data = node.weight.data;
+        if (node.op != reader || data < weight.data || data >= weight.data + weight.bytes()) continue;
+        if (weight.shape.rank() != 2 || node.weight.shape.n_cols() != weight.shape.n_cols()) continue;
+        AdapterFactors part = factors;
+        const uint64_t bytes = row_bytes(weight.dtype, static_cast<uint64_t>(weight.shape.n_cols()));
+        if (reader == Op::matmul) part.b += static_cast<uint64_t>(data - weight.data) / bytes;
+        node.adapters.push_back(part);
+        ++n_places;
+    }
+    if (reader != Op::matmul) return n_places;
+    for (Experts& each : experts_) {
+        const ExpertWeights& w = each.weights;
+        for (const auto& [view, list] :
+             {std::pair(&w.gate, &each.gate_adapters), {&w.up, &each.up_adapters}, {&w.down, &each.down_adapters}})
+            if (view->data == weight.data && view->shape == weight.shape) {
+                list->push_back(factors);
+                ++n_places;
+            }
+    }
+    return n_places;
+}
+
 Tensor Graph::experts(Tensor x, Tensor logits, const Experts& experts) {
     const ExpertWeights& w = experts.weights;
     const Node& input = node(x.id);
@@ -174,7 +201,9 @@ std::vector<TensorView> Graph::matrices(const Node& node) const {
 uint64_t Graph::weight_bytes_per_token(const Node& node) const {
     if (node.op == Op::matmul || node.op == Op::head_matmul) return node.weight.bytes();
     if (node.op != Op::experts) return 0;
-    const auto& [weights, routing] = experts_[static_cast<size_t>(node.experts)];
+    const Experts& experts = experts_[static_cast<size_t>(node.experts)];
+    const ExpertWeights& weights = experts.weights;
+    const Routing& routing = experts.routing;
     const uint64_t all = weights.gate.bytes() + weights.up.bytes() + weights.down.bytes();
     return all / static_cast<uint64_t>(routing.n_experts) * static_cast<uint64_t>(routing.n_used);
 }

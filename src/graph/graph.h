@@ -55,6 +55,17 @@ struct Attention {
     bool causal = true;
 };
 
+/// What an adapter adds beside a matrix: factor * scale * b a x. Not owned.
+struct AdapterFactors {
+    const float* a = nullptr;  ///< [rank, n_in]; for each expert where there are some; of a table of embeddings, [n_vocab, rank]
+    const float* b = nullptr;  ///< [rank, n_out], for each expert likewise
+    int64_t rank = 0;
+    int64_t b_stride = 0;  ///< values from one row of b to the next
+    float factor = 1;
+    int adapter = 0;  ///< whose scale counts, see Batch
+};
+using AdapterList = std::vector<AdapterFactors>;
+
 struct Node {
     Op op = Op::embed;
     int32_t inputs[3] = {-1, -1, -1};
@@ -68,15 +79,17 @@ struct Node {
     Activation activation;
     Attention attention;
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;
-    int layer = -1;    ///< attend: whose cache
-    int rope = -1;     ///< index into ropes()
-    int experts = -1;  ///< index into experts()
+    int layer = -1;        ///< attend: whose cache
+    int rope = -1;         ///< index into ropes()
+    int experts = -1;      ///< index into experts()
+    AdapterList adapters;  ///< of matmul and embed
 };
 
 /// A layer of experts: its matrices, and who takes which token.
 struct Experts {
     ExpertWeights weights;
     Routing routing;
+    AdapterList gate_adapters, up_adapters, down_adapters;
 };
 
 /// Builder and result. Shapes are checked as nodes are added: QUERN_CHECK, since models have checked their weights against the file.
@@ -119,6 +132,10 @@ class Graph {
     Tensor select_outputs(Tensor x);
     /// Reads `instead` wherever the weight at `data` was read. @param instead  of the same shape, any DType
     void replace_weight(const std::byte* data, const TensorView& instead);
+    /// Adds to all that is computed with the matrix `weight`, or with parts of its rows.
+    /// @param reader  Op::embed for a table of embeddings; Op::matmul for what matrices and experts multiply
+    /// @return the number of places where it is read: 0 if nothing was done
+    int adapt(const TensorView& weight, Op reader, const AdapterFactors& factors);
     /// Names the result of the graph: the logits.
     void set_result(Tensor x) { result_ = x.id; }
 

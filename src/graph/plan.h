@@ -27,6 +27,7 @@ struct EmbedStep {
     TensorView table;
     ValueId out;
     bool by_position = false;  ///< rows of the tokens' positions instead of the tokens
+    AdapterList adapters = {};
 };
 
 /// A norm with its parameters; without data in `weight` there is none.
@@ -49,6 +50,7 @@ enum class CacheSide : uint8_t { none, keys, values };
 
 struct LinearStepOutput {
     TensorView weight;
+    AdapterList adapters;
     TensorView bias;  ///< data is null if there is none
     ValueId out = -1;
     PlannedNorm head_norm;  ///< of each head

@@ -75,6 +75,8 @@ struct CheckpointFamily {
 };
 /// By the config's `architectures`. @throws ModelError when it is unknown: lists the known ones and what was seen
 CheckpointFamily find_checkpoint_family(const CheckpointConfig& config);
+/// By general.architecture; nullptr when its checkpoints cannot be converted.
+const CheckpointFormat* checkpoint_format_of(std::string_view architecture);
 /// All classes that the converter knows, joined.
 std::string known_checkpoint_classes();
 

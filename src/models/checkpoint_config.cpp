@@ -58,6 +58,16 @@ const nlohmann::json* CheckpointConfig::find(Names names, std::string_view& foun
     return nullptr;
 }
 
+bool CheckpointConfig::is_empty(std::string_view name) const {
+    const nlohmann::json* value = find_one(*json_, name);
+    return value == nullptr || value->is_null() || *value == false || (value->is_structured() && value->empty());
+}
+
+bool CheckpointConfig::is_text(std::string_view name) const {
+    const nlohmann::json* value = find_one(*json_, name);
+    return value != nullptr && value->is_string();
+}
+
 bool CheckpointConfig::has(std::string_view name) const { return find_one(*json_, name) != nullptr; }
 
 void CheckpointConfig::fail(std::string_view what) const { throw ModelError(concat(printable(path_), ": ", what)); }

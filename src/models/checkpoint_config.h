@@ -26,6 +26,9 @@ class CheckpointConfig {
 
     const std::string& path() const noexcept { return path_; }
     bool has(std::string_view name) const;
+    /// Absent, null, false, or a list or section without entries.
+    bool is_empty(std::string_view name) const;
+    bool is_text(std::string_view name) const;
     std::optional<int64_t> integer(Names names) const;
     std::optional<double> real(Names names) const;
     std::optional<bool> boolean(Names names) const;

@@ -73,6 +73,12 @@ std::string known_checkpoint_classes() {
     return known;
 }
 
+const CheckpointFormat* checkpoint_format_of(std::string_view architecture) {
+    for (const FamilyEntry& family : families)
+        if (family.architecture == architecture) return family.checkpoint;
+    return nullptr;
+}
+
 CheckpointFamily find_checkpoint_family(const CheckpointConfig& config) {
     const std::vector<std::string> seen = config.strings({"architectures"});
     for (const std::string& name : seen)

@@ -93,16 +93,28 @@ void decode_row(const TensorView& view, int64_t row, float* out) noexcept {
     }
 }
 
-Transform interleave_halves(int64_t n_heads) { return {.fill_row = fill_interleaved, .parameter = n_heads}; }
-Transform plus_one() { return {.fill_row = fill_plus_one}; }
-Transform every_second_column(int64_t first) { return {.fill_row = fill_every_second, .source_shape = twice_as_wide, .parameter = first}; }
+Transform interleave_halves(int64_t n_heads) {
+    return {.fill_row = fill_interleaved, .parameter = n_heads, .on_products = OnProducts::rows};
+}
+Transform plus_one() { return {.fill_row = fill_plus_one, .on_products = OnProducts::unknown}; }
+Transform every_second_column(int64_t first) {
+    return {.fill_row = fill_every_second, .source_shape = twice_as_wide, .parameter = first, .on_products = OnProducts::unknown};
+}
 Transform transposed() { return {.fill_row = fill_transposed, .source_shape = transposed_shape}; }
 Transform latent_keys(int64_t n_keys, int64_t n_values) {
-    return {.fill_row = fill_latent_keys, .source_shape = latent_keys_source, .parameter = latent_parameter(n_keys, n_values)};
+    return {.fill_row = fill_latent_keys,
+            .source_shape = latent_keys_source,
+            .parameter = latent_parameter(n_keys, n_values),
+            .on_products = OnProducts::unknown};
 }
 Transform latent_values(int64_t n_keys, int64_t n_values) {
-    return {.fill_row = fill_latent_values, .source_shape = latent_values_source, .parameter = latent_parameter(n_keys, n_values)};
+    return {.fill_row = fill_latent_values,
+            .source_shape = latent_values_source,
+            .parameter = latent_parameter(n_keys, n_values),
+            .on_products = OnProducts::unknown};
 }
-Transform skip_rows(int64_t n) { return {.fill_row = fill_later_row, .source_shape = longer_shape, .parameter = n}; }
+Transform skip_rows(int64_t n) {
+    return {.fill_row = fill_later_row, .source_shape = longer_shape, .parameter = n, .on_products = OnProducts::unknown};
+}
 
 }  // namespace quern

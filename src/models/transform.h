@@ -7,6 +7,13 @@
 
 namespace quern {
 
+/// What a transform means for a product b a that is added to the tensor, as adapters do.
+enum class OnProducts : uint8_t {
+    same,    ///< nothing: a reads the same inputs and b makes the same outputs
+    rows,    ///< the outputs come in another order: fill_row() on b brings its rows into it
+    unknown  ///< the product has no such form in GGUF
+};
+
 /// A family may bring its own. Both functions get `parameter`.
 struct Transform {
     /// Fills row `row` of the GGUF tensor (or of one of its stacked matrices) with n_cols values. nullptr: the same row of the source.
@@ -14,6 +21,7 @@ struct Transform {
     /// The shape that the source must have for the GGUF tensor's shape. nullptr: the same.
     Shape (*source_shape)(const Shape& gguf, int64_t parameter) = nullptr;
     int64_t parameter = 0;
+    OnProducts on_products = OnProducts::same;
 };
 
 /// Row `row` of a view, decoded. REQUIRES: f32, f16 or bf16

@@ -3,6 +3,7 @@
 #include "server/endpoint_table.h"
 #include "server/generation/wording.h"
 #include "server/http/errors.h"
+#include "server/native/adapters.h"
 #include "server/native/status.h"
 #include "server/ollama/models.h"
 #include "server/openai/models.h"
@@ -12,10 +13,10 @@ namespace {
 
 Answer health(const HttpRequest&, const Waker&) { return HttpResponse{.body = R"({"status":"ok"})"}; }
 
-/// Loading and unloading changes what others get: never for everybody.
+/// What changes the answers of others is never for everybody.
 void require_keys(const AccessRules& access) {
     if (!access.has_keys())
-        throw ApiError("models are loaded and unloaded only by clients with a key: start the server with --api-key",
+        throw ApiError("what others get is changed only by clients with a key: start the server with --api-key",
                        {.status = 403, .code = "api_key_required"});
 }
 
@@ -58,6 +59,11 @@ void ApiService::add_other_routes() {
     router_.add("GET", "/metrics", [this](const HttpRequest&, const Waker&) { return list_metrics(api_); });
     router_.add("GET", "/props", [this](const HttpRequest& request, const Waker&) { return describe_properties(api_, request); });
     router_.add("GET", "/slots", [this](const HttpRequest& request, const Waker&) { return list_slots(api_, request); });
+    router_.add("GET", "/lora-adapters", [this](const HttpRequest& request, const Waker&) { return list_adapters(api_, request); });
+    router_.add("POST", "/lora-adapters", [this](const HttpRequest& request, const Waker&) {
+        if (!options_.is_local) require_keys(options_.access);
+        return set_adapters(api_, request);
+    });
     router_.add("GET", "/api/tags", [this](const HttpRequest&, const Waker&) { return ollama_tags(api_); });
     router_.add("GET", "/api/ps", [this](const HttpRequest&, const Waker&) { return ollama_running(api_); });
     router_.add("GET", "/api/version", [](const HttpRequest&, const Waker&) { return ollama_version(); });

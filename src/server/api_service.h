@@ -14,6 +14,7 @@ struct ServiceOptions {
     CorsRules cors = CorsRules();
     std::string root_path;                            ///< "/prefix" under which a proxy offers the server, or ""
     std::unique_ptr<AccessLog> access_log = nullptr;  ///< nullptr: none
+    bool is_local = true;                             ///< no other machine can reach the server
 };
 
 /// Immutable after construction but for its counts: any thread.

@@ -28,6 +28,7 @@ struct ModelEntry {
     uint64_t cache_bytes = uint64_t{2} << 30;
     std::string chat_template_file, hf_tokenizer_config_path;  ///< where options.chat_template comes from
     std::chrono::seconds ttl{0};                               ///< is unloaded when nobody used it for so long; 0: stays
+    bool adapters_start_off = false;                           ///< at the scale 0
 };
 
 enum class ModelState : uint8_t { unloaded, loading, loaded, failed };

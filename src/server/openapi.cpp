@@ -82,6 +82,7 @@ Json openapi_document(const std::string& root_path) {
     paths["/ready"] = get_operation("Server", "Answers 200 once a model is loaded.");
     paths["/props"] = get_operation("llama.cpp", "What is known of the model.");
     paths["/slots"] = get_operation("llama.cpp", "What runs now.");
+    paths["/lora-adapters"] = get_operation("llama.cpp", "The LoRA adapters and their scales; POST an array of {id, scale} to set them.");
     paths["/api/tags"] = get_operation("Ollama", "The models that are served.");
     paths["/api/ps"] = get_operation("Ollama", "The models in memory.");
     paths["/api/version"] = get_operation("Ollama", "The version of Ollama's API.");

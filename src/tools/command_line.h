@@ -28,6 +28,7 @@ struct Subcommand {
 extern const Subcommand run_command, serve_command, bench_command, inspect_command, tokenize_command;
 extern const Subcommand quantize_command, split_command, merge_command, verify_command, perplexity_command;
 extern const Subcommand imatrix_command, embed_command;
+extern const Subcommand convert_lora_command, merge_lora_command;
 extern const Subcommand convert_command, convert_py_command, convert_hf_command;
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 #include "tools/engine_flags.h"
 
 #include "base/log.h"
+#include "tools/adapter_flags.h"
 
 namespace quern {
 namespace {
@@ -83,6 +84,7 @@ void declare_engine_flags(CLI::App& app, EngineOptions& options) {
         ->type_name("N");
     declare_file_flags(app, options);
     app.add_flag("!--no-prefix-cache", options.prefix_cache, "compute every prompt anew");
+    declare_adapter_flags(app, options);
     app.add_option("--n-gpu-layers,--gpu-layers", options.n_gpu_layers, "-ngl: layers to run on the GPU; -1: all")
         ->check(CLI::Range(-1, 1 << 20))
         ->type_name("N");

@@ -7,7 +7,7 @@
 
 namespace quern {
 
-/// Declares -m, -c, -t, -b and -ngl, and checks their ranges. `options` must outlive `app`.
+/// Declares -m, -c, -t, -b, -ngl, --lora and the like, and checks their ranges. `options` must outlive `app`.
 void declare_engine_flags(CLI::App& app, EngineOptions& options);
 
 /// Declares -v, --log-disable, --log-file and so on; they act as soon as they are parsed.

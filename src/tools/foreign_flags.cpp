@@ -31,7 +31,8 @@ constexpr const char* own_cache = "the cache is kept in pages that the engine lo
 constexpr const char* own_log = "it changes nothing but what is printed";
 constexpr const char* no_download = "quern does not download models: fetch the file and give it with -m";
 constexpr const char* no_grammar = "quern does not constrain its output by a grammar or schema here";
-constexpr const char* no_lora = "quern does not apply LoRA adapters or control vectors";
+constexpr const char* no_lora = "this command does not apply LoRA adapters";
+constexpr const char* no_control_vector = "quern does not apply control vectors";
 constexpr const char* no_media = "quern does not read images or sound";
 constexpr const char* no_sampler = "this command does not take this sampler";
 constexpr const char* no_rope = "this command takes RoPE's parameters from the model file";
@@ -145,9 +146,9 @@ constexpr ForeignFlag foreign_flags[] = {
     {"--json-schema-file", Takes::one, no_grammar},
     {"--lora", Takes::one, no_lora},
     {"--lora-scaled", Takes::one, no_lora},
-    {"--lora-base", Takes::one, no_lora},
-    {"--control-vector", Takes::one, no_lora},
-    {"--control-vector-scaled", Takes::one, no_lora},
+    {"--lora-base", Takes::one},
+    {"--control-vector", Takes::one, no_control_vector},
+    {"--control-vector-scaled", Takes::one, no_control_vector},
     {"--mmproj", Takes::one, no_media},
     {"--image", Takes::one, no_media},
     {"--audio", Takes::one, no_media},

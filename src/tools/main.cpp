@@ -18,9 +18,9 @@ constexpr int exit_user_error = 1;       // or the file's, or the machine's: all
 constexpr int exit_internal_error = 70;  // EX_SOFTWARE of sysexits.h
 
 constexpr const Subcommand* subcommands[] = {
-    &run_command,        &serve_command,   &bench_command,      &inspect_command,    &tokenize_command,
-    &quantize_command,   &imatrix_command, &split_command,      &merge_command,      &verify_command,
-    &perplexity_command, &convert_command, &convert_py_command, &convert_hf_command, &embed_command,
+    &run_command,        &serve_command,      &bench_command, &inspect_command,      &tokenize_command,   &quantize_command,
+    &imatrix_command,    &split_command,      &merge_command, &verify_command,       &perplexity_command, &convert_command,
+    &convert_py_command, &convert_hf_command, &embed_command, &convert_lora_command, &merge_lora_command,
 };
 
 void complain(const std::string& where, std::string_view message) {

@@ -85,6 +85,7 @@ ServiceOptions service_options(const ServeSettings& settings, const std::vector<
     if (!root.empty() && root.front() != '/') root = concat("/", root);
     ServiceOptions options{
         .access = AccessRules(keys, settings.host, checks_hosts), .cors = CorsRules(settings.cors_origins), .root_path = root};
+    options.is_local = is_local;
     if (!settings.access_log.empty()) options.access_log = std::make_unique<AccessLog>(settings.access_log);
     return options;
 }
@@ -164,6 +165,7 @@ void declare_setting(CLI::App& app, const Setting& setting, std::vector<std::str
     option->group(is_shown ? setting.group : "");
     if (is_switch || setting.kind == Setting::Kind::any) option->expected(0, 1)->default_str("true");  // --pin, --pin true
     const bool is_repeatable = setting.kind == Setting::Kind::texts || std::string_view(setting.key).starts_with("model");
+    if (std::string_view(setting.key) == "lora_scaled") option->expected(1, 2);
     if (is_repeatable) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 

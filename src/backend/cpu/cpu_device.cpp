@@ -39,6 +39,7 @@ CpuDevice::ScratchLayout CpuDevice::scratch_layout(const ScratchNeeds& needs) co
     layout.partial_out = take(heads * needs.head_dim * 4);
     layout.partial_stats = take(heads * 2 * 4);
     const int64_t rows = needs.n_expert_rows;
+    layout.low_rank = take(std::max(needs.n_tokens * needs.low_rank, rows * needs.expert_low_rank) * 4);
     if (rows == 0) return layout;
     const int64_t widest_in = (std::max(needs.expert_n_embd, needs.expert_n_ff) + 255) / 256 * 256;
     for (int format = 0; format < n_activation_formats; ++format)
@@ -61,12 +62,15 @@ void CpuDevice::reserve(const ScratchNeeds& needs) {
               .head_dim = std::max(needs_.head_dim, needs.head_dim),
               .n_expert_rows = std::max(needs_.n_expert_rows, needs.n_expert_rows),
               .expert_n_embd = std::max(needs_.expert_n_embd, needs.expert_n_embd),
-              .expert_n_ff = std::max(needs_.expert_n_ff, needs.expert_n_ff)};
+              .expert_n_ff = std::max(needs_.expert_n_ff, needs.expert_n_ff),
+              .low_rank = std::max(needs_.low_rank, needs.low_rank),
+              .expert_low_rank = std::max(needs_.expert_low_rank, needs.expert_low_rank)};
     const ScratchLayout layout = scratch_layout(needs_);
     scratch_ = Buffer(layout.bytes, "scratch memory");
     for (int format = 0; format < n_activation_formats; ++format) activations_[format] = scratch_.data() + layout.activations[format];
     partial_out_ = reinterpret_cast<float*>(scratch_.data() + layout.partial_out);
     partial_stats_ = reinterpret_cast<float*>(scratch_.data() + layout.partial_stats);
+    low_rank_ = reinterpret_cast<float*>(scratch_.data() + layout.low_rank);
     const auto ints = [&](uint64_t offset) { return reinterpret_cast<int32_t*>(scratch_.data() + offset); };
     const auto floats = [&](uint64_t offset) { return reinterpret_cast<float*>(scratch_.data() + offset); };
     if (needs_.n_expert_rows > 0)
@@ -87,7 +91,15 @@ void CpuDevice::embed(const EmbedOperation& operation) noexcept {
     const auto bytes = static_cast<int64_t>(row_bytes(operation.table.dtype, static_cast<uint64_t>(n)));
     const DecodeKernel decode = kernels_.decode(operation.table.dtype);
     pool_.for_each(static_cast<int64_t>(operation.tokens.size()), [&](int64_t t, int) noexcept {
-        decode(operation.table.data + operation.tokens[static_cast<size_t>(t)] * bytes, operation.out.data + t * operation.out.stride, n);
+        const int32_t token = operation.tokens[static_cast<size_t>(t)];
+        float* const out = operation.out.data + t * operation.out.stride;
+        decode(operation.table.data + token * bytes, out, n);
+        for (const LowRank& adapter : operation.adapters) {
+            const float scale = adapter.factor * adapter.scales[t];
+            if (adapter.scales[t] == 0.0f) continue;
+            for (int64_t k = 0; k < adapter.rank; ++k)
+                kernels_.add_scaled(scale * adapter.a[token * adapter.rank + k], adapter.b + k * adapter.b_stride, out, n);
+        }
     });
 }
 

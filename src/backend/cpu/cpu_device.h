@@ -54,7 +54,7 @@ class CpuDevice final : public Device {
     struct ScratchLayout {
         uint64_t activations[n_activation_formats];
         uint64_t partial_out, partial_stats, bytes;
-        uint64_t chosen, shares, row_of, source_of, first_row, expert_activations, gate, up, down;
+        uint64_t low_rank, chosen, shares, row_of, source_of, first_row, expert_activations, gate, up, down;
         int64_t widest;
     };
     ScratchLayout scratch_layout(const ScratchNeeds& needs) const;
@@ -70,7 +70,20 @@ class CpuDevice final : public Device {
     MatmulChoice matmul_for(TokenKernels kernels, DType weights) const noexcept;
     void sort_by_expert(const ExpertsOperation& operation) noexcept;
     void fill_expert_rows(const TensorView& weight, Rows from, bool by_token) noexcept;
-    void multiply_experts(const TensorView& weight, const TensorView& bias, float* out, std::optional<Gating> gating) noexcept;
+    /// One of the products of a layer of experts.
+    struct ExpertProduct {
+        const TensorView& weight;
+        const TensorView& bias;
+        std::span<const LowRank> adapters;
+        float* out;
+        std::optional<Gating> gating;  ///< then out is up's and is joined into gate's
+    };
+    void multiply_experts(const ExpertProduct& product) noexcept;
+    void project_low_rank(const LinearOperation& operation) noexcept;
+    static void project_block(const LowRank& adapter, MatmulKernel kernel, const MatmulTask& task, int64_t first_token) noexcept;
+    void add_low_rank(const LinearOperation& operation, const LinearOutput& output, int64_t row, int64_t n_rows) const noexcept;
+    void project_experts_low_rank(std::span<const LowRank> adapters, int64_t n_in, Rows from, bool by_token) noexcept;
+    void add_expert_low_rank(const ExpertProduct& product, int64_t expert, int64_t row, int64_t n_rows) const noexcept;
 
     const CpuKernels& kernels_;
     ThreadPool pool_;
@@ -79,6 +92,7 @@ class CpuDevice final : public Device {
     std::byte* activations_[n_activation_formats] = {};
     float* partial_out_ = nullptr;
     float* partial_stats_ = nullptr;
+    float* low_rank_ = nullptr;  // a x of every token, the adapters of a phase side by side
     ExpertRows experts_;
 };
 

@@ -49,8 +49,9 @@ void CpuDevice::fill_expert_rows(const TensorView& weight, Rows from, bool by_to
     });
 }
 
-// out[row] = weight[expert] * activations[row] + bias[expert]. With gating, out is up's and is joined into gate's.
-void CpuDevice::multiply_experts(const TensorView& weight, const TensorView& bias, float* out, std::optional<Gating> gating) noexcept {
+// out[row] = weight[expert] * activations[row] + what adapters add + bias[expert].
+void CpuDevice::multiply_experts(const ExpertProduct& product) noexcept {
+    const TensorView& weight = product.weight;
     const int64_t n_in = weight.shape[2], n_out = weight.shape[1];
     const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(n_in)));
     const MatmulChoice choice = matmul_for(experts_.kernels, weight.dtype);
@@ -68,13 +69,14 @@ void CpuDevice::multiply_experts(const TensorView& weight, const TensorView& bia
                        .activation_row_bytes = activation_row_bytes(choice.activations, n_in),
                        .n_tokens = n,
                        .n_in = n_in,
-                       .out = out + first * n_out + row,
+                       .out = product.out + first * n_out + row,
                        .out_stride = n_out});
+        if (!product.adapters.empty()) add_expert_low_rank(product, expert, row, n_rows);
         for (int64_t r = first; r < first + n; ++r) {
-            float* const result = out + r * n_out + row;
-            if (bias.data) kernels_.add(bias.f32() + expert * n_out + row, result, n_rows);
+            float* const result = product.out + r * n_out + row;
+            if (product.bias.data) kernels_.add(product.bias.f32() + expert * n_out + row, result, n_rows);
             float* const gate = experts_.gate + r * n_out + row;
-            if (gating) kernels_.gate(*gating, gate, result, gate, n_rows);
+            if (product.gating) kernels_.gate(*product.gating, gate, result, gate, n_rows);
         }
     });
 }
@@ -84,11 +86,14 @@ void CpuDevice::experts(const ExpertsOperation& operation) noexcept {
     const int64_t n_embd = w.gate.shape[2], n_ff = w.gate.shape[1];
     sort_by_expert(operation);
     fill_expert_rows(w.gate, operation.x, true);
-    multiply_experts(w.gate, w.gate_bias, experts_.gate, std::nullopt);
+    project_experts_low_rank(operation.adapters.gate, n_embd, operation.x, true);
+    multiply_experts({w.gate, w.gate_bias, operation.adapters.gate, experts_.gate, std::nullopt});
     if (w.up.dtype != w.gate.dtype) fill_expert_rows(w.up, operation.x, true);
-    multiply_experts(w.up, w.up_bias, experts_.up, w.gating);
+    project_experts_low_rank(operation.adapters.up, n_embd, operation.x, true);
+    multiply_experts({w.up, w.up_bias, operation.adapters.up, experts_.up, w.gating});
     fill_expert_rows(w.down, {experts_.gate, n_ff}, false);
-    multiply_experts(w.down, w.down_bias, experts_.down, std::nullopt);
+    project_experts_low_rank(operation.adapters.down, n_ff, {experts_.gate, n_ff}, false);
+    multiply_experts({w.down, w.down_bias, operation.adapters.down, experts_.down, std::nullopt});
     pool_.for_each(operation.n_tokens, [&](int64_t t, int) noexcept {
         float* const out = operation.out.data + t * operation.out.stride;
         std::fill_n(out, n_embd, 0.0f);

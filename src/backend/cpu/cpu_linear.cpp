@@ -46,6 +46,8 @@ void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {
     bool wanted[n_activation_formats] = {};
     for (const LinearOutput& output : operation.outputs)
         wanted[static_cast<int>(matmul_for(operation.kernels, output.weight.dtype).activations)] = true;
+    for (const LinearOutput& output : operation.outputs)
+        if (!output.adapters.empty()) wanted[static_cast<int>(matmul_for(operation.kernels, DType::f32).activations)] = true;
     auto* const f32 = reinterpret_cast<float*>(activations_[static_cast<int>(ActivationFormat::f32)]);
     const int64_t n_blocks = (operation.n_tokens + tokens_per_block - 1) / tokens_per_block;
     pool_.for_each(n_blocks, [&](int64_t block, int) noexcept {
@@ -85,6 +87,7 @@ void CpuDevice::finish_rows(const LinearOperation& operation, const LinearOutput
 
 void CpuDevice::linear(const LinearOperation& operation) noexcept {
     prepare_activations(operation);
+    project_low_rank(operation);
     const int64_t n_in = operation.outputs.front().weight.shape.n_cols();
     const auto n_matrices = operation.gating ? 1 : operation.outputs.size();  // a pair shares its blocks
     BlockRange ranges[4];
@@ -111,6 +114,7 @@ void CpuDevice::linear(const LinearOperation& operation) noexcept {
                        .n_in = n_in,
                        .out = output.out.data + row,
                        .out_stride = output.out.stride});
+        if (!output.adapters.empty()) add_low_rank(operation, output, row, n_rows);
     };
     pool_.for_each(n_blocks, [&](int64_t block, int) noexcept {
         size_t m = 0;

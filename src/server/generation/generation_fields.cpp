@@ -5,6 +5,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "server/generation/adapter_scales.h"
+
 namespace quern {
 namespace {
 
@@ -46,6 +48,7 @@ constexpr FieldRule rules[] = {
     {"prompt_cache_key", ignored},
     {"cache_prompt", boolean},
     {"cache_salt", text},
+    {"lora", any},
     {"timings_per_token", ignored},
     {"return_progress", ignored},
     {"id_slot", ignored},
@@ -64,7 +67,6 @@ constexpr FieldRule rules[] = {
     {"skip_special_tokens", refused, 0, 0, "[true]"},
     {"truncate_prompt_tokens", refused},
     {"prompt_logprobs", refused, 0, 0, "[false]"},
-    {"lora", refused, 0, 0, "[[]]"},
 };
 
 constexpr FieldRule sampler_rules[] = {
@@ -218,9 +220,10 @@ void read_samplers(const RequestFields& fields, SamplingParams& params) {
     }
 }
 
-void read_cache(const RequestFields& fields, Request& request) {
+void read_cache(const RequestFields& fields, const Engine& engine, Request& request) {
     request.reuse_prefix = fields.flag("cache_prompt", true);
     request.cache_salt = fields.text("cache_salt").value_or("");
+    if (const Json* adapters = fields.find("lora")) request.adapter_scales = read_adapter_scales("lora", *adapters, engine);
 }
 
 bool read_include_usage(const RequestFields& fields, bool stream) {
@@ -263,7 +266,7 @@ std::span<const FieldRule> sampler_field_rules() { return sampler_rules; }
 GenerationFields read_generation_fields(const RequestFields& fields, const Engine& engine) {
     GenerationFields out;
     out.request.sampling = read_sampling(fields, engine);
-    read_cache(fields, out.request);
+    read_cache(fields, engine, out.request);
     out.request.max_tokens = fields.integer("max_tokens", "max_completion_tokens");
     out.until_full = out.request.max_tokens == -1;
     if (out.until_full) out.request.max_tokens.reset();

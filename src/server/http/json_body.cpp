@@ -45,8 +45,11 @@ void check_shape(std::string_view text) {
 
 }  // namespace
 
-Json parse_json_body(std::string_view body) {
-    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) refuse("the request has no body; it must be a JSON object");
+namespace {
+
+Json parse_bounded(std::string_view body, const char* expected) {
+    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos)
+        refuse(concat("the request has no body; it must be a JSON ", expected));
     check_shape(body);
     Json json;
     try {
@@ -56,7 +59,20 @@ Json parse_json_body(std::string_view body) {
         if (const size_t end = message.find("] "); end != std::string::npos) message.erase(0, end + 2);
         refuse(concat("the body is not valid JSON: ", message));
     }
+    return json;
+}
+
+}  // namespace
+
+Json parse_json_body(std::string_view body) {
+    Json json = parse_bounded(body, "object");
     if (!json.is_object()) refuse("the body must be a JSON object");
+    return json;
+}
+
+Json parse_json_list(std::string_view body) {
+    Json json = parse_bounded(body, "array");
+    if (!json.is_array()) refuse("the body must be a JSON array");
     return json;
 }
 

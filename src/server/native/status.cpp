@@ -6,16 +6,6 @@
 namespace quern {
 namespace {
 
-ModelLease asked_model(const ApiContext& api, const HttpRequest& request) {
-    const auto name = query_value(request.query, "model");
-    ModelLease model = api.models.find_loaded(name ? std::optional<std::string_view>(*name) : std::nullopt);
-    if (!model)
-        throw ApiError(
-            concat("the model ", api.models.id_of(name ? std::optional<std::string_view>(*name) : std::nullopt), " is not loaded"),
-            {.status = 503, .code = "model_not_loaded", .headers = {{"Retry-After", "5"}}});
-    return model;
-}
-
 std::string token_text(const Tokenizer& tokenizer, std::optional<TokenId> token) {
     return token ? tokenizer.token_bytes(*token, true) : std::string();
 }
@@ -54,6 +44,16 @@ std::string escaped(const std::string& text) {
 }
 
 }  // namespace
+
+ModelLease asked_model(const ApiContext& api, const HttpRequest& request) {
+    const auto name = query_value(request.query, "model");
+    ModelLease model = api.models.find_loaded(name ? std::optional<std::string_view>(*name) : std::nullopt);
+    if (!model)
+        throw ApiError(
+            concat("the model ", api.models.id_of(name ? std::optional<std::string_view>(*name) : std::nullopt), " is not loaded"),
+            {.status = 503, .code = "model_not_loaded", .headers = {{"Retry-After", "5"}}});
+    return model;
+}
 
 HttpResponse describe_properties(const ApiContext& api, const HttpRequest& request) {
     const ModelLease model = asked_model(api, request);

@@ -7,6 +7,8 @@ namespace quern {
 
 /// Of the model in the query (`?model=`), else the default one. @throws ApiError  404; 503 while it is not loaded
 HttpResponse describe_properties(const ApiContext& api, const HttpRequest& request);
+/// The model in the query. @throws ApiError  as above
+ModelLease asked_model(const ApiContext& api, const HttpRequest& request);
 HttpResponse list_slots(const ApiContext& api, const HttpRequest& request);
 HttpResponse list_metrics(const ApiContext& api);
 /// 200 once the default model is in memory, else 503.

@@ -1,6 +1,7 @@
 // The settings of each model.
 #include <filesystem>
 
+#include "tools/adapter_flags.h"
 #include "tools/serve/setting_row.h"
 #include "tools/template_sources.h"
 
@@ -61,6 +62,17 @@ Json overrides_json(const ModelEntry& model) {
         constexpr const char* types[] = {"int", "float", "bool", "str"};
         list.push_back(concat(each.key, "=", types[each.value.index()], ":", value.is_string() ? value.get<std::string>() : value.dump()));
     }
+    return list;
+}
+
+void add_adapters(ModelEntry& model, const Json& value) {
+    const std::vector<std::string> words = value.is_array() ? value.get<std::vector<std::string>>() : std::vector<std::string>{value};
+    for (AdapterSource& each : parse_adapters(words)) model.options.adapters.push_back(std::move(each));
+}
+
+Json adapters_json(const ModelEntry& model) {
+    Json list = Json::array();
+    for (const AdapterSource& each : model.options.adapters) list.push_back(concat(each.path, "=", each.scale));
     return list;
 }
 
@@ -154,6 +166,14 @@ std::vector<Setting> answers() {
 
 std::vector<Setting> model_file() {
     std::vector<Setting> rows{
+        {"lora", "--lora", "apply a LoRA adapter (GGUF), at a scale other than 1 if one is given; may be given several times",
+         "FILE[=SCALE]", Kind::texts, 0, 0, nullptr, add_adapters, nullptr, adapters_json},
+        {"lora_scaled", "--lora-scaled", "FILE SCALE: the same as --lora FILE=SCALE", "FILE SCALE", Kind::texts, 0, 0, nullptr,
+         add_adapters},
+        {"lora_path", "", "an adapter, as in llama-cpp-python", "FILE", Kind::text, 0, 0, nullptr, add_adapters},
+        in_entry<&ModelEntry::adapters_start_off>({"lora_init_without_apply", "--lora-init-without-apply",
+                                                   "load adapters at the scale 0: requests or POST /lora-adapters set it", "",
+                                                   Kind::boolean}),
         {"kv_overrides", "--override-kv",
          "a key of the model file and its value, KEY=int:5, float:0.5, bool:true or str:text; may be given several times", "KEY=TYPE:VALUE",
          Kind::texts, 0, 0, nullptr,

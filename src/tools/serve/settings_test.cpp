@@ -118,7 +118,7 @@ TEST_CASE("a wrong setting is one line that says where it stands") {
     CHECK(contains(complaint({}, R"({"models": [{"n_ctx": 1}]})"), "models[0] has no \"model\""));
     CHECK(contains(complaint({}, R"({"models": 5})"), "models must be a list"));
     CHECK(contains(complaint({}, R"({"models": [5]})"), "models[0] must be an object"));
-    CHECK(contains(complaint({}, R"({"models": [{"model": "a", "lora_path": "x"}]})"), "models[0].lora_path"));
+    CHECK(contains(complaint({}, R"({"models": [{"model": "a", "lora_path": 3}]})"), "models[0].lora_path"));
     CHECK(contains(complaint({}, R"({"models": [{"model": "a", "chat_template_kwargs": 5}]})"), "chat_template_kwargs must be an object"));
     CHECK(contains(complaint(with_model(), R"({"models": [{"model": "a"}, {"model": "b"}]})"), "--model"));
     CHECK(contains(complaint({}, "{\"a\":\n\n}"), "not valid JSON"));

@@ -9,7 +9,8 @@ struct ModelName {
     std::string_view name;  // tokenizer.ggml.model
     TokenizerModel model;
 };
-constexpr ModelName model_names[] = {{"llama", TokenizerModel::spm}, {"gpt2", TokenizerModel::bpe}, {"bert", TokenizerModel::wordpiece}};
+constexpr ModelName model_names[] = {
+    {"llama", TokenizerModel::spm}, {"gpt2", TokenizerModel::bpe}, {"bert", TokenizerModel::wordpiece}, {"t5", TokenizerModel::unigram}};
 
 TokenizerModel tokenizer_model(const GgufFile& file, std::string_view name) {
     std::string known;

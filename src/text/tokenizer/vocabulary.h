@@ -15,8 +15,8 @@ namespace quern {
 /// `tokenizer.ggml.token_type`; ids are those of the file.
 enum class TokenKind : uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
-/// `tokenizer.ggml.model`: llama (SentencePiece BPE), gpt2 (byte-level BPE), bert (WordPiece).
-enum class TokenizerModel { spm, bpe, wordpiece };
+/// `tokenizer.ggml.model`: llama (SentencePiece BPE), gpt2 (byte-level BPE), bert (WordPiece), t5 (SentencePiece Unigram).
+enum class TokenizerModel { spm, bpe, wordpiece, unigram };
 
 struct Vocabulary {
     TokenizerModel model = TokenizerModel::bpe;

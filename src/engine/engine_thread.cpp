@@ -260,45 +260,6 @@ void LocalEngine::finish(Sequence* sequence, FinishReason reason, std::string er
     done->channel->finish(reason, done->stats, std::move(error));
 }
 
-// Runs tokens through the model on pages of its own; running sequences make room if they must and are computed anew later.
-void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
-    scheduler_->drop_chunk();  // the executor is needed; the chunk is begun anew
-    std::vector<int32_t> pages, batch, outputs;
-    const auto give_back = [&] {
-        for (const int32_t page : pages) prefixes_->release({page});
-    };
-    const auto n_tokens = static_cast<int64_t>(tokens.size());
-    while (static_cast<int64_t>(pages.size()) * kv_page_tokens < n_tokens) {
-        if (const auto page = prefixes_->take()) {
-            pages.push_back(page->value);
-        } else if (!scheduler_->preempt_youngest()) {
-            give_back();
-            throw DeviceError("the KV cache has no room to evaluate this text");
-        }
-    }
-    try {
-        const BatchLimits& limits = prompts_->limits();
-        for (int64_t at = 0; at < n_tokens;) {
-            const int64_t n_before = std::clamp<int64_t>(first_wanted - at, 0, limits.n_tokens);
-            const int64_t n_wanted = std::min({limits.n_tokens - n_before, limits.n_outputs, n_tokens - at - n_before});
-            const int64_t n = n_before + n_wanted;
-            batch.clear();
-            outputs.clear();
-            for (int64_t i = 0; i < n; ++i) batch.push_back(tokens[static_cast<size_t>(at + i)].value);
-            for (int64_t i = n_before; i < n; ++i) outputs.push_back(static_cast<int32_t>(i));
-            const SequenceSpan sequence{.n_tokens = n, .first_position = at, .page_table = pages.data()};
-            const auto logits = prompts_->run(
-                {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .output_kernels = TokenKernels::many}, *cache_);
-            if (n_wanted > 0) sink(at + n_before, logits);
-            at += n;
-        }
-    } catch (...) {
-        give_back();
-        throw;
-    }
-    give_back();
-}
-
 void LocalEngine::publish_stats() {
     EngineStats stats = totals_;
     stats.n_running = scheduler_->n_running();

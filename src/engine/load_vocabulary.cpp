@@ -94,6 +94,9 @@ Vocabulary load_vocabulary(const GgufFile& file) {
     vocabulary.add_eos = metadata.boolean("tokenizer.ggml.add_eos_token");
     vocabulary.add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix");
     vocabulary.remove_extra_whitespaces = metadata.boolean("tokenizer.ggml.remove_extra_whitespaces");
+    vocabulary.lowercase = metadata.boolean("tokenizer.ggml.normalizer.lowercase");
+    vocabulary.strip_accents = metadata.boolean("tokenizer.ggml.normalizer.strip_accents");
+    vocabulary.chinese_characters_apart = metadata.boolean("tokenizer.quern.chinese_characters_apart").value_or(true);
     for (const int64_t byte : metadata.integers("tokenizer.ggml.precompiled_charsmap"))
         vocabulary.normalizer_charsmap.push_back(static_cast<char>(byte));
     return vocabulary;

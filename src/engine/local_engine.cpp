@@ -11,7 +11,7 @@
 #include "base/printable.h"
 #include "engine/chat_tokens.h"
 #include "engine/load_vocabulary.h"
-#include "engine/text_vector.h"
+#include "models/classifier_head.h"
 
 namespace quern {
 namespace {
@@ -35,7 +35,7 @@ void check_options(const EngineOptions& options) {
 EngineOptions options_for(const Model& model, EngineOptions options) {
     if (options.n_ctx > model.n_ctx_most())
         throw InvalidInput(concat("this model has no positions beyond ", model.n_ctx_most(), "; ask for a smaller window"), "n_ctx");
-    if (!model.pooling()) return options;
+    if (model.predicts_tokens()) return options;
     if (!options.draft_model_path.empty())
         throw InvalidInput(concat(options.model_path, ": this model makes vectors of texts: there is nothing to guess ahead"),
                            "model_draft");
@@ -46,6 +46,17 @@ EngineOptions options_for(const Model& model, EngineOptions options) {
     options.prefix_cache = false;
     options.draft_ngram = 0;
     return options;
+}
+
+/// How the model is to make vectors of texts; nothing: not at all.
+std::optional<Pooling> pooling_of(const Model& model, const EngineOptions& options) {
+    if (options.pooling == Pooling::rank && !model.head())
+        throw InvalidInput(concat(options.model_path, ": this model has no head that scores pairs of texts: take a cross-encoder"),
+                           "pooling");
+    if (options.pooling) return options.pooling;
+    const auto own = model.pooling();
+    if (own && (*own != Pooling::rank || model.head())) return own;
+    return options.embeddings ? std::optional(Pooling::last) : std::nullopt;
 }
 
 // Tokens in one step of answers: those of all sequences, and room for drafts and for answers that are computed anew.
@@ -59,6 +70,17 @@ BatchLimits prompt_limits(const EngineOptions& options) {
 BatchLimits answer_limits(const EngineOptions& options) {
     const int64_t n = std::max<int64_t>(options.n_sequences, std::min(usual_answer_tokens, options.n_batch));
     return {.n_tokens = n, .n_outputs = options.draft_ngram > 0 || !options.draft_model_path.empty() ? n : options.n_sequences};
+}
+
+BatchLimits vector_limits(const EngineOptions& options) {
+    const int64_t n = prompt_limits(options).n_tokens;
+    return {.n_tokens = n, .n_outputs = n};
+}
+
+// Of the executor that only makes vectors, where the model needs another for that.
+uint64_t vector_bytes(const Model& model, const EngineOptions& options, int64_t n_ctx) {
+    if (!model.predicts_tokens() || !pooling_of(model, options)) return 0;
+    return Executor::workspace_bytes(model.build_vectors(n_ctx), vector_limits(options));
 }
 
 // Of both executors. Those for answers have less to keep in every respect, so that the scratch memory is that of the prompts'.
@@ -89,7 +111,7 @@ MemoryNeed memory_need(const EngineOptions& asked) {
     MemoryNeed need{.n_ctx = options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), .weight_bytes = file->file_bytes()};
     const auto n_pages = static_cast<uint64_t>((need.n_ctx + kv_page_tokens - 1) / kv_page_tokens);
     need.kv_bytes = n_pages * KvCache::page_bytes(kv_shape_of(*model, options));
-    need.workspace_bytes = work_bytes(model->build(need.n_ctx), *device, options);
+    need.workspace_bytes = work_bytes(model->build(need.n_ctx), *device, options) + vector_bytes(*model, options, need.n_ctx);
     return need;
 }
 
@@ -105,13 +127,17 @@ LocalEngine::LocalEngine(const EngineOptions& options)
       device_(make_cpu_device(options.n_threads, options.isa)) {
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
-    const Graph graph = model_->build(options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train());
+    info_.pooling = pooling_of(*model_, options_);
+    const int64_t n_ctx = options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train();
+    const Graph graph = model_->build(n_ctx);
     check_weights(graph);
-    const uint64_t workspace = work_bytes(graph, *device_, options_);
+    const uint64_t workspace = work_bytes(graph, *device_, options_) + vector_bytes(*model_, options_, n_ctx);
     const uint64_t available = options_.memory_bytes ? options_.memory_bytes : available_memory_bytes();
     const KvBudget budget = plan_kv(options_, kv_shape(), model_->n_ctx_train(), available - std::min(available, workspace));
     prompts_ = std::make_unique<Executor>(graph, *device_, prompt_limits(options_), Fusion::on, TokenKernels::many);
     answers_ = std::make_unique<Executor>(graph, *device_, answer_limits(options_), Fusion::on, TokenKernels::few);
+    if (model_->predicts_tokens() && info_.pooling)
+        vectors_ = std::make_unique<Executor>(model_->build_vectors(n_ctx), *device_, vector_limits(options_));
     cache_ = std::make_unique<KvCache>(*device_, kv_shape(), budget.n_pages);
     pool_ = std::make_unique<PagePool>(budget.n_pages);
     prefixes_ = std::make_unique<PrefixCache>(*pool_, options_.prefix_cache);
@@ -195,7 +221,11 @@ void LocalEngine::fill_info() {
     info_.n_embd = model_->n_embd();
     info_.n_vocab = model_->n_vocab();
     info_.n_ctx_train = model_->n_ctx_train();
-    info_.pooling = model_->pooling();
+    info_.generates = model_->predicts_tokens();
+    if (const ClassifierHead* head = model_->head()) {
+        info_.n_labels = head->n_labels();
+        info_.label_names = head->label_names();
+    }
     info_.kv_bytes_per_token = KvCache::page_bytes(kv_shape()) / kv_page_tokens;
     info_.kv_bytes = KvCache::page_bytes(kv_shape()) * static_cast<uint64_t>(pool_->n_pages());
     info_.n_batch = options_.n_batch;
@@ -222,7 +252,7 @@ void LocalEngine::check_tokens(std::span<const TokenId> tokens, const char* fiel
 }
 
 void LocalEngine::require_predictions() const {
-    if (info_.pooling)
+    if (!info_.generates)
         throw InvalidInput(concat("model ", info_.name, " makes vectors of texts (embeddings) and cannot go on with a text"), "model");
 }
 
@@ -281,30 +311,6 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     }
     work_arrived_.notify_one();
     return generation;
-}
-
-void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
-    require_predictions();
-    if (tokens.empty()) throw InvalidInput("there are no tokens to evaluate", "prompt");
-    check_tokens(tokens, "prompt");
-    if (first_wanted < 0 || first_wanted >= static_cast<int64_t>(tokens.size()))
-        throw InvalidInput(concat("there is no position ", first_wanted, " in a text of ", tokens.size(), " tokens"));
-    if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
-    run_between_steps([&] { evaluate_now(tokens, first_wanted, sink); });
-}
-
-std::vector<float> LocalEngine::embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) {
-    if (!model_->pooling()) return Engine::embed(tokens, pooling);
-    if (tokens.empty()) throw InvalidInput("there is no text to make a vector of", "input");
-    check_tokens(tokens, "input");
-    if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(
-            concat("this model's window is ", info_.n_ctx, " tokens, but the text has ", tokens.size(), "; shorten the text"), "input");
-    std::vector<float> rows;
-    run_between_steps(
-        [&] { evaluate_now(tokens, 0, [&](int64_t, std::span<const float> part) { rows.assign(part.begin(), part.end()); }); });
-    return pool_rows(rows, info_.n_embd, pooling.value_or(*model_->pooling()));
 }
 
 void LocalEngine::observe_inputs(InputObserver observer) {

@@ -31,6 +31,7 @@ class LocalEngine final : public Engine {
     void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) override;
     void observe_inputs(InputObserver observer) override;
     std::vector<float> embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) override;
+    std::vector<float> score(const Tokenizer::Pair& pair) override;
     EngineStats stats() const override;
 
   private:
@@ -41,6 +42,7 @@ class LocalEngine final : public Engine {
     void check_weights(const Graph& graph) const;
     void check_tokens(std::span<const TokenId> tokens, const char* field) const;
     void require_predictions() const;
+    void check_text(std::span<const TokenId> tokens) const;
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
     void run_between_steps(const std::function<void()>& job);
 
@@ -59,7 +61,13 @@ class LocalEngine final : public Engine {
     void for_one(Sequence* sequence, Act act);
     bool sample(Sequence& sequence, std::span<const float> logits);
     void finish(Sequence* sequence, FinishReason reason, std::string error = {});
-    void evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink);
+    /// A text on its way through the model beside all sequences.
+    struct Evaluation {
+        std::span<const TokenId> tokens;
+        int64_t first_wanted = 0;
+        size_t second_begin = SIZE_MAX;  ///< tokens from here on are of type 1
+    };
+    void evaluate_now(Executor& executor, const Evaluation& text, const LogitsSink& sink);
     void publish_stats();
 
     bool speculates() const noexcept { return options_.draft_ngram > 0 || draft_model_; }
@@ -72,6 +80,7 @@ class LocalEngine final : public Engine {
     std::vector<TokenId> never_sampled_;
     std::unique_ptr<Device> device_;
     std::unique_ptr<Executor> prompts_, answers_;  // the same graph with the kernels for many tokens, and for few
+    std::unique_ptr<Executor> vectors_;            // up to the vectors; nullptr where prompts_ makes those, or nobody wants any
     ModelInfo info_;
 
     // Engine thread only.

@@ -17,6 +17,7 @@ struct Batch {
     std::span<const int32_t> tokens;          ///< [n_tokens], valid ids
     std::span<const SequenceSpan> sequences;  ///< cover the tokens in order
     std::span<const int32_t> outputs;         ///< rows of the batch that want logits, rising
+    std::span<const int32_t> types = {};      ///< [n_tokens], not negative; empty: all of type 0
     /// The kernels that make logits of them: the same ones for a token of a prompt and for the tokens that follow.
     TokenKernels output_kernels = TokenKernels::few;
 };
@@ -79,7 +80,9 @@ class Executor {
     std::vector<std::vector<float>> angles_;  // by rope: [n_tokens, n_dims]
     std::vector<int64_t> slots_;              // by token: its place in the cache
     std::vector<int32_t> positions_;          // by token, at most last_position_
-    int64_t last_position_ = INT32_MAX;       // that a table of positions has
+    std::vector<int32_t> types_;              // likewise
+    int32_t last_position_ = INT32_MAX;       // that a table of positions has
+    int32_t last_type_ = INT32_MAX;           // likewise
 
     Batch batch_;  // of the run that is under way
     const KvCache* cache_ = nullptr;

@@ -68,7 +68,8 @@ Tensor Llama::attention(Graph& g, const LlamaLayer& w, Tensor x, int layer, int 
 
 namespace {
 
-constexpr std::string_view llama_classes[] = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "MixtralForCausalLM"};
+constexpr std::string_view llama_classes[] = {"LlamaForCausalLM",   "LLaMAForCausalLM", "MistralForCausalLM",
+                                              "MixtralForCausalLM", "LlamaModel",       "MistralModel"};
 
 void list_llama_tensors(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors) {
     add_llama3_frequencies(keys, config, tensors);
@@ -77,6 +78,7 @@ void list_llama_tensors(const GgufFile& keys, const CheckpointConfig& config, Ch
 
 }  // namespace
 
-const CheckpointFormat Llama::checkpoint{.classes = llama_classes, .set_keys = set_decoder_keys, .list_tensors = list_llama_tensors};
+const CheckpointFormat Llama::checkpoint{
+    .classes = llama_classes, .set_keys = set_decoder_keys, .list_tensors = list_llama_tensors, .optional_prefixes = model_prefix};
 
 }  // namespace quern

@@ -138,11 +138,24 @@ void read_bpe(const Json& json, std::string_view path, const VocabularyWarning& 
 }
 
 /// GGUF marks where words begin, WordPiece where they go on.
-void read_wordpiece(const Json& json, std::string_view path, ConvertedVocabulary& out) {
+void read_wordpiece(const Json& json, std::string_view path, const VocabularyWarning& warn, ConvertedVocabulary& out) {
     const Json& model = member(json, "model");
     const std::string prefix = member(model, "continuing_subword_prefix").is_string() ? text_of(model, "continuing_subword_prefix") : "##";
     if (prefix != "##") fail(path, concat("the model marks what goes on a word by ", quoted(prefix), "; quern knows ##"));
     out.model = "bert";
+    const auto flag = [](const Json& value) { return value.is_boolean() ? std::optional(value.get<bool>()) : std::nullopt; };
+    const auto normalizers = steps_of(member(json, "normalizer"), "normalizers");
+    for (const Json* step : normalizers) {
+        if (text_of(*step, "type") != "BertNormalizer") {
+            warn(concat("the tokenizer's normalizer ", quoted(text_of(*step, "type")),
+                        " is not known for WordPiece; texts may become other tokens than in the original"));
+            continue;
+        }
+        out.lowercase = flag(member(*step, "lowercase"));
+        out.strip_accents = flag(member(*step, "strip_accents"));
+        out.chinese_characters_apart = flag(member(*step, "handle_chinese_chars"));
+    }
+    if (!out.lowercase) out.lowercase = !normalizers.empty();  // as it stands, without a normalizer
     const std::string unknown = text_of(model, "unk_token");
     if (const auto id = out.find(unknown)) out.special_ids["unknown"] = *id;
 }
@@ -259,7 +272,7 @@ ConvertedVocabulary read_tokenizer_json(const Json& json, std::string_view path,
     if (type == "BPE")
         read_bpe(json, path, warn, out);
     else if (type == "WordPiece")
-        read_wordpiece(json, path, out);
+        read_wordpiece(json, path, warn, out);
     else if (type == "Unigram")
         read_unigram(json, path, warn, out);
     else

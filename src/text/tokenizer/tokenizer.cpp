@@ -146,6 +146,16 @@ std::vector<TokenId> Tokenizer::tokenize(std::string_view text, TokenizeOptions 
     return tokens;
 }
 
+Tokenizer::Pair Tokenizer::tokenize_pair(std::string_view first, std::string_view second) const {
+    Pair pair{.tokens = tokenize(first, {.add_special = true})};
+    pair.second_begin = pair.tokens.size();
+    if (const auto between = pair_token(); adds_eos_ && between) pair.tokens.push_back(*between);
+    const std::vector<TokenId> rest = tokenize(second, {.add_special = false});
+    pair.tokens.insert(pair.tokens.end(), rest.begin(), rest.end());
+    if (adds_eos_) pair.tokens.push_back(*last_token());
+    return pair;
+}
+
 std::string Tokenizer::detokenize(std::span<const TokenId> tokens, bool render_special) const {
     std::string text;
     for (const TokenId token : tokens) text += token_bytes(token, render_special);

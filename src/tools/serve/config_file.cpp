@@ -34,7 +34,6 @@ constexpr std::string_view without_effect[] = {
     "cache_type",
     "cache_size",
     "verbose",
-    "embedding",
 };
 
 // Those that would change what clients get, with the values that ask for nothing.

@@ -16,6 +16,17 @@ KvType cache_type(const Json& value) {
     throw InvalidInput(concat("the cache cannot be kept as ", name, ": f32, f16, q8_0 or q4_0"), "type_k");
 }
 
+/// Numbers are llama.cpp's, as in llama-cpp-python's pooling_type; a server's vectors are of whole texts.
+std::optional<Pooling> pooling(const Json& value) {
+    const std::string name = value.is_string() ? value.get<std::string>() : value.dump();
+    if (name == "mean" || name == "1") return Pooling::mean;
+    if (name == "cls" || name == "2") return Pooling::cls;
+    if (name == "last" || name == "3") return Pooling::last;
+    if (name == "rank" || name == "4") return Pooling::rank;
+    if (name == "-1") return std::nullopt;
+    throw InvalidInput(concat("there is no pooling ", name, ": mean, cls, last or rank"), "pooling");
+}
+
 void set_draft(EngineOptions& options, const std::string* model, std::optional<int> n_tokens, std::optional<int> n_gram) {
     if (model) options.draft_model_path = *model;
     if (n_tokens) options.n_draft = *n_tokens;
@@ -95,6 +106,14 @@ constexpr Setting settings[] = {
      Kind::text, 0, 0, nullptr, [](ModelEntry& model, const Json& value) { model.options.chat_format = value; }},
     {"chat_template_kwargs", "--chat-template-kwargs", "variables for the chat template, as JSON; a request's own go before them", "JSON",
      Kind::object, 0, 0, nullptr, [](ModelEntry& model, const Json& value) { model.template_variables = value; }},
+    {"embedding", "--embedding,--embeddings", "make vectors of texts with a model that predicts tokens, too; embedders always do", "",
+     Kind::boolean, 0, 0, nullptr, [](ModelEntry& model, const Json& value) { model.options.embeddings = value; }},
+    {"pooling", "--pooling", "how a text's vector is made of its tokens': mean, cls, last; rank: score pairs [the model's own, or last]",
+     "HOW", Kind::name, 0, 0, nullptr, [](ModelEntry& model, const Json& value) { model.options.pooling = pooling(value); }},
+    {"reranking", "--reranking,--rerank", "the model is a cross-encoder: --pooling rank", "", Kind::boolean, 0, 0, nullptr,
+     [](ModelEntry& model, const Json& value) {
+         if (value.get<bool>()) model.options.pooling = Pooling::rank;
+     }},
     {"pin", "--pin", "never unload the model to make room for another", "", Kind::boolean, 0, 0, nullptr,
      [](ModelEntry& model, const Json& value) { model.pin = value; }},
     {"preload", "--preload", "load the model at the start; the first one always is", "", Kind::boolean, 0, 0, nullptr,

@@ -359,3 +359,18 @@ def test_the_modules_of_sentence_transformers_are_known_or_refused(module, ends,
         convert(tmp_path)
     else:
         assert "2_Dense" in complaint("convert", tmp_path / "hf", "--outfile", tmp_path / "out.gguf")
+
+
+def test_a_head_that_does_not_fit_is_refused(tmp_path):
+    _, _, path = make_cross_encoder(tmp_path, "bert")
+    config = json.loads((tmp_path / "hf" / "config.json").read_text())
+    (tmp_path / "hf" / "config.json").write_text(json.dumps({**config, "id2label": {"0": "A", "1": "B", "2": "C"}}))
+    assert "classifier" in complaint("convert", tmp_path / "hf", "--outfile", tmp_path / "no.gguf")
+    quern("quantize", path, tmp_path / "nine.gguf", "COPY", "--override-kv", "bert.pooling_type=int:9")
+    assert "pooling_type" in complaint("embed", "-m", tmp_path / "nine.gguf", "-p", "x")
+
+
+def test_a_model_that_ranks_without_a_head_is_refused(tmp_path):
+    _, _, path = make_nomic(tmp_path)
+    quern("quantize", path, tmp_path / "ranks.gguf", "COPY", "--override-kv", "nomic-bert.pooling_type=int:4")
+    assert "cls.output.weight" in complaint("embed", "-m", tmp_path / "ranks.gguf", "-p", "x")

@@ -127,6 +127,16 @@ TEST_CASE("special tokens stand around the text where the vocabulary asks for it
     CHECK(pieces_of(v, "a") == Texts{"<s>", MARK "a", "</s>"});
 }
 
+TEST_CASE("two texts become one with separators between them") {
+    Vocabulary v = vocabulary_of({{MARK "a", -1}, {MARK "b", -1}});
+    v.add_bos = v.add_eos = true;
+    const Tokenizer::Pair pair = Tokenizer::create(v)->tokenize_pair("a", "b b");
+    std::vector<int32_t> ids;
+    for (const TokenId id : pair.tokens) ids.push_back(id.value);
+    CHECK(ids == std::vector<int32_t>{1, 3, 2, 2, 4, 4, 2});
+    CHECK(pair.second_begin == 3);
+}
+
 TEST_CASE("scores that are no numbers and pieces of any size still give an end") {
     const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
     const std::string huge(100'000, 'a');

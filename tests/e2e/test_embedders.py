@@ -244,6 +244,8 @@ def test_a_text_longer_than_the_window_is_refused_or_cut(xlm_server):
     with pytest.raises(openai.BadRequestError) as caught:
         server.client().embeddings.create(model="xlm", input=text)
     assert caught.value.code == "context_length_exceeded" and f"{WINDOW} tokens" in caught.value.message
+    several = error_of(server.post("/v1/embeddings", {"input": ["x", text]}))["message"]
+    assert several.startswith("text 1: ") and "`truncate`" in several
     ids = tokenizer.encode(text).ids
     ids = ids[:WINDOW - 1] + ids[-1:]
     with torch.no_grad():

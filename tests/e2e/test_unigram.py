@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 spm = pytest.importorskip("sentencepiece")
 import checkpoints  # noqa: E402
-from program import complaint  # noqa: E402
+from program import complaint, quern  # noqa: E402
 from test_convert import vocabulary_of  # noqa: E402
 from test_tokenizers import N_RANDOM, random_text, run  # noqa: E402
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
@@ -126,6 +126,16 @@ def test_a_vocabulary_that_tokenizers_trained_gives_its_ids(tmp_path):
     vocabulary_of(tmp_path, tmp_path / "out.gguf")
     texts = [" ".join(text.split()) for text in random_texts(4000)]
     check(tmp_path / "out.gguf", texts, [tokenizer.encode(text).ids for text in texts])
+
+
+@pytest.mark.parametrize("what", ["a", " ", "\n", "the ", "中", "e\u0301", "x"])
+def test_a_megabyte_takes_less_than_two_seconds(what, tmp_path):
+    trained = train(tmp_path)
+    (tmp_path / "tokenizer.model").unlink()
+    checkpoints.save_tokenizer(as_xlm_roberta_is(trained), tmp_path, unk_token="<unk>")
+    vocabulary_of(tmp_path, tmp_path / "out.gguf")
+    (tmp_path / "long").write_text(what * (1_000_000 // len(what.encode())), encoding="utf-8")
+    quern("tokenize", "-m", tmp_path / "out.gguf", "-f", tmp_path / "long", "--ids", "--no-escape", timeout=2.0 + 1.0)
 
 
 def plain_texts(n):

@@ -108,7 +108,12 @@ Answer answer_with_embeddings(const ModelRequest& asked, std::vector<std::vector
     const auto made = std::make_shared<Embeddings>();
     const auto work = [model = asked.model, inputs = std::move(inputs), n_dimensions, made] {
         for (const std::vector<TokenId>& input : inputs) {
-            made->vectors.push_back(model->engine->embed(input));
+            try {
+                made->vectors.push_back(model->engine->embed(input));
+            } catch (const ContextOverflow& error) {
+                const std::string which = inputs.size() > 1 ? concat("text ", made->vectors.size(), ": ") : "";
+                throw ContextOverflow(concat(which, error.what(), ", or set `truncate`"), error.field());
+            }
             cut(made->vectors.back(), n_dimensions);
             made->n_tokens += static_cast<int64_t>(input.size());
         }

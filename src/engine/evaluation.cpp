@@ -1,11 +1,19 @@
 // Whole texts through the model, beside what the scheduler does: logits of every position, vectors of texts, scores of pairs.
 #include <algorithm>
+#include <chrono>
+#include <limits>
 
 #include "engine/local_engine.h"
 #include "engine/text_vector.h"
 #include "models/classifier_head.h"
 
 namespace quern {
+namespace {
+
+// While nobody waits for a token: requests that arrive are seen that soon.
+constexpr double vector_slice_seconds = 0.05;
+
+}  // namespace
 
 void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
     require_predictions();
@@ -34,9 +42,8 @@ std::vector<float> LocalEngine::embed(std::span<const TokenId> tokens, std::opti
     check_text(tokens);
     TextVector vector(info_.n_embd, how);
     const auto n_tokens = static_cast<int64_t>(tokens.size());
-    const Evaluation text{.tokens = tokens, .first_wanted = how == Pooling::last ? n_tokens - 1 : 0};
-    const auto add = [&](int64_t, std::span<const float> rows) { vector.add(rows); };
-    run_between_steps([&] { evaluate_now(vectors_ ? *vectors_ : *prompts_, text, add); });
+    make_vectors({.tokens = tokens, .first_wanted = how == Pooling::last ? n_tokens - 1 : 0},
+                 [&](int64_t, std::span<const float> rows) { vector.add(rows); });
     return vector.result();
 }
 
@@ -45,53 +52,97 @@ std::vector<float> LocalEngine::score(const Tokenizer::Pair& pair) {
     if (!head) return Engine::score(pair);
     check_text(pair.tokens);
     TextVector first(info_.n_embd, Pooling::cls);
-    const auto add = [&](int64_t, std::span<const float> rows) { first.add(rows); };
-    run_between_steps(
-        [&] { evaluate_now(vectors_ ? *vectors_ : *prompts_, {.tokens = pair.tokens, .second_begin = pair.second_begin}, add); });
+    make_vectors({.tokens = pair.tokens, .second_begin = pair.second_begin},
+                 [&](int64_t, std::span<const float> rows) { first.add(rows); });
     return head->scores(first.result());
 }
 
-// Runs tokens through the model on pages of its own; running sequences make room if they must and are computed anew later.
-void LocalEngine::evaluate_now(Executor& executor, const Evaluation& text, const LogitsSink& sink) {
-    const std::span<const TokenId> tokens = text.tokens;
-    scheduler_->drop_chunk();  // the executor is needed; the chunk is begun anew
-    std::vector<int32_t> pages, batch, outputs, types;
-    const auto give_back = [&] {
-        for (const int32_t page : pages) prefixes_->release({page});
-    };
-    const auto n_tokens = static_cast<int64_t>(tokens.size());
-    while (static_cast<int64_t>(pages.size()) * kv_page_tokens < n_tokens) {
+// An encoder computes nothing else. Any other model goes on with its answers and prompts between parts of the text.
+void LocalEngine::make_vectors(Evaluation text, const LogitsSink& sink) {
+    if (!vectors_) return run_between_steps([&] { evaluate_now(*prompts_, std::move(text), sink); });
+    const std::lock_guard lock(one_text_);
+    bool more = true;
+    run_between_steps([&] { take_pages(text); });
+    const auto give_back = [&] { give_back_pages(text); };
+    try {
+        while (more)
+            run_between_steps([&] {
+                const double seconds = scheduler_->n_running() > 0 ? times_.time_for_prompts() : vector_slice_seconds;
+                more = advance(*vectors_, text, seconds, sink);
+            });
+    } catch (...) {
+        run_between_steps(give_back);
+        throw;
+    }
+    run_between_steps(give_back);
+}
+
+// Running sequences make room if they must and are computed anew later.
+void LocalEngine::take_pages(Evaluation& text) {
+    while (text.pages.size() * static_cast<size_t>(kv_page_tokens) < text.tokens.size()) {
         if (const auto page = prefixes_->take()) {
-            pages.push_back(page->value);
+            text.pages.push_back(page->value);
         } else if (!scheduler_->preempt_youngest()) {
-            give_back();
+            give_back_pages(text);
             throw DeviceError("the KV cache has no room to evaluate this text");
         }
     }
+}
+
+void LocalEngine::give_back_pages(const Evaluation& text) {
+    for (const int32_t page : text.pages) prefixes_->release({page});
+}
+
+void LocalEngine::begin_batch(Executor& executor, Evaluation& text) {
+    const BatchLimits& limits = executor.limits();
+    const int64_t at = text.n_done, n_left = static_cast<int64_t>(text.tokens.size()) - at;
+    const int64_t n_before = std::clamp<int64_t>(text.first_wanted - at, 0, limits.n_tokens);
+    const int64_t n = n_before + std::min({limits.n_tokens - n_before, limits.n_outputs, n_left - n_before});
+    text.batch.clear();
+    text.outputs.clear();
+    text.types.clear();
+    for (int64_t i = 0; i < n; ++i) {
+        const auto token = static_cast<size_t>(at + i);
+        text.batch.push_back(text.tokens[token].value);
+        text.types.push_back(token >= text.second_begin);
+        if (i >= n_before) text.outputs.push_back(static_cast<int32_t>(i));
+    }
+    text.sequence = {.n_tokens = n, .first_position = at, .page_table = text.pages.data()};
+    executor.begin({.tokens = text.batch,
+                    .sequences = {&text.sequence, 1},
+                    .outputs = text.outputs,
+                    .types = text.types,
+                    .output_kernels = TokenKernels::many},
+                   *cache_);
+}
+
+// Computes for so long, or until the text's end: false then.
+bool LocalEngine::advance(Executor& executor, Evaluation& text, double seconds, const LogitsSink& sink) {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    do {
+        if (text.batch.empty()) begin_batch(executor, text);
+        if (executor.advance()) continue;
+        const auto n = static_cast<int64_t>(text.batch.size()), n_outputs = static_cast<int64_t>(text.outputs.size());
+        if (n_outputs > 0) sink(text.n_done + n - n_outputs, executor.logits());
+        text.n_done += n;
+        text.batch.clear();
+        if (text.n_done == static_cast<int64_t>(text.tokens.size())) return false;
+    } while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
+    return true;
+}
+
+void LocalEngine::evaluate_now(Executor& executor, Evaluation text, const LogitsSink& sink) {
+    scheduler_->drop_chunk();  // the executor is needed; the chunk is begun anew
+    take_pages(text);
     try {
-        const BatchLimits& limits = executor.limits();
-        for (int64_t at = 0; at < n_tokens;) {
-            const int64_t n_before = std::clamp<int64_t>(text.first_wanted - at, 0, limits.n_tokens);
-            const int64_t n_wanted = std::min({limits.n_tokens - n_before, limits.n_outputs, n_tokens - at - n_before});
-            const int64_t n = n_before + n_wanted;
-            batch.clear();
-            outputs.clear();
-            types.clear();
-            for (int64_t i = 0; i < n; ++i) types.push_back(static_cast<size_t>(at + i) >= text.second_begin);
-            for (int64_t i = 0; i < n; ++i) batch.push_back(tokens[static_cast<size_t>(at + i)].value);
-            for (int64_t i = n_before; i < n; ++i) outputs.push_back(static_cast<int32_t>(i));
-            const SequenceSpan sequence{.n_tokens = n, .first_position = at, .page_table = pages.data()};
-            const auto logits = executor.run(
-                {.tokens = batch, .sequences = {&sequence, 1}, .outputs = outputs, .types = types, .output_kernels = TokenKernels::many},
-                *cache_);
-            if (n_wanted > 0) sink(at + n_before, logits);
-            at += n;
+        while (advance(executor, text, std::numeric_limits<double>::infinity(), sink)) {
         }
     } catch (...) {
-        give_back();
+        give_back_pages(text);
         throw;
     }
-    give_back();
+    give_back_pages(text);
 }
 
 }  // namespace quern

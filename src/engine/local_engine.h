@@ -35,6 +35,16 @@ class LocalEngine final : public Engine {
     EngineStats stats() const override;
 
   private:
+    /// A text on its way through the model beside all sequences, on pages of its own.
+    struct Evaluation {
+        std::span<const TokenId> tokens;
+        int64_t first_wanted = 0;
+        size_t second_begin = SIZE_MAX;  ///< tokens from here on are of type 1
+        int64_t n_done = 0;              ///< tokens in batches before the one that is under way
+        std::vector<int32_t> pages = {}, batch = {}, outputs = {}, types = {};
+        SequenceSpan sequence = {};
+    };
+
     void load_text(const EngineOptions& options);
     void load_draft_model(const KvBudget& budget);
     KvShape kv_shape() const;
@@ -43,6 +53,7 @@ class LocalEngine final : public Engine {
     void check_tokens(std::span<const TokenId> tokens, const char* field) const;
     void require_predictions() const;
     void check_text(std::span<const TokenId> tokens) const;
+    void make_vectors(Evaluation text, const LogitsSink& sink);
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
     void run_between_steps(const std::function<void()>& job);
 
@@ -61,13 +72,11 @@ class LocalEngine final : public Engine {
     void for_one(Sequence* sequence, Act act);
     bool sample(Sequence& sequence, std::span<const float> logits);
     void finish(Sequence* sequence, FinishReason reason, std::string error = {});
-    /// A text on its way through the model beside all sequences.
-    struct Evaluation {
-        std::span<const TokenId> tokens;
-        int64_t first_wanted = 0;
-        size_t second_begin = SIZE_MAX;  ///< tokens from here on are of type 1
-    };
-    void evaluate_now(Executor& executor, const Evaluation& text, const LogitsSink& sink);
+    void take_pages(Evaluation& text);
+    void give_back_pages(const Evaluation& text);
+    void begin_batch(Executor& executor, Evaluation& text);
+    bool advance(Executor& executor, Evaluation& text, double seconds, const LogitsSink& sink);
+    void evaluate_now(Executor& executor, Evaluation text, const LogitsSink& sink);
     void publish_stats();
 
     bool speculates() const noexcept { return options_.draft_ngram > 0 || draft_model_; }
@@ -100,6 +109,8 @@ class LocalEngine final : public Engine {
     BatchMemory answers_batch_, prompts_batch_;
     StepTimes times_;
     EngineStats totals_;  // the counters of stats_
+
+    std::mutex one_text_;  // held by who computes in vectors_
 
     mutable std::mutex mutex_;
     std::condition_variable work_arrived_;

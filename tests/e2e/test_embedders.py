@@ -310,6 +310,27 @@ def test_one_process_makes_vectors_and_chats(tmp_path):
     assert "cross-encoder" in complaint("embed", "-m", STORIES, "-p", "x", "--pooling", "rank")
 
 
+def test_answers_go_on_while_long_texts_become_vectors(tmp_path):
+    """And are the same, as are the vectors."""
+    import threading
+
+    with Server("-m", STORIES, "--embeddings", "-c", "512", "--parallel", "8") as server:
+        prompts = [f"Once upon a time there were {i}" for i in range(6)]
+        text = "a little girl and her dog " * 40
+        ask = lambda prompt: server.post("/v1/completions", {"prompt": prompt, "max_tokens": 150, "temperature": 0}).json()["choices"][0]["text"]  # noqa: E731
+        embed = lambda: server.post("/v1/embeddings", {"input": [text, "short"]}).json()["data"]  # noqa: E731
+        alone, vector = [ask(prompt) for prompt in prompts], embed()
+        answers, made = {}, []
+        threads = [threading.Thread(target=lambda p=p: answers.update({p: ask(p)})) for p in prompts]
+        threads += [threading.Thread(target=lambda: [made.append(embed()) for _ in range(5)]) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [answers[prompt] for prompt in prompts] == alone
+        assert len(made) == 15 and all(each == vector for each in made)
+
+
 # Vocabularies and checkpoints.
 
 @pytest.mark.parametrize("rules", [dict(lowercase=False), dict(lowercase=False, strip_accents=True), dict(lowercase=True, strip_accents=False), dict(lowercase=True, handle_chinese_chars=False), {}])

@@ -77,6 +77,8 @@ const SourceTensor* Conversion::find_source(const std::string& name) const {
         if (name.starts_with(prefix))
             if (const SourceTensor* found = checkpoint_->find(name.substr(prefix.size()))) return found;
     }
+    for (const auto& [end, old_end] : family_.format->old_ends)
+        if (name.ends_with(end)) return find_source(name.substr(0, name.size() - end.size()) + std::string(old_end));
     return nullptr;
 }
 

@@ -25,10 +25,24 @@ bool has_text(const Json& json, const char* name, std::string_view text) {
            json[name].get_ref<const std::string&>().find(text) != std::string::npos;
 }
 
+/// What comes after pooling must leave vectors as they are, or only bring them to length 1, as everybody does who asks for it.
+void check_other_modules(const Json& modules, const std::string& path) {
+    for (const Json& module : modules) {
+        if (!has_text(module, "type", "")) continue;
+        const auto& type = module["type"].get_ref<const std::string&>();
+        const std::string_view name = std::string_view(type).substr(type.find_last_of('.') + 1);
+        if (name == "Transformer" || name == "Pooling" || name == "Normalize" || name == "CrossEncoder") continue;
+        const std::string folder = has_text(module, "path", "") ? module["path"].get<std::string>() : std::string();
+        throw ModelError(concat(printable(path), ": the module ", quern::quoted(name), " in ", quern::quoted(folder),
+                                " changes vectors in a way that quern cannot do; without its entry here, the vectors before it are made"));
+    }
+}
+
 /// The module's folder, as modules.json lists it. A path that leads out of the checkpoint's folder is not followed.
 std::string module_folder(const std::string& folder) {
     const auto modules = read_json_file_if_there(folder + "/modules.json");
     if (!modules || !modules->is_array()) return "1_Pooling";
+    check_other_modules(*modules, folder + "/modules.json");
     for (const Json& module : *modules) {
         if (!has_text(module, "type", "Pooling") || !has_text(module, "path", "")) continue;
         const auto& path = module["path"].get_ref<const std::string&>();

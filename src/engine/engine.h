@@ -67,6 +67,9 @@ struct EngineOptions {
 
     std::vector<AdapterSource> adapters;
 
+    bool embeddings = false;         ///< make vectors of texts with a model that predicts tokens, too
+    std::optional<Pooling> pooling;  ///< how; nothing: as the file says, else the last token's vector, of encoders the mean
+
     std::string
         chat_format;  ///< "": the file's own template; else a name that ChatTemplate::named knows, or chat_template.NAME of the file
     std::string chat_template;         ///< the source of one that takes the place of the file's; "": none
@@ -83,16 +86,19 @@ struct ModelInfo {
     uint64_t file_bytes = 0;
     uint64_t n_params = 0;
     int64_t n_layers = 0, n_embd = 0, n_vocab = 0;
-    int64_t n_ctx_train = 0;              ///< the model's own window
-    int64_t n_ctx = 0;                    ///< the window of a request here
-    std::optional<Pooling> pooling;       ///< of a model that makes vectors of texts, and nothing else
-    uint64_t weight_bytes_per_token = 0;  ///< weights read to generate one token
-    uint64_t kv_bytes_per_token = 0;      ///< KV cache that one token of context takes, as long as no window leaves it behind
-    uint64_t kv_bytes = 0;                ///< KV cache as a whole
-    int64_t n_kv_tokens = 0;              ///< tokens of context that it holds, of all requests
-    int64_t n_windowed_layers = 0;        ///< layers that keep only the last kv_window tokens of each request
-    int64_t kv_window = 0;                ///< 0: all layers keep all tokens
-    uint64_t workspace_bytes = 0;         ///< activations, scratch and adapters
+    int64_t n_ctx_train = 0;               ///< the model's own window
+    int64_t n_ctx = 0;                     ///< the window of a request here
+    bool generates = true;                 ///< false: it makes vectors of texts, or scores pairs of them, and nothing else
+    std::optional<Pooling> pooling;        ///< of a model that makes vectors of texts
+    int64_t n_labels = 0;                  ///< scores that it gives to a pair of texts; 0: it cannot
+    std::vector<std::string> label_names;  ///< of these, where the file says
+    uint64_t weight_bytes_per_token = 0;   ///< weights read to generate one token
+    uint64_t kv_bytes_per_token = 0;       ///< KV cache that one token of context takes, as long as no window leaves it behind
+    uint64_t kv_bytes = 0;                 ///< KV cache as a whole
+    int64_t n_kv_tokens = 0;               ///< tokens of context that it holds, of all requests
+    int64_t n_windowed_layers = 0;         ///< layers that keep only the last kv_window tokens of each request
+    int64_t kv_window = 0;                 ///< 0: all layers keep all tokens
+    uint64_t workspace_bytes = 0;          ///< activations, scratch and adapters
     int64_t n_batch = 0;
     int n_sequences = 0;
     KvType cache_type_k = KvType::f16, cache_type_v = KvType::f16;
@@ -202,7 +208,13 @@ class Engine {
     /// @throws InvalidInput  this model has none, ContextOverflow
     virtual std::vector<float> embed(std::span<const TokenId>, std::optional<Pooling> pooling = std::nullopt) {
         (void)pooling;
-        throw InvalidInput("this model has no embeddings: take one that was trained for them", "model");
+        throw InvalidInput("this model has no embeddings: take one that was trained for them, or start it with --embeddings", "model");
+    }
+
+    /// A cross-encoder's scores of a pair of texts, one for each label, as the model gives them. Blocks.
+    /// @throws InvalidInput  this model has none, ContextOverflow
+    virtual std::vector<float> score(const Tokenizer::Pair&) {
+        throw InvalidInput("this model cannot score pairs of texts: take a cross-encoder", "model");
     }
 
     /// The adapters in the order of the options, with the scales of requests that do not say.

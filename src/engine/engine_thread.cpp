@@ -276,48 +276,6 @@ void LocalEngine::finish(Sequence* sequence, FinishReason reason, std::string er
     done->channel->finish(reason, done->stats, std::move(error));
 }
 
-// Runs tokens through the model on pages of its own; running sequences make room if they must and are computed anew later.
-void LocalEngine::evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
-    scheduler_->drop_chunk();  // the executor is needed; the chunk is begun anew
-    PageTables pages;
-    std::vector<int32_t> batch, outputs;
-    const std::vector<float> scales = default_scales();
-    const auto n_tokens = static_cast<int64_t>(tokens.size());
-    const auto cover = [&](int64_t n) {
-        while (!pages.cover(*prefixes_, n))
-            if (!scheduler_->preempt_youngest()) throw DeviceError("the KV cache has no room to evaluate this text");
-    };
-    try {
-        const BatchLimits& limits = prompts_->limits();
-        for (int64_t at = 0; at < n_tokens;) {
-            const int64_t n_before = std::clamp<int64_t>(first_wanted - at, 0, limits.n_tokens);
-            const int64_t n_wanted = std::min({limits.n_tokens - n_before, limits.n_outputs, n_tokens - at - n_before});
-            const int64_t n = n_before + n_wanted;
-            cover(at + n);
-            batch.clear();
-            outputs.clear();
-            for (int64_t i = 0; i < n; ++i) batch.push_back(tokens[static_cast<size_t>(at + i)].value);
-            for (int64_t i = n_before; i < n; ++i) outputs.push_back(static_cast<int32_t>(i));
-            const SequenceSpan sequence{
-                .n_tokens = n, .first_position = at, .page_table = pages.full(), .window_page_table = pages.windows()};
-            const auto logits = prompts_->run({.tokens = batch,
-                                               .sequences = {&sequence, 1},
-                                               .outputs = outputs,
-                                               .output_kernels = TokenKernels::many,
-                                               .adapter_scales = scales},
-                                              *cache_);
-            require_intact_files();
-            if (n_wanted > 0) sink(at + n_before, logits);
-            at += n;
-            pages.give_back_before(*prefixes_, at, scheduler_->window());
-        }
-    } catch (...) {
-        pages.release_all(*prefixes_);
-        throw;
-    }
-    pages.release_all(*prefixes_);
-}
-
 void LocalEngine::publish_stats() {
     EngineStats stats = totals_;
     stats.n_running = scheduler_->n_running();

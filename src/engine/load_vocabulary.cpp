@@ -9,7 +9,8 @@ struct ModelName {
     std::string_view name;  // tokenizer.ggml.model
     TokenizerModel model;
 };
-constexpr ModelName model_names[] = {{"llama", TokenizerModel::spm}, {"gpt2", TokenizerModel::bpe}, {"bert", TokenizerModel::wordpiece}};
+constexpr ModelName model_names[] = {
+    {"llama", TokenizerModel::spm}, {"gpt2", TokenizerModel::bpe}, {"bert", TokenizerModel::wordpiece}, {"t5", TokenizerModel::unigram}};
 
 TokenizerModel tokenizer_model(const GgufFile& file, std::string_view name) {
     std::string known;
@@ -93,6 +94,9 @@ Vocabulary load_vocabulary(const GgufFile& file) {
     vocabulary.add_eos = metadata.boolean("tokenizer.ggml.add_eos_token");
     vocabulary.add_space_prefix = metadata.boolean("tokenizer.ggml.add_space_prefix");
     vocabulary.remove_extra_whitespaces = metadata.boolean("tokenizer.ggml.remove_extra_whitespaces");
+    vocabulary.lowercase = metadata.boolean("tokenizer.ggml.normalizer.lowercase");
+    vocabulary.strip_accents = metadata.boolean("tokenizer.ggml.normalizer.strip_accents");
+    vocabulary.chinese_characters_apart = metadata.boolean("tokenizer.quern.chinese_characters_apart").value_or(true);
     for (const int64_t byte : metadata.integers("tokenizer.ggml.precompiled_charsmap"))
         vocabulary.normalizer_charsmap.push_back(static_cast<char>(byte));
     return vocabulary;

@@ -13,7 +13,7 @@
 #include "engine/load_chat_template.h"
 #include "engine/load_vocabulary.h"
 #include "engine/model_file.h"
-#include "engine/text_vector.h"
+#include "models/classifier_head.h"
 
 namespace quern {
 namespace {
@@ -34,7 +34,7 @@ void check_options(const EngineOptions& options) {
 EngineOptions options_for(const Model& model, EngineOptions options) {
     if (options.n_ctx > model.n_ctx_most())
         throw InvalidInput(concat("this model has no positions beyond ", model.n_ctx_most(), "; ask for a smaller window"), "n_ctx");
-    if (!model.pooling()) return options;
+    if (model.predicts_tokens()) return options;
     if (!options.draft_model_path.empty())
         throw InvalidInput(concat(options.model_path, ": this model makes vectors of texts: there is nothing to guess ahead"),
                            "model_draft");
@@ -53,6 +53,34 @@ Graph build_graph(const Model& model, int64_t n_ctx, const AdapterSet& adapters)
     return graph;
 }
 
+Graph vector_graph(const Model& model, int64_t n_ctx, const AdapterSet& adapters) {
+    Graph graph = model.build_vectors(n_ctx);
+    adapters.apply(graph);
+    return graph;
+}
+
+/// How the model is to make vectors of texts; nothing: not at all.
+std::optional<Pooling> pooling_of(const Model& model, const EngineOptions& options) {
+    if (options.pooling == Pooling::rank && !model.head())
+        throw InvalidInput(concat(options.model_path, ": this model has no head that scores pairs of texts: take a cross-encoder"),
+                           "pooling");
+    if (options.pooling) return options.pooling;
+    const auto own = model.pooling();
+    if (own && (*own != Pooling::rank || model.head())) return own;
+    return options.embeddings ? std::optional(Pooling::last) : std::nullopt;
+}
+
+BatchLimits vector_limits(const EngineOptions& options) {
+    const int64_t n = prompt_limits(options).n_tokens;
+    return {.n_tokens = n, .n_outputs = n};
+}
+
+// Of the executor that only makes vectors, where the model needs another for that.
+uint64_t vector_bytes(const Model& model, const EngineOptions& options, int64_t n_ctx, const AdapterSet& adapters) {
+    if (!model.predicts_tokens() || !pooling_of(model, options)) return 0;
+    return Executor::workspace_bytes(vector_graph(model, n_ctx, adapters), vector_limits(options));
+}
+
 }  // namespace
 
 MemoryNeed memory_need(const EngineOptions& asked) {
@@ -64,7 +92,7 @@ MemoryNeed memory_need(const EngineOptions& asked) {
     const AdapterSet adapters(options.adapters, *file);
     const Graph graph = build_graph(*model, options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), adapters);
     MemoryNeed need = needs_of(*file, *model, graph, *device, options).memory;
-    need.workspace_bytes += adapters.bytes();
+    need.workspace_bytes += adapters.bytes() + vector_bytes(*model, options, need.n_ctx, adapters);
     return need;
 }
 
@@ -82,14 +110,18 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
     for (const AdapterSource& each : options_.adapters) adapter_scales_.push_back(each.scale);
-    const Graph graph = build_graph(*model_, options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train(), adapters_);
+    info_.pooling = pooling_of(*model_, options_);
+    const int64_t n_ctx = options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train();
+    const Graph graph = build_graph(*model_, n_ctx, adapters_);
     check_weights(graph);
     ModelNeeds needs = needs_of(*file_, *model_, graph, *device_, options_);
-    needs.memory.workspace_bytes += adapters_.bytes();
+    needs.memory.workspace_bytes += adapters_.bytes() + vector_bytes(*model_, options_, n_ctx, adapters_);
     const KvBudget budget = plan_kv(options_, needs, options_.memory_bytes ? options_.memory_bytes : available_memory_bytes());
     if (options_.lock_memory) file_->lock_in_memory();
     prompts_ = std::make_unique<Executor>(graph, *device_, prompt_limits(options_), Fusion::on, TokenKernels::many);
     answers_ = std::make_unique<Executor>(graph, *device_, answer_limits(options_), Fusion::on, TokenKernels::few);
+    if (model_->predicts_tokens() && info_.pooling)
+        vectors_ = std::make_unique<Executor>(vector_graph(*model_, n_ctx, adapters_), *device_, vector_limits(options_));
     make_cache(budget);
     if (!options_.draft_model_path.empty()) load_draft_model(budget);
     info_.n_ctx = budget.n_ctx;
@@ -186,7 +218,11 @@ void LocalEngine::fill_info(const KvBudget& budget) {
     info_.n_embd = model_->n_embd();
     info_.n_vocab = model_->n_vocab();
     info_.n_ctx_train = model_->n_ctx_train();
-    info_.pooling = model_->pooling();
+    info_.generates = model_->predicts_tokens();
+    if (const ClassifierHead* head = model_->head()) {
+        info_.n_labels = head->n_labels();
+        info_.label_names = head->label_names();
+    }
     info_.kv_bytes_per_token = (KvCache::page_bytes(budget.shape) + KvCache::window_page_bytes(budget.shape)) / kv_page_tokens;
     info_.kv_bytes = budget.bytes();
     info_.n_kv_tokens = budget.n_pages * kv_page_tokens;
@@ -216,7 +252,7 @@ void LocalEngine::check_tokens(std::span<const TokenId> tokens, const char* fiel
 }
 
 void LocalEngine::require_predictions() const {
-    if (info_.pooling)
+    if (!info_.generates)
         throw InvalidInput(concat("model ", info_.name, " makes vectors of texts (embeddings) and cannot go on with a text"), "model");
 }
 
@@ -279,30 +315,6 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     }
     work_arrived_.notify_one();
     return generation;
-}
-
-void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
-    require_predictions();
-    if (tokens.empty()) throw InvalidInput("there are no tokens to evaluate", "prompt");
-    check_tokens(tokens, "prompt");
-    if (first_wanted < 0 || first_wanted >= static_cast<int64_t>(tokens.size()))
-        throw InvalidInput(concat("there is no position ", first_wanted, " in a text of ", tokens.size(), " tokens"));
-    if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
-    run_between_steps([&] { evaluate_now(tokens, first_wanted, sink); });
-}
-
-std::vector<float> LocalEngine::embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) {
-    if (!model_->pooling()) return Engine::embed(tokens, pooling);
-    if (tokens.empty()) throw InvalidInput("there is no text to make a vector of", "input");
-    check_tokens(tokens, "input");
-    if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(
-            concat("this model's window is ", info_.n_ctx, " tokens, but the text has ", tokens.size(), "; shorten the text"), "input");
-    std::vector<float> rows;
-    run_between_steps(
-        [&] { evaluate_now(tokens, 0, [&](int64_t, std::span<const float> part) { rows.assign(part.begin(), part.end()); }); });
-    return pool_rows(rows, info_.n_embd, pooling.value_or(*model_->pooling()));
 }
 
 void LocalEngine::observe_inputs(InputObserver observer) {

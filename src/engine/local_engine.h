@@ -34,10 +34,23 @@ class LocalEngine final : public Engine {
     std::vector<float> embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) override;
     std::vector<AdapterSource> adapters() const override;
     void set_adapter_scales(std::span<const float> scales) override;
+    std::vector<float> score(const Tokenizer::Pair& pair) override;
     EngineStats stats() const override;
     std::string failure() const override;
 
   private:
+    /// A text on its way through the model beside all sequences, on pages of its own.
+    struct Evaluation {
+        std::span<const TokenId> tokens;
+        int64_t first_wanted = 0;
+        size_t second_begin = SIZE_MAX;  ///< tokens from here on are of type 1
+        int64_t n_done = 0;              ///< tokens in batches before the one that is under way
+        PageTables pages = {};
+        std::vector<int32_t> batch = {}, outputs = {}, types = {};
+        std::vector<float> adapter_scales = {};
+        SequenceSpan sequence = {};
+    };
+
     void load_text(const EngineOptions& options);
     void load_draft_model(const KvBudget& budget);
     void make_cache(const KvBudget& budget);
@@ -45,6 +58,8 @@ class LocalEngine final : public Engine {
     void check_weights(const Graph& graph) const;
     void check_tokens(std::span<const TokenId> tokens, const char* field) const;
     void require_predictions() const;
+    void check_text(std::span<const TokenId> tokens) const;
+    void make_vectors(Evaluation text, const LogitsSink& sink);
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
     std::vector<float> default_scales() const;
     void run_between_steps(const std::function<void()>& job);
@@ -66,7 +81,10 @@ class LocalEngine final : public Engine {
     void for_one(Sequence* sequence, Act act);
     bool sample(Sequence& sequence, std::span<const float> logits);
     void finish(Sequence* sequence, FinishReason reason, std::string error = {});
-    void evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink);
+    void cover(Evaluation& text, int64_t n_tokens);
+    void begin_batch(Executor& executor, Evaluation& text);
+    bool advance(Executor& executor, Evaluation& text, double seconds, const LogitsSink& sink);
+    void evaluate_now(Executor& executor, Evaluation text, const LogitsSink& sink);
     void publish_stats();
 
     bool speculates() const noexcept { return options_.draft_ngram > 0 || draft_model_; }
@@ -81,6 +99,7 @@ class LocalEngine final : public Engine {
     std::vector<TokenId> never_sampled_;
     std::unique_ptr<Device> device_;
     std::unique_ptr<Executor> prompts_, answers_;  // the same graph with the kernels for many tokens, and for few
+    std::unique_ptr<Executor> vectors_;            // up to the vectors; nullptr where prompts_ makes those, or nobody wants any
     ModelInfo info_;
 
     // Engine thread only.
@@ -101,6 +120,8 @@ class LocalEngine final : public Engine {
     BatchMemory answers_batch_, prompts_batch_;
     StepTimes times_;
     EngineStats totals_;  // the counters of stats_
+
+    std::mutex one_text_;  // held by who computes in vectors_
 
     mutable std::mutex mutex_;
     std::condition_variable work_arrived_;

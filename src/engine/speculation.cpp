@@ -36,7 +36,7 @@ void look_up_draft(std::span<const int32_t> tokens, int longest, int64_t n_draft
 
 DraftModel::DraftModel(Device& device, const Options& options)
     : device_(device), file_(GgufFile::open(options.path)), model_(load_model(*file_)) {
-    if (model_->pooling())
+    if (!model_->predicts_tokens())
         throw InvalidInput(concat(options.path, ": this model makes vectors of texts and guesses nothing"), "model_draft");
     const Graph graph = model_->build(std::min(options.n_ctx, model_->n_ctx_train()));
     for (const Node& node : graph.nodes())

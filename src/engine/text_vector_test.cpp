@@ -4,10 +4,20 @@
 
 using namespace quern;
 
-TEST_CASE("the vectors of a text's tokens become one") {
-    const std::vector<float> rows = {1, 2, 3, 5, 8, 11};  // three tokens
-    CHECK(pool_rows(rows, 2, Pooling::mean) == std::vector<float>{4, 6});
-    CHECK(pool_rows(rows, 2, Pooling::cls) == std::vector<float>{1, 2});
-    CHECK(pool_rows(rows, 2, Pooling::last) == std::vector<float>{8, 11});
-    CHECK(pool_rows(rows, 2, Pooling::none) == rows);
+namespace {
+
+std::vector<float> pooled(Pooling pooling) {
+    TextVector vector(2, pooling);
+    vector.add(std::vector<float>{1, 2, 3, 5});  // three tokens, in two portions
+    vector.add(std::vector<float>{8, 11});
+    return vector.result();
+}
+
+}  // namespace
+
+TEST_CASE("the vectors of a text's tokens become one, however they come") {
+    CHECK(pooled(Pooling::mean) == std::vector<float>{4, 6});
+    CHECK(pooled(Pooling::cls) == std::vector<float>{1, 2});
+    CHECK(pooled(Pooling::last) == std::vector<float>{8, 11});
+    CHECK(pooled(Pooling::none) == std::vector<float>{1, 2, 3, 5, 8, 11});
 }

@@ -80,9 +80,13 @@ Executor::Executor(const Graph& graph, Device& device, BatchLimits limits, Fusio
     slots_.resize(static_cast<size_t>(limits.n_tokens));
     window_slots_.resize(static_cast<size_t>(limits.n_tokens));
     positions_.resize(static_cast<size_t>(limits.n_tokens));
-    for (const Step& step : plan_.steps)
-        if (const auto* embed = std::get_if<EmbedStep>(&step); embed && embed->by_position)
-            last_position_ = std::min(last_position_, embed->table.shape[0] - 1);
+    types_.resize(static_cast<size_t>(limits.n_tokens));
+    for (const Step& step : plan_.steps) {
+        const auto* embed = std::get_if<EmbedStep>(&step);
+        if (!embed || embed->by == EmbedBy::token) continue;
+        int32_t& last = embed->by == EmbedBy::position ? last_position_ : last_type_;
+        last = static_cast<int32_t>(std::min<int64_t>(last, embed->table.shape[0] - 1));
+    }
 }
 
 uint64_t Executor::memory_bytes(const Graph& graph, const Device& device, BatchLimits limits) {
@@ -105,10 +109,15 @@ class Executor::Run {
     Run(Executor& owner, const Batch& batch, const KvCache& cache) : owner_(owner), device_(owner.device_), batch_(batch), cache_(cache) {}
 
     void operator()(const EmbedStep& step) {
-        const std::span<const int32_t> positions(owner_.positions_.data(), batch_.tokens.size());
+        const size_t n = batch_.tokens.size();
+        const std::span<const int32_t> positions(owner_.positions_.data(), n), types(owner_.types_.data(), n);
         const std::vector<LowRank> adapters = active(step.adapters, false);
-        device_.embed(
-            {.table = step.table, .tokens = step.by_position ? positions : batch_.tokens, .out = rows(step.out), .adapters = adapters});
+        device_.embed({.table = step.table,
+                       .tokens = step.by == EmbedBy::token      ? batch_.tokens
+                                 : step.by == EmbedBy::position ? positions
+                                                                : types,
+                       .out = rows(step.out),
+                       .adapters = adapters});
     }
 
     void operator()(const NormStep& step) {
@@ -311,12 +320,14 @@ void Executor::begin(const Batch& batch, const KvCache& cache) {
     batch_ = batch;
     cache_ = &cache;
     next_step_ = 0;
+    QUERN_CHECK(batch.types.empty() || batch.types.size() == batch.tokens.size());
+    for (size_t i = 0; i < batch.tokens.size(); ++i) types_[i] = batch.types.empty() ? 0 : std::min(batch.types[i], last_type_);
     if (n_adapters_ > 0) spread_scales();
     window_spans_.clear();
     for (const SequenceSpan& sequence : batch.sequences) {
         for (int64_t i = 0; i < sequence.n_tokens; ++i) {
             const int64_t position = sequence.first_position + i, row = sequence.first_token + i;
-            positions_[static_cast<size_t>(row)] = static_cast<int32_t>(std::min(position, last_position_));
+            positions_[static_cast<size_t>(row)] = static_cast<int32_t>(std::min<int64_t>(position, last_position_));
             const auto slot = [&](const int32_t* table) {
                 return table[position / kv_page_tokens] * kv_page_tokens + position % kv_page_tokens;
             };

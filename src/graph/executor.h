@@ -17,6 +17,7 @@ struct Batch {
     std::span<const int32_t> tokens;          ///< [n_tokens], valid ids
     std::span<const SequenceSpan> sequences;  ///< cover the tokens in order
     std::span<const int32_t> outputs;         ///< rows of the batch that want logits, rising
+    std::span<const int32_t> types = {};      ///< [n_tokens], not negative; empty: all of type 0
     /// The kernels that make logits of them: the same ones for a token of a prompt and for the tokens that follow.
     TokenKernels output_kernels = TokenKernels::few;
     /// [sequences, n_adapters]: the scale of each adapter of the graph for each sequence. Empty: all 0.
@@ -84,7 +85,9 @@ class Executor {
     std::vector<int64_t> window_slots_;          // the same in the windowed layers, if there are some
     std::vector<SequenceSpan> window_spans_;     // the batch's sequences as those layers see them
     std::vector<int32_t> positions_;             // by token, at most last_position_
-    int64_t last_position_ = INT32_MAX;          // that a table of positions has
+    std::vector<int32_t> types_;                 // likewise
+    int32_t last_position_ = INT32_MAX;          // that a table of positions has
+    int32_t last_type_ = INT32_MAX;              // likewise
     int n_adapters_ = 0;                         // of the graph
     std::vector<float> scales_, output_scales_;  // by adapter: of each token, of each output row
     std::vector<bool> in_use_;                   // by adapter: some token of the batch has it

@@ -54,8 +54,13 @@ class Lowering {
         const Node& node = graph_.node(id);
         switch (node.op) {
             case Op::embed:
+                plan_.steps.push_back(EmbedStep{node.weight, new_value(id), EmbedBy::token, node.adapters});
+                return;
             case Op::embed_positions:
-                plan_.steps.push_back(EmbedStep{node.weight, new_value(id), node.op == Op::embed_positions, node.adapters});
+                plan_.steps.push_back(EmbedStep{node.weight, new_value(id), EmbedBy::position, node.adapters});
+                return;
+            case Op::embed_types:
+                plan_.steps.push_back(EmbedStep{node.weight, new_value(id), EmbedBy::type});
                 return;
             case Op::norm:
                 if (!norm_joins_matmuls(id)) lower_norm(id);

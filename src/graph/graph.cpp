@@ -1,5 +1,7 @@
 #include "graph/graph.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -15,6 +17,10 @@ Tensor Graph::embed(const TensorView& table) { return append({.op = Op::embed, .
 
 Tensor Graph::embed_positions(const TensorView& table) {
     return append({.op = Op::embed_positions, .weight = table, .n_cols = table.shape.n_cols()});
+}
+
+Tensor Graph::embed_types(const TensorView& table) {
+    return append({.op = Op::embed_types, .weight = table, .n_cols = table.shape.n_cols()});
 }
 
 Tensor Graph::norm(Tensor x, Node node) {
@@ -192,7 +198,8 @@ Tensor Graph::experts(Tensor x, Tensor logits, const Experts& experts) {
 }
 
 std::vector<TensorView> Graph::matrices(const Node& node) const {
-    if (node.op == Op::matmul || node.op == Op::embed || node.op == Op::embed_positions || node.op == Op::head_matmul) return {node.weight};
+    constexpr Op with_matrix[] = {Op::matmul, Op::embed, Op::embed_positions, Op::embed_types, Op::head_matmul};
+    if (std::find(std::begin(with_matrix), std::end(with_matrix), node.op) != std::end(with_matrix)) return {node.weight};
     if (node.op != Op::experts) return {};
     const ExpertWeights& w = experts_[static_cast<size_t>(node.experts)].weights;
     return {w.gate, w.up, w.down};

@@ -30,6 +30,7 @@ struct Rope {
 enum class Op : uint8_t {
     embed,
     embed_positions,
+    embed_types,
     norm,
     matmul,
     add_bias,
@@ -99,6 +100,8 @@ class Graph {
     Tensor embed(const TensorView& table);
     /// Rows of the table for the tokens' positions; positions past its end take the last row, so the window should not go there.
     Tensor embed_positions(const TensorView& table);
+    /// Rows of the table for the tokens' types, 0 where the batch names none; types past its end take the last row.
+    Tensor embed_types(const TensorView& table);
     /// @param weight  [n] f32; a row that holds several heads of n is normed head by head
     Tensor rms_norm(Tensor x, const TensorView& weight, float eps);
     /// @param bias  like weight, or without data

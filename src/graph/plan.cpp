@@ -9,7 +9,10 @@ namespace {
 struct StepPrinter {
     std::ostream& out;
 
-    void operator()(const EmbedStep& step) const { out << (step.by_position ? "embed positions -> %" : "embed -> %") << step.out; }
+    void operator()(const EmbedStep& step) const {
+        constexpr const char* names[] = {"embed -> %", "embed positions -> %", "embed types -> %"};
+        out << names[static_cast<size_t>(step.by)] << step.out;
+    }
     void operator()(const NormStep& step) const {
         out << "norm %" << step.x << " -> %" << step.out;
         if (step.add_to >= 0) out << "+add(%" << step.add_to << ")";

@@ -23,10 +23,12 @@ struct Value {
     uint64_t offset = 0;  ///< bytes, set by plan_memory()
 };
 
+enum class EmbedBy : uint8_t { token, position, type };
+
 struct EmbedStep {
     TensorView table;
     ValueId out;
-    bool by_position = false;  ///< rows of the tokens' positions instead of the tokens
+    EmbedBy by = EmbedBy::token;
     AdapterList adapters = {};
 };
 

@@ -1,10 +1,9 @@
 #include "models/bert.h"
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "models/layers/blocks.h"
 #include "models/layers/decoder_checkpoint.h"
-#include "models/layers/key_reader.h"
+#include "models/layers/encoder_checkpoint.h"
 
 namespace quern {
 
@@ -41,55 +40,17 @@ std::vector<WeightRow<BertEmbeddings>> BertEmbeddings::table(const DecoderConfig
     };
 }
 
-namespace {
-
-int64_t read_token_types(const GgufFile& file) {
-    const int64_t n = file.metadata().integer("tokenizer.ggml.token_type_count").value_or(2);
-    if (n < 1 || n > 1 << 16) throw ModelError(concat(file.path(), ": key tokenizer.ggml.token_type_count is ", n, ", outside 1 to 65536"));
-    return n;
-}
-
-// Where the file names none, or "none", a text still has a vector: the mean, as sentence-transformers takes it.
-Pooling read_pooling(const GgufFile& file) {
-    const KeyReader keys(file);
-    switch (keys.optional_integer("pooling_type", -1, 4).value_or(0)) {
-        case 2:
-            return Pooling::cls;
-        case 3:
-            return Pooling::last;
-        case 4:
-            keys.fail("the model ranks pairs of texts (pooling_type 4), which quern cannot do yet");
-        default:
-            return Pooling::mean;
-    }
-}
-
-DecoderConfig read_bert_config(const GgufFile& file) {
-    DecoderConfig config = read_decoder_config(file, RopeStyle::halves);
-    require_no_experts(file, config);
-    require_equal_heads(file, config);
-    if (config.n_kv_heads != config.n_heads || config.q_width() != config.n_embd)
-        throw ModelError(concat(file.path(), ": ", config.n_heads, " heads of ", config.head_dim, " with ", config.n_kv_heads,
-                                " for keys and values: this architecture has as many of both, and embedding_length values in all"));
-    return config;
-}
-
-}  // namespace
-
-Bert::Bert(const GgufFile& file) : config_(read_bert_config(file)), pooling_(read_pooling(file)) {
+Bert::Bert(const GgufFile& file) : Encoder(file) {
     load_weights<BertEmbeddings>(file, BertEmbeddings::table(config_, read_token_types(file)), "", embeddings_);
-    first_type_.resize(static_cast<size_t>(config_.n_embd));
-    decode_row(embeddings_.token_types, 0, first_type_.data());
     layers_.resize(static_cast<size_t>(config_.n_layers));
     for (int i = 0; i < config_.n_layers; ++i)
         load_weights<BertLayer>(file, BertLayer::table(config_), concat("blk.", i, "."), layers_[static_cast<size_t>(i)]);
 }
 
-Graph Bert::build(int64_t) const {
+Graph Bert::build_vectors(int64_t) const {
     Graph g;
-    const TensorView first_type{
-        .dtype = DType::f32, .shape = {config_.n_embd}, .data = reinterpret_cast<const std::byte*>(first_type_.data())};
-    const Tensor sum = g.add_bias(g.add(g.embed(embeddings_.tokens), g.embed_positions(embeddings_.positions)), first_type);
+    const Tensor sum =
+        g.add(g.add(g.embed(embeddings_.tokens), g.embed_positions(embeddings_.positions)), g.embed_types(embeddings_.token_types));
     Tensor x = g.layer_norm(sum, embeddings_.norm, embeddings_.norm_bias, config_.norm_eps);  // [n_tokens, n_embd]
     for (int i = 0; i < config_.n_layers; ++i) x = layer(g, layers_[static_cast<size_t>(i)], x, i);
     g.set_result(g.select_outputs(x));  // [n_outputs, n_embd]
@@ -109,26 +70,45 @@ Tensor Bert::layer(Graph& g, const BertLayer& w, Tensor x, int number) const {
 
 namespace {
 
-constexpr std::string_view bert_classes[] = {"BertModel", "BertForMaskedLM"};
-constexpr std::string_view bert_prefixes[] = {"bert."};
+constexpr std::string_view bert_classes[] = {"BertModel",
+                                             "BertForMaskedLM",
+                                             "BertForPreTraining",
+                                             "BertForSequenceClassification",
+                                             "RobertaModel",
+                                             "RobertaForMaskedLM",
+                                             "RobertaForSequenceClassification",
+                                             "XLMRobertaModel",
+                                             "XLMRobertaForMaskedLM",
+                                             "XLMRobertaForSequenceClassification"};
+constexpr std::string_view bert_prefixes[] = {"bert.", "roberta."};
+constexpr std::pair<std::string_view, std::string_view> old_norm_names[] = {{"LayerNorm.weight", "LayerNorm.gamma"},
+                                                                            {"LayerNorm.bias", "LayerNorm.beta"}};
 // What training needs beside the vectors of the tokens.
-constexpr std::string_view bert_ignored[] = {"embeddings.position_ids", "pooler.dense.", "cls.predictions.", "cls.seq_relationship."};
+constexpr std::string_view bert_ignored[] = {"embeddings.position_ids", "pooler.dense.", "cls.predictions.", "cls.seq_relationship.",
+                                             "lm_head."};
 
-int64_t count_token_types(const CheckpointConfig& config) {
-    const int64_t n = config.integer({"type_vocab_size"}).value_or(2);
-    if (n < 1 || n > 1 << 16) config.fail(concat("type_vocab_size is ", n, ", outside 1 to 65536"));
-    return n;
+bool has_class(const CheckpointConfig& config, std::string_view part) {
+    for (const std::string& name : config.strings({"architectures"}))
+        if (name.find(part) != std::string::npos) return true;
+    return false;
+}
+
+/// RoBERTa counts positions from the padding token's id on; GGUF holds the rows from the first position on.
+int64_t count_unused_positions(const CheckpointConfig& config) {
+    if (!has_class(config, "Roberta") && !has_class(config, "RoBERTa")) return 0;
+    const int64_t padding = config.integer({"pad_token_id"}).value_or(1);
+    if (padding < 0 || padding >= config.require_integer({"max_position_embeddings"}) - 1)
+        config.fail(concat("pad_token_id is ", padding, ", beyond max_position_embeddings"));
+    return padding + 1;
 }
 
 void set_bert_keys(const CheckpointKeys& keys) {
-    const auto require = [&](std::string_view entry, std::string_view expected) {
-        const std::string found = keys.config.string({entry}).value_or(std::string(expected));
-        if (found != expected) keys.config.fail(concat(entry, " is ", quoted(found), "; quern knows ", expected));
-    };
-    require("hidden_act", "gelu");
-    require("position_embedding_type", "absolute");
+    keys.config.require_value("hidden_act", "gelu");
+    keys.config.require_value("position_embedding_type", "absolute");
     keys.require_integer("block_count", {"num_hidden_layers"});
     keys.require_integer("context_length", {"max_position_embeddings"});
+    if (const int64_t n = count_unused_positions(keys.config))
+        keys.set("context_length", static_cast<uint32_t>(keys.config.require_integer({"max_position_embeddings"}) - n));
     keys.require_integer("embedding_length", {"hidden_size"});
     keys.require_integer("feed_forward_length", {"intermediate_size"});
     keys.require_integer("attention.head_count", {"num_attention_heads"});
@@ -136,14 +116,34 @@ void set_bert_keys(const CheckpointKeys& keys) {
     keys.real("attention.layer_norm_epsilon", {"layer_norm_eps"});
     keys.set("attention.causal", false);
     keys.integer("vocab_size", {"vocab_size"});
-    keys.writer.set("tokenizer.ggml.token_type_count", static_cast<uint32_t>(count_token_types(keys.config)));
+    set_token_types(keys);
+    if (has_class(keys.config, "ForSequenceClassification")) set_labels(keys);
 }
 
-void list_bert_tensors(const GgufFile& keys, const CheckpointConfig&, CheckpointTensors& tensors) {
-    const DecoderConfig config = read_bert_config(keys);
-    add_rows<BertEmbeddings>(BertEmbeddings::table(config, read_token_types(keys)), config, "", "", tensors);
+/// BERT's head is its pooler and a matrix, RoBERTa's has names of its own.
+void add_head(const CheckpointConfig& config, int64_t n, CheckpointTensors& tensors) {
+    const bool is_bert = has_class(config, "BertFor") && count_unused_positions(config) == 0;
+    const auto n_labels = static_cast<int64_t>(label_names(config).size());
+    const auto add = [&](const char* gguf, const std::string& hf, const Shape& matrix) {
+        tensors.add({.gguf = concat(gguf, ".weight"), .hf = hf + ".weight", .shape = matrix, .transform = {}, .values = {}});
+        tensors.add({.gguf = concat(gguf, ".bias"), .hf = hf + ".bias", .shape = {matrix[0]}, .transform = {}, .values = {}});
+    };
+    add("cls", is_bert ? "pooler.dense" : "classifier.dense", {n, n});
+    add("cls.output", is_bert ? "classifier" : "classifier.out_proj", {n_labels, n});
+}
+
+void list_bert_tensors(const GgufFile& keys, const CheckpointConfig& checkpoint, CheckpointTensors& tensors) {
+    const DecoderConfig config = read_encoder_config(keys);
+    CheckpointTensors embeddings;
+    add_rows<BertEmbeddings>(BertEmbeddings::table(config, read_token_types(keys)), config, "", "", embeddings);
+    for (ConvertedTensor tensor : embeddings.all()) {
+        const int64_t n_unused = count_unused_positions(checkpoint);
+        if (tensor.gguf == "position_embd.weight" && n_unused > 0) tensor.transform = skip_rows(n_unused);
+        tensors.add(std::move(tensor));
+    }
     for (int i = 0; i < config.n_layers; ++i)
         add_rows<BertLayer>(BertLayer::table(config), config, concat("blk.", i, "."), concat("encoder.layer.", i, "."), tensors);
+    if (has_class(checkpoint, "ForSequenceClassification")) add_head(checkpoint, config.n_embd, tensors);
 }
 
 }  // namespace
@@ -153,6 +153,7 @@ const CheckpointFormat Bert::checkpoint{.classes = bert_classes,
                                         .set_keys = set_bert_keys,
                                         .list_tensors = list_bert_tensors,
                                         .optional_prefixes = bert_prefixes,
+                                        .old_ends = old_norm_names,
                                         .ignored = bert_ignored};
 
 }  // namespace quern

@@ -1,12 +1,11 @@
-// BERT: an encoder that gives a vector for each token. Learned positions, every token sees all others, norms after the residuals.
-// Source: Devlin et al. 2018, "BERT: pre-training of deep bidirectional transformers for language understanding".
+// BERT, RoBERTa and XLM-RoBERTa: encoders that give a vector for each token. Learned positions, every token sees all others, norms after
+// the residuals. Sources: Devlin et al. 2018 (BERT), Liu et al. 2019 (RoBERTa), Conneau et al. 2019 (XLM-R).
 #pragma once
 
 #include <vector>
 
 #include "models/checkpoint.h"
-#include "models/layers/decoder_config.h"
-#include "models/model.h"
+#include "models/layers/encoder.h"
 
 namespace quern {
 
@@ -21,26 +20,18 @@ struct BertEmbeddings {
     static std::vector<WeightRow<BertEmbeddings>> table(const DecoderConfig& c, int64_t n_token_types);
 };
 
-class Bert final : public Model {
+class Bert final : public Encoder {
   public:
     static const CheckpointFormat checkpoint;
     explicit Bert(const GgufFile& file);
 
-    KvShape kv_shape() const override { return config_.kv_shape(); }
-    int64_t n_embd() const override { return config_.n_embd; }
-    int64_t n_vocab() const override { return config_.n_vocab; }
-    int64_t n_ctx_train() const override { return config_.n_ctx_train; }
     int64_t n_ctx_most() const override { return config_.n_ctx_train; }
-    std::optional<Pooling> pooling() const override { return pooling_; }
-    Graph build(int64_t n_ctx) const override;
+    Graph build_vectors(int64_t n_ctx) const override;
 
   private:
     Tensor layer(Graph& g, const BertLayer& w, Tensor x, int number) const;
 
-    const DecoderConfig config_;
-    const Pooling pooling_;
     BertEmbeddings embeddings_;
-    std::vector<float> first_type_;  // a text alone has tokens of the first type only
     std::vector<BertLayer> layers_;
 };
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gguf/gguf_file.h"
@@ -64,6 +65,8 @@ struct CheckpointFormat {
     void (*list_tensors)(const GgufFile& keys, const CheckpointConfig& config, CheckpointTensors& tensors) = nullptr;
     /// Beginnings of names of which any one may stand before the checkpoint's names, or be missing there.
     std::span<const std::string_view> optional_prefixes = {};
+    /// Ends of names, and what stood in their place in older checkpoints.
+    std::span<const std::pair<std::string_view, std::string_view>> old_ends = {};
     /// Parts of the names of tensors that a checkpoint may hold and GGUF does not.
     std::span<const std::string_view> ignored = {};
 };

@@ -153,6 +153,11 @@ int64_t CheckpointConfig::require_integer(Names names) const {
     return *value;
 }
 
+void CheckpointConfig::require_value(std::string_view name, std::string_view expected) const {
+    const std::string found = string({name}).value_or(std::string(expected));
+    if (found != expected) fail(concat(name, " is ", quoted(found), "; quern knows ", expected));
+}
+
 std::string CheckpointConfig::entry_names() const {
     std::string all;
     for (const auto& [name, value] : json_->items()) all += (all.empty() ? "" : ", ") + printable(name, 60);

@@ -40,6 +40,9 @@ class CheckpointConfig {
     /// @throws ModelError  when it is absent
     int64_t require_integer(Names names) const;
 
+    /// @throws ModelError  when the entry is there and says anything else
+    void require_value(std::string_view name, std::string_view expected) const;
+
     /// The names of all entries, joined, for messages about what was seen.
     std::string entry_names() const;
     [[noreturn]] void fail(std::string_view what) const;

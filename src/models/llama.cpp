@@ -69,7 +69,8 @@ Tensor Llama::attention(Graph& g, const LlamaLayer& w, Tensor x, int layer, int 
 
 namespace {
 
-constexpr std::string_view llama_classes[] = {"LlamaForCausalLM", "LLaMAForCausalLM", "MistralForCausalLM", "MixtralForCausalLM"};
+constexpr std::string_view llama_classes[] = {"LlamaForCausalLM",   "LLaMAForCausalLM", "MistralForCausalLM",
+                                              "MixtralForCausalLM", "LlamaModel",       "MistralModel"};
 
 // Mistral's first models have a window.
 void set_llama_keys(const CheckpointKeys& keys) {
@@ -85,6 +86,7 @@ void list_llama_tensors(const GgufFile& keys, const CheckpointConfig& config, Ch
 
 }  // namespace
 
-const CheckpointFormat Llama::checkpoint{.classes = llama_classes, .set_keys = set_llama_keys, .list_tensors = list_llama_tensors};
+const CheckpointFormat Llama::checkpoint{
+    .classes = llama_classes, .set_keys = set_llama_keys, .list_tensors = list_llama_tensors, .optional_prefixes = model_prefix};
 
 }  // namespace quern

@@ -36,11 +36,13 @@ Tensor Qwen2::attention(Graph& g, const Qwen2Layer& w, Tensor x, int layer, int 
 
 namespace {
 
-constexpr std::string_view qwen2_classes[] = {"Qwen2ForCausalLM"};
+constexpr std::string_view qwen2_classes[] = {"Qwen2ForCausalLM", "Qwen2Model"};
 
 }  // namespace
 
-const CheckpointFormat Qwen2::checkpoint{
-    .classes = qwen2_classes, .set_keys = set_decoder_keys, .list_tensors = list_plain_decoder<Qwen2Layer, RopeStyle::halves>};
+const CheckpointFormat Qwen2::checkpoint{.classes = qwen2_classes,
+                                         .set_keys = set_decoder_keys,
+                                         .list_tensors = list_plain_decoder<Qwen2Layer, RopeStyle::halves>,
+                                         .optional_prefixes = model_prefix};
 
 }  // namespace quern

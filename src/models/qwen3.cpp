@@ -37,11 +37,13 @@ Tensor Qwen3::attention(Graph& g, const Qwen3Layer& w, Tensor x, int layer, int 
 
 namespace {
 
-constexpr std::string_view qwen3_classes[] = {"Qwen3ForCausalLM"};
+constexpr std::string_view qwen3_classes[] = {"Qwen3ForCausalLM", "Qwen3Model"};
 
 }  // namespace
 
-const CheckpointFormat Qwen3::checkpoint{
-    .classes = qwen3_classes, .set_keys = set_decoder_keys, .list_tensors = list_plain_decoder<Qwen3Layer, RopeStyle::halves>};
+const CheckpointFormat Qwen3::checkpoint{.classes = qwen3_classes,
+                                         .set_keys = set_decoder_keys,
+                                         .list_tensors = list_plain_decoder<Qwen3Layer, RopeStyle::halves>,
+                                         .optional_prefixes = model_prefix};
 
 }  // namespace quern

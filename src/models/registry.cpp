@@ -11,6 +11,7 @@
 #include "models/gpt_oss.h"
 #include "models/llama.h"
 #include "models/model.h"
+#include "models/nomic_bert.h"
 #include "models/phi3.h"
 #include "models/qwen.h"
 #include "models/qwen2.h"
@@ -50,6 +51,7 @@ constexpr FamilyEntry families[] = {
     {"gpt-oss", make<GptOss>, &GptOss::checkpoint},
     {"deepseek2", make<DeepSeek2>, &DeepSeek2::checkpoint},
     {"bert", make<Bert>, &Bert::checkpoint},
+    {"nomic-bert", make<NomicBert>, &NomicBert::checkpoint},
 };
 // clang-format on
 

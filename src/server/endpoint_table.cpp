@@ -11,6 +11,7 @@
 #include "server/openai/completion_request.h"
 #include "server/openai/completions.h"
 #include "server/openai/embeddings.h"
+#include "server/openai/rerank.h"
 #include "server/openai/responses.h"
 
 namespace quern {

@@ -43,7 +43,8 @@ void add_flags(CLI::App& app, ConvertFlags& flags) {
                    "f32, f16, bf16, auto (16 bits as the checkpoint has them), or any type of quern quantize: q4_k_m, q8_0 ...")
         ->type_name("TYPE");
     app.add_option("--outfile", flags.out, "File to write; {ftype} in it becomes the type")->type_name("FILE");
-    app.add_option("--vocab-type", flags.vocabulary_kinds, "Tokenizer files to look at, in order: spm, hfft, bpe, tiktoken, wordpiece")
+    app.add_option("--vocab-type", flags.vocabulary_kinds,
+                   "Tokenizer files to look at, in order: spm, hfft, bpe, tiktoken, wordpiece, fairseq")
         ->type_name("LIST");
     app.add_option("--vocab-dir", flags.vocabulary_folder, "Folder of the tokenizer, if it is another one")->type_name("DIR");
     app.add_option("--imatrix", flags.imatrix, "Importance matrix, for types that lose less with one or need one")->type_name("FILE");

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "engine/engine.h"
 #include "tools/command_line.h"
 #include "tools/embed/vectors.h"
@@ -18,7 +19,7 @@ namespace {
 struct EmbedFlags {
     EngineOptions engine;
     std::vector<std::string> prompts;
-    std::string file, separator = "\n", pooling, format;
+    std::string file, separator = "\n", pair_separator = "\t", pooling, format;
     int norm = 2;
     bool normalize = false, json = false, escape = false;
 };
@@ -54,7 +55,7 @@ std::vector<NamedText> read_texts(const EmbedFlags& flags) {
 
 std::optional<Pooling> read_pooling(const std::string& name) {
     static const std::map<std::string, Pooling> known = {
-        {"none", Pooling::none}, {"mean", Pooling::mean}, {"cls", Pooling::cls}, {"last", Pooling::last}};
+        {"none", Pooling::none}, {"mean", Pooling::mean}, {"cls", Pooling::cls}, {"last", Pooling::last}, {"rank", Pooling::rank}};
     return name.empty() ? std::nullopt : std::optional(known.at(name));
 }
 
@@ -65,15 +66,14 @@ VectorFormat read_format(const EmbedFlags& flags) {
 }
 
 TextVectors embed_text(Engine& engine, const NamedText& text, const EmbedFlags& flags) {
-    const auto pooling = read_pooling(flags.pooling);
     const std::vector<TokenId> tokens = engine.tokenizer().tokenize(text.text, {.add_special = true});
     std::vector<float> values;
     try {
-        values = engine.embed(tokens, pooling);
+        values = engine.embed(tokens);
     } catch (const ContextOverflow& error) {
         throw ContextOverflow(concat(text.name, ": ", error.what()), "prompt");
     }
-    TextVectors out{.rows = {}, .by_token = pooling == Pooling::none};
+    TextVectors out{.rows = {}, .by_token = engine.info().pooling == Pooling::none};
     const auto n_embd = static_cast<std::ptrdiff_t>(engine.info().n_embd);
     for (auto at = values.begin(); at != values.end(); at += n_embd) {
         out.rows.emplace_back(at, at + n_embd);
@@ -82,20 +82,49 @@ TextVectors embed_text(Engine& engine, const NamedText& text, const EmbedFlags& 
     return out;
 }
 
+/// A query and a document with a separator between them.
+PairScores score_pair(Engine& engine, const NamedText& text, const EmbedFlags& flags) {
+    const std::string separator = unescape(flags.pair_separator);
+    const size_t at = separator.empty() ? std::string::npos : text.text.find(separator);
+    if (at == std::string::npos)
+        throw InvalidInput(concat(text.name, ": this model scores pairs of texts: a query and a document with ",
+                                  quoted(flags.pair_separator), " between them (--cls-separator)"),
+                           "prompt");
+    const auto pair = engine.tokenizer().tokenize_pair(text.text.substr(0, at), text.text.substr(at + separator.size()));
+    try {
+        return {.scores = engine.score(pair), .labels = engine.info().label_names};
+    } catch (const ContextOverflow& error) {
+        throw ContextOverflow(concat(text.name, ": ", error.what()), "prompt");
+    }
+}
+
+void print(const std::string& text) {
+    std::fputs(text.c_str(), stdout);
+    if (std::fflush(stdout) != 0) throw DeviceError("cannot write the vectors to standard output");
+}
+
 int embed(EmbedFlags& flags) {
     flags.engine.isa = isa_from_environment();
+    flags.engine.embeddings = true;
+    flags.engine.pooling = read_pooling(flags.pooling);
     if (flags.normalize) flags.norm = 2;
     const std::vector<NamedText> texts = read_texts(flags);
     const std::unique_ptr<Engine> engine = Engine::load(flags.engine);
+    if (engine->info().pooling == Pooling::rank) {
+        std::vector<PairScores> scores;
+        for (const NamedText& text : texts) scores.push_back(score_pair(*engine, text, flags));
+        print(format_scores(scores, read_format(flags)));
+        return 0;
+    }
     std::vector<TextVectors> vectors;
     for (const NamedText& text : texts) vectors.push_back(embed_text(*engine, text, flags));
-    std::fputs(format_vectors(vectors, read_format(flags)).c_str(), stdout);
-    if (std::fflush(stdout) != 0) throw DeviceError("cannot write the vectors to standard output");
+    print(format_vectors(vectors, read_format(flags)));
     return 0;
 }
 
 Command setup(CLI::App& app) {
     const auto flags = std::make_shared<EmbedFlags>();
+    flags->engine.cache_type_k = flags->engine.cache_type_v = KvType::f32;  // nothing is kept: they can be exact
     declare_engine_flags(app, flags->engine);
     app.add_option("-p,--prompt", flags->prompts, "a text; may be given more than once")
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -107,9 +136,13 @@ Command setup(CLI::App& app) {
         ->default_str("\\n")
         ->type_name("TEXT");
     app.add_option("--pooling", flags->pooling,
-                   "how a text's vector is made of its tokens': none, mean, cls, last (default: the model's own)")
-        ->check(CLI::IsMember({"none", "mean", "cls", "last"}))
+                   "how a text's vector is made of its tokens': none, mean, cls, last (default: the model's own, or last); rank: "
+                   "scores of pairs, by a cross-encoder")
+        ->check(CLI::IsMember({"none", "mean", "cls", "last", "rank"}))
         ->type_name("HOW");
+    app.add_option("--cls-separator", flags->pair_separator, "what separates a query from its document")
+        ->default_str("\\t")
+        ->type_name("TEXT");
     app.add_option("--embd-normalize", flags->norm, "-1: none, 0: largest value 32760, 1: taxicab, 2: Euclidean, above: p-norm")
         ->check(CLI::Range(-1, 1000))
         ->capture_default_str()

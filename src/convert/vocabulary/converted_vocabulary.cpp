@@ -74,6 +74,9 @@ void write_vocabulary(const ConvertedVocabulary& v, GgufWriter& writer) {
     set_flag("tokenizer.ggml.add_eos_token", v.add_eos);
     set_flag("tokenizer.ggml.add_space_prefix", v.add_space_prefix);
     set_flag("tokenizer.ggml.remove_extra_whitespaces", v.remove_extra_whitespaces);
+    set_flag("tokenizer.ggml.normalizer.lowercase", v.lowercase);
+    set_flag("tokenizer.ggml.normalizer.strip_accents", v.strip_accents);
+    if (!v.chinese_characters_apart.value_or(true)) writer.set("tokenizer.quern.chinese_characters_apart", false);
     if (!v.charsmap.empty())
         writer.set("tokenizer.ggml.precompiled_charsmap",
                    MetadataArray{MetadataType::u8, v.charsmap.size(), reinterpret_cast<const std::byte*>(v.charsmap.data()), {}, {}});

@@ -26,6 +26,7 @@ struct ConvertedVocabulary {
     std::vector<std::string> merges;        ///< "left right"
     std::string charsmap;                   ///< SentencePiece's precompiled normalizer
     std::optional<bool> add_space_prefix, remove_extra_whitespaces, add_bos, add_eos;
+    std::optional<bool> lowercase, strip_accents, chinese_characters_apart;  ///< WordPiece
     /// By the name in the key: bos, eos, unknown, padding, seperator, cls, mask.
     std::map<std::string, int32_t> special_ids;
     std::vector<int32_t> end_ids;  ///< all that the checkpoint names as an end

@@ -22,6 +22,29 @@ Found read_spm(const std::string& folder) {
     return read_sentencepiece_model(std::as_bytes(std::span(*file)), path);
 }
 
+/// XLM-RoBERTa's: its own four special tokens stand before SentencePiece's pieces without their three, and <mask> behind them.
+Found read_fairseq(const std::string& folder) {
+    const std::string path = folder + "/sentencepiece.bpe.model";
+    const auto file = read_file_if_there(path);
+    if (!file) return std::nullopt;
+    const ConvertedVocabulary model = read_sentencepiece_model(std::as_bytes(std::span(*file)), path);
+    ConvertedVocabulary out = model;
+    out.pieces.clear();
+    out.kinds.clear();
+    out.scores.clear();
+    const auto add = [&](std::string_view piece, TokenKind kind, float score) {
+        out.scores.push_back(score);
+        out.set(static_cast<int64_t>(out.n_tokens()), piece, kind);
+    };
+    for (const char* piece : {"<s>", "<pad>", "</s>"}) add(piece, TokenKind::control, 0);
+    add("<unk>", TokenKind::unknown, 0);
+    for (size_t id = 3; id < model.n_tokens(); ++id) add(model.pieces[id], static_cast<TokenKind>(model.kinds[id]), model.scores[id]);
+    add("<mask>", TokenKind::control, 0);
+    out.special_ids = {{"bos", 0}, {"cls", 0}, {"padding", 1}, {"eos", 2}, {"seperator", 2}, {"unknown", 3}};
+    out.add_bos = out.add_eos = true;
+    return out;
+}
+
 Found read_hfft(const std::string& folder, const VocabularyWarning& warn) {
     const std::string path = folder + "/tokenizer.json";
     const auto json = read_json_file_if_there(path);
@@ -58,14 +81,15 @@ Found read_kind(const std::string& kind, const std::string& folder, const Vocabu
     if (kind == "bpe") return read_bpe(folder, warn);
     if (kind == "tiktoken") return read_ranks(folder);
     if (kind == "wordpiece") return read_words(folder);
-    throw InvalidInput(concat("--vocab-type: '", kind, "' is none of spm, hfft, bpe, tiktoken, wordpiece"));
+    if (kind == "fairseq") return read_fairseq(folder);
+    throw InvalidInput(concat("--vocab-type: '", kind, "' is none of spm, hfft, bpe, tiktoken, wordpiece, fairseq"));
 }
 
 }  // namespace
 
 ConvertedVocabulary read_vocabulary(const std::string& folder, const CheckpointConfig& config, const std::string& kinds,
                                     const VocabularyWarning& warn) {
-    std::string left = kinds.empty() ? "spm,hfft,bpe,tiktoken,wordpiece" : kinds;
+    std::string left = kinds.empty() ? "spm,hfft,bpe,tiktoken,wordpiece,fairseq" : kinds;
     Found found;
     while (!left.empty() && !found) {
         const size_t comma = left.find(',');
@@ -73,8 +97,9 @@ ConvertedVocabulary read_vocabulary(const std::string& folder, const CheckpointC
         left.erase(0, comma == std::string::npos ? left.size() : comma + 1);
     }
     if (!found)
-        throw ModelError(concat(printable(folder), ": holds no tokenizer", kinds.empty() ? "" : concat(" of the kind ", kinds),
-                                ": looked for tokenizer.model, tokenizer.json, vocab.json with merges.txt, *.tiktoken, vocab.txt"));
+        throw ModelError(concat(
+            printable(folder), ": holds no tokenizer", kinds.empty() ? "" : concat(" of the kind ", kinds),
+            ": looked for tokenizer.model, tokenizer.json, vocab.json with merges.txt, *.tiktoken, vocab.txt, sentencepiece.bpe.model"));
     // Beside a tokenizer.model, tokenizer.json may know tokens that were added later.
     if (found->model == "llama" && found->merges.empty())
         if (const auto json = read_json_file_if_there(folder + "/tokenizer.json");

@@ -9,9 +9,9 @@
 
 namespace quern {
 
-/// @param kinds   which files to look at, in this order, of spm (tokenizer.model), hfft (tokenizer.json), bpe (vocab.json and merges.txt,
-/// or
-///                a tokenizer.json of that kind), tiktoken (*.tiktoken), wordpiece (vocab.txt); separated by commas. Empty: all.
+/// @param kinds   which files to look at, in this order, separated by commas: spm (tokenizer.model), hfft (tokenizer.json), bpe (vocab.json
+///                and merges.txt, or a tokenizer.json of that kind), tiktoken (*.tiktoken), wordpiece (vocab.txt), fairseq (XLM-RoBERTa's
+///                sentencepiece.bpe.model). Empty: all.
 /// @throws ModelError    naming the file at fault, or when there is none
 /// @throws InvalidInput  for a kind that does not exist
 ConvertedVocabulary read_vocabulary(const std::string& folder, const CheckpointConfig& config, const std::string& kinds,

@@ -68,6 +68,11 @@ class SpecialReader {
         read_ends();
         if (const auto value = flag(tokenizer_, "add_bos_token")) v_.add_bos = value;
         if (const auto value = flag(tokenizer_, "add_eos_token")) v_.add_eos = value;
+        if (v_.model == "bert" && !v_.lowercase) {  // what vocab.txt cannot say
+            v_.lowercase = flag(tokenizer_, "do_lower_case");
+            v_.strip_accents = flag(tokenizer_, "strip_accents");
+            v_.chinese_characters_apart = flag(tokenizer_, "tokenize_chinese_chars");
+        }
         read_templates();
     }
 

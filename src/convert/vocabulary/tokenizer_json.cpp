@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "convert/vocabulary/base64.h"
 #include "convert/vocabulary/pre_tokenizer_name.h"
 
 namespace quern {
@@ -137,16 +138,47 @@ void read_bpe(const Json& json, std::string_view path, const VocabularyWarning& 
 }
 
 /// GGUF marks where words begin, WordPiece where they go on.
-void read_wordpiece(const Json& json, std::string_view path, ConvertedVocabulary& out) {
+void read_wordpiece(const Json& json, std::string_view path, const VocabularyWarning& warn, ConvertedVocabulary& out) {
     const Json& model = member(json, "model");
     const std::string prefix = member(model, "continuing_subword_prefix").is_string() ? text_of(model, "continuing_subword_prefix") : "##";
     if (prefix != "##") fail(path, concat("the model marks what goes on a word by ", quoted(prefix), "; quern knows ##"));
     out.model = "bert";
+    const auto flag = [](const Json& value) { return value.is_boolean() ? std::optional(value.get<bool>()) : std::nullopt; };
+    const auto normalizers = steps_of(member(json, "normalizer"), "normalizers");
+    for (const Json* step : normalizers) {
+        if (text_of(*step, "type") != "BertNormalizer") {
+            warn(concat("the tokenizer's normalizer ", quoted(text_of(*step, "type")),
+                        " is not known for WordPiece; texts may become other tokens than in the original"));
+            continue;
+        }
+        out.lowercase = flag(member(*step, "lowercase"));
+        out.strip_accents = flag(member(*step, "strip_accents"));
+        out.chinese_characters_apart = flag(member(*step, "handle_chinese_chars"));
+    }
+    if (!out.lowercase) out.lowercase = !normalizers.empty();  // as it stands, without a normalizer
     const std::string unknown = text_of(model, "unk_token");
     if (const auto id = out.find(unknown)) out.special_ids["unknown"] = *id;
 }
 
-void read_unigram(const Json& json, std::string_view path, ConvertedVocabulary& out) {
+/// SentencePiece's map of characters, and whether runs of spaces count as one.
+void read_unigram_normalizer(const Json& json, std::string_view path, const VocabularyWarning& warn, ConvertedVocabulary& out) {
+    out.remove_extra_whitespaces = has_step(steps_of(member(json, "pre_tokenizer"), "pretokenizers"), "WhitespaceSplit");
+    for (const Json* step : steps_of(member(json, "normalizer"), "normalizers")) {
+        const std::string type = text_of(*step, "type");
+        if (type == "Precompiled") {
+            const auto map = decode_base64(text_of(*step, "precompiled_charsmap"));
+            if (!map) fail(path, "the normalizer's precompiled_charsmap is no base64");
+            out.charsmap = *map;
+        } else if (type == "Replace" && text_of(member(*step, "pattern"), "Regex").ends_with("{2,}")) {
+            out.remove_extra_whitespaces = true;
+        } else if (type != "Strip") {  // what removing extra spaces does too
+            warn(concat("the tokenizer's normalizer ", quoted(type),
+                        " is not known for Unigram; texts may become other tokens than in the original"));
+        }
+    }
+}
+
+void read_unigram(const Json& json, std::string_view path, const VocabularyWarning& warn, ConvertedVocabulary& out) {
     const Json& model = member(json, "model");
     const Json& vocab = member(model, "vocab");
     if (!vocab.is_array()) fail(path, "model.vocab is no list");
@@ -158,6 +190,10 @@ void read_unigram(const Json& json, std::string_view path, ConvertedVocabulary& 
         out.scores.push_back(each[1].get<float>());
         out.set(static_cast<int64_t>(out.n_tokens()), each[0].get<std::string>(), TokenKind::normal);
     }
+    read_unigram_normalizer(json, path, warn, out);
+    if (is_true(model, "byte_fallback"))
+        for (size_t id = 0; id < out.n_tokens(); ++id)
+            if (is_byte_piece(out.pieces[id])) out.kinds[id] = static_cast<int32_t>(TokenKind::byte);
     const Json& unknown = member(model, "unk_id");
     if (unknown.is_number_unsigned() && unknown.get<uint64_t>() < out.n_tokens()) {
         const auto id = unknown.get<size_t>();
@@ -236,9 +272,9 @@ ConvertedVocabulary read_tokenizer_json(const Json& json, std::string_view path,
     if (type == "BPE")
         read_bpe(json, path, warn, out);
     else if (type == "WordPiece")
-        read_wordpiece(json, path, out);
+        read_wordpiece(json, path, warn, out);
     else if (type == "Unigram")
-        read_unigram(json, path, out);
+        read_unigram(json, path, warn, out);
     else
         fail(path, concat("the model is of the type ", quoted(type), "; quern knows BPE, WordPiece and Unigram"));
     read_added_tokens(member(json, "added_tokens"), path, out);

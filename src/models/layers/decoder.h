@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/layers/decoder_config.h"
+#include "models/layers/read_pooling.h"
 #include "models/model.h"
 #include "models/weights.h"
 
@@ -41,7 +42,9 @@ class Decoder : public Model {
 
     /// For families that complete the configuration themselves.
     Decoder(const GgufFile& file, const DecoderConfig& config)
-        : config_(config), frequencies_(rope_frequencies(config_.rope, read_factors(file, "rope_freqs.weight", config_))) {
+        : config_(config),
+          frequencies_(rope_frequencies(config_.rope, read_factors(file, "rope_freqs.weight", config_))),
+          pooling_(read_pooling(file)) {
         require_equal_heads(file, config_);
         load_weights<DecoderWeights>(file, outer_table<Layer>(config_), "", weights_);
         if (!weights_.output.data) weights_.output = weights_.token_embd;  // tied embeddings
@@ -54,14 +57,17 @@ class Decoder : public Model {
     int64_t n_embd() const override { return config_.n_embd; }
     int64_t n_vocab() const override { return config_.n_vocab; }
     int64_t n_ctx_train() const override { return config_.n_ctx_train; }
+    std::optional<Pooling> pooling() const override { return pooling_; }
+
+    Graph build_vectors(int64_t n_ctx) const override {
+        Graph g;
+        g.set_result(vectors(g, n_ctx));
+        return g;
+    }
 
     Graph build(int64_t n_ctx) const override {
         Graph g;
-        for (Rope& each : ropes(n_ctx)) g.add_rope(std::move(each));
-        Tensor x = embed(g);  // [n_tokens, n_embd]
-        for (int layer = 0; layer < config_.n_layers; ++layer)
-            x = forward(g, layers_[static_cast<size_t>(layer)], x, layer, rope_of(layer));
-        x = g.matmul(weights_.output, final_norm(g, g.select_outputs(x)));  // [n_outputs, n_vocab]
+        Tensor x = g.matmul(weights_.output, vectors(g, n_ctx));  // [n_outputs, n_vocab]
         if (weights_.output_bias.data) x = g.add_bias(x, weights_.output_bias);
         if (config_.final_softcap > 0.0f) x = g.activate(x, {ActivationKind::softcap, config_.final_softcap});
         g.set_result(x);
@@ -88,6 +94,16 @@ class Decoder : public Model {
     DecoderWeights weights_;
 
   private:
+    /// All layers and the final norm: [n_outputs, n_embd].
+    Tensor vectors(Graph& g, int64_t n_ctx) const {
+        for (Rope& each : ropes(n_ctx)) g.add_rope(std::move(each));
+        Tensor x = embed(g);  // [n_tokens, n_embd]
+        for (int layer = 0; layer < config_.n_layers; ++layer)
+            x = forward(g, layers_[static_cast<size_t>(layer)], x, layer, rope_of(layer));
+        return final_norm(g, g.select_outputs(x));
+    }
+
+    const std::optional<Pooling> pooling_;
     std::vector<Layer> layers_;
 };
 

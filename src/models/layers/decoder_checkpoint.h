@@ -8,6 +8,9 @@
 
 namespace quern {
 
+/// Before all names but the output matrix's; missing in checkpoints that were made for vectors alone.
+inline constexpr std::string_view model_prefix[] = {"model."};
+
 /// block_count, context_length, embedding_length, feed_forward_length, attention.*, rope.*, vocab_size.
 void set_decoder_keys(const CheckpointKeys& keys);
 

@@ -14,9 +14,16 @@ using enum FieldKind;
 
 constexpr FieldRule embed_rules[] = {
     {"model", text},       {"input", any},       {"dimensions", integer, 1, 1 << 20},
-    {"truncate", ignored}, {"options", ignored}, {"keep_alive", ignored},
+    {"truncate", boolean}, {"options", ignored}, {"keep_alive", ignored},
 };
 constexpr FieldRule show_rules[] = {{"model", text}, {"name", text}, {"verbose", ignored}};
+
+Json capabilities(const ModelInfo& info) {
+    Json list = Json::array();
+    if (info.generates) list.push_back("completion");
+    if (info.pooling) list.push_back("embedding");
+    return list;
+}
 
 std::string parameter_size(uint64_t n) {
     std::ostringstream text;
@@ -63,11 +70,11 @@ Answer make_show(const ModelRequest& asked) {
                             {family + ".context_length", info.n_ctx},
                             {family + ".embedding_length", info.n_embd},
                             {family + ".block_count", info.n_layers}}},
-                          {"capabilities", Json::array({info.pooling ? "embedding" : "completion"})},
+                          {"capabilities", capabilities(info)},
                           {"modified_at", ollama_time(seconds_now())}});
 }
 
-std::vector<std::vector<TokenId>> read_inputs(const RequestFields& fields, const Tokenizer& tokenizer) {
+std::vector<std::vector<TokenId>> read_inputs(const RequestFields& fields, const Engine& engine) {
     const Json* input = fields.find("input");
     if (!input) refuse_value("input", "is missing");
     const Json list = input->is_string() ? Json::array({*input}) : *input;
@@ -77,7 +84,8 @@ std::vector<std::vector<TokenId>> read_inputs(const RequestFields& fields, const
     for (const Json& each : list) {
         if (!each.is_string()) refuse_type("input", "a string or an array of strings", each);
         if (each == "") refuse_value("input", "has an empty text");
-        out.push_back(tokenizer.tokenize(each.get_ref<const std::string&>(), {.add_special = true}));
+        out.push_back(engine.tokenizer().tokenize(each.get_ref<const std::string&>(), {.add_special = true}));
+        if (fields.flag("truncate", true)) cut_to_window(engine, out.back());
     }
     return out;
 }
@@ -85,7 +93,7 @@ std::vector<std::vector<TokenId>> read_inputs(const RequestFields& fields, const
 Answer make_embed(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {embed_rules});
     const auto began = std::chrono::steady_clock::now();
-    return answer_with_embeddings(asked, read_inputs(fields, asked.model->engine->tokenizer()), fields.integer("dimensions").value_or(0),
+    return answer_with_embeddings(asked, read_inputs(fields, *asked.model->engine), fields.integer("dimensions").value_or(0),
                                   [id = asked.model->id, began](const Embeddings& made) -> Answer {
                                       const auto total =
                                           std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began);

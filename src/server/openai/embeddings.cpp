@@ -13,21 +13,9 @@ namespace {
 
 using enum FieldKind;
 
-constexpr size_t max_inputs = 2048;
-
 constexpr FieldRule embedding_rules[] = {
-    {"model", text}, {"input", any}, {"encoding_format", text}, {"dimensions", integer, 1, 1 << 20}, {"user", ignored},
-};
-
-constexpr FieldRule rerank_rules[] = {
-    {"model", text},
-    {"query", text},
-    {"documents", any},
-    {"texts", any},
-    {"top_n", integer, 1, 1e9},
-    {"return_documents", boolean},
-    {"return_text", boolean},
-    {"user", ignored},
+    {"model", text},       {"input", any},    {"encoding_format", text}, {"dimensions", integer, 1, 1 << 20},
+    {"truncate", boolean}, {"user", ignored},
 };
 
 void normalize(std::vector<float>& vector) {
@@ -54,12 +42,12 @@ std::string base64(const std::vector<float>& vector) {
     return out;
 }
 
-std::vector<std::vector<TokenId>> read_inputs(const Json& input, const Engine& engine) {
+std::vector<std::vector<TokenId>> read_inputs(const Json& input, const Engine& engine, bool truncate) {
     if (!input.is_string() && !input.is_array()) refuse_type("input", "a string, or an array of strings or token ids", input);
     if (input.empty()) refuse_value("input", "is empty");
     const bool is_one = input.is_string() || input.front().is_number();
     const Json list = is_one ? Json::array({input}) : input;
-    if (list.size() > max_inputs) refuse_value("input", concat("has ", list.size(), " texts, and at most ", max_inputs, " are possible"));
+    if (list.size() > most_texts) refuse_value("input", concat("has ", list.size(), " texts, and at most ", most_texts, " are possible"));
     std::vector<std::vector<TokenId>> out;
     for (size_t i = 0; i < list.size(); ++i) {
         const std::string param = is_one ? "input" : concat("input[", i, "]");
@@ -70,6 +58,7 @@ std::vector<std::vector<TokenId>> read_inputs(const Json& input, const Engine& e
             out.push_back(read_tokens(list[i], param, engine.info().n_vocab));
         else
             refuse_type(param, "a string or an array of token ids", list[i]);
+        if (truncate) cut_to_window(engine, out.back());
     }
     return out;
 }
@@ -81,7 +70,7 @@ Answer make_embeddings(const ModelRequest& asked) {
     const Json* input = fields.find("input");
     if (!input) refuse_value("input", "is missing");
     return answer_with_embeddings(
-        asked, read_inputs(*input, *asked.model->engine), fields.integer("dimensions").value_or(0),
+        asked, read_inputs(*input, *asked.model->engine, fields.flag("truncate", false)), fields.integer("dimensions").value_or(0),
         [id = asked.model->id, format](const Embeddings& made) -> Answer {
             Json data = Json::array();
             for (const std::vector<float>& vector : made.vectors)
@@ -95,70 +84,6 @@ Answer make_embeddings(const ModelRequest& asked) {
         });
 }
 
-std::vector<std::string> read_documents(const RequestFields& fields) {
-    const char* name = fields.find("documents") ? "documents" : "texts";
-    const Json* list = fields.find(name);
-    if (!list) refuse_value("documents", "is missing");
-    if (!list->is_array()) refuse_type(name, "an array of strings", *list);
-    if (list->empty() || list->size() > max_inputs) refuse_value(name, concat("must have 1 to ", max_inputs, " texts"));
-    std::vector<std::string> documents;
-    for (size_t i = 0; i < list->size(); ++i) {
-        const Json& each = (*list)[i];
-        const Json text = each.is_object() && each.contains("text") ? each["text"] : each;
-        if (!text.is_string() || text == "") refuse_value(concat(name, "[", i, "]"), "must be a text");
-        documents.push_back(text);
-    }
-    return documents;
-}
-
-struct RerankRequest {
-    std::vector<std::string> documents;
-    size_t n_top = 0;
-    bool is_tei = false;  // the form of Hugging Face's text-embeddings-inference: `texts`, and a bare list back
-    bool with_text = false;
-};
-
-Json ranking(const RerankRequest& request, const Embeddings& made) {
-    std::vector<std::pair<double, size_t>> scores;
-    for (size_t i = 1; i < made.vectors.size(); ++i) {
-        double score = 0;
-        for (size_t j = 0; j < made.vectors[0].size(); ++j)
-            score += static_cast<double>(made.vectors[0][j]) * static_cast<double>(made.vectors[i][j]);
-        scores.emplace_back(score, i - 1);
-    }
-    std::stable_sort(scores.begin(), scores.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-    scores.resize(std::min(scores.size(), request.n_top));
-    Json list = Json::array();
-    for (const auto& [score, index] : scores) {
-        Json entry = {{"index", index}, {request.is_tei ? "score" : "relevance_score", score}};
-        if (request.with_text && request.is_tei) entry["text"] = request.documents[index];
-        if (request.with_text && !request.is_tei) entry["document"] = {{"text", request.documents[index]}};
-        list.push_back(std::move(entry));
-    }
-    return list;
-}
-
-Answer make_rerank(const ModelRequest& asked) {
-    const RequestFields fields(asked.body, {rerank_rules});
-    const auto query = fields.text("query");
-    if (!query || query->empty()) refuse_value("query", "is missing");
-    RerankRequest request{.documents = read_documents(fields)};
-    request.is_tei = fields.find("documents") == nullptr;
-    request.with_text = fields.flag(request.is_tei ? "return_text" : "return_documents", false);
-    request.n_top = static_cast<size_t>(fields.integer("top_n").value_or(static_cast<int64_t>(request.documents.size())));
-    std::vector<std::vector<TokenId>> inputs = {asked.model->engine->tokenizer().tokenize(*query, {.add_special = true})};
-    for (const std::string& text : request.documents)
-        inputs.push_back(asked.model->engine->tokenizer().tokenize(text, {.add_special = true}));
-    return answer_with_embeddings(asked, std::move(inputs), 0, [id = asked.model->id, request](const Embeddings& made) -> Answer {
-        Json list = ranking(request, made);
-        if (request.is_tei) return json_response(list);
-        return json_response({{"object", "list"},
-                              {"model", id},
-                              {"usage", {{"prompt_tokens", made.n_tokens}, {"total_tokens", made.n_tokens}}},
-                              {"results", std::move(list)}});
-    });
-}
-
 void cut(std::vector<float>& vector, int64_t n_dimensions) {
     if (n_dimensions > static_cast<int64_t>(vector.size()))
         refuse_value("dimensions", concat("must be at most ", vector.size(), ", the length of this model's vectors"));
@@ -169,14 +94,26 @@ void cut(std::vector<float>& vector, int64_t n_dimensions) {
 }  // namespace
 
 std::span<const FieldRule> embedding_field_rules() { return embedding_rules; }
-std::span<const FieldRule> rerank_field_rules() { return rerank_rules; }
+
+void cut_to_window(const Engine& engine, std::vector<TokenId>& tokens) {
+    const auto n_ctx = static_cast<size_t>(engine.info().n_ctx);
+    if (tokens.size() <= n_ctx) return;
+    const TokenId last = tokens.back();
+    tokens.resize(n_ctx);
+    if (engine.tokenizer().adds_eos()) tokens.back() = last;
+}
 
 Answer answer_with_embeddings(const ModelRequest& asked, std::vector<std::vector<TokenId>> inputs, int64_t n_dimensions,
                               std::function<Answer(const Embeddings&)> make) {
     const auto made = std::make_shared<Embeddings>();
     const auto work = [model = asked.model, inputs = std::move(inputs), n_dimensions, made] {
         for (const std::vector<TokenId>& input : inputs) {
-            made->vectors.push_back(model->engine->embed(input));
+            try {
+                made->vectors.push_back(model->engine->embed(input));
+            } catch (const ContextOverflow& error) {
+                const std::string which = inputs.size() > 1 ? concat("text ", made->vectors.size(), ": ") : "";
+                throw ContextOverflow(concat(which, error.what(), ", or set `truncate`"), error.field());
+            }
             cut(made->vectors.back(), n_dimensions);
             made->n_tokens += static_cast<int64_t>(input.size());
         }
@@ -192,10 +129,6 @@ Answer answer_with_embeddings(const ModelRequest& asked, std::vector<std::vector
 
 Answer answer_embeddings(ApiContext& api, const HttpRequest& request, const Waker& wake) {
     return answer_body(api, request, wake, &make_embeddings);
-}
-
-Answer answer_rerank(ApiContext& api, const HttpRequest& request, const Waker& wake) {
-    return answer_body(api, request, wake, &make_rerank);
 }
 
 }  // namespace quern

@@ -1,4 +1,4 @@
-// POST /v1/embeddings, and /v1/rerank with them.
+// POST /v1/embeddings.
 #pragma once
 
 #include "server/api_context.h"
@@ -6,12 +6,16 @@
 
 namespace quern {
 
-/// Both throw what errors.h turns into refusals.
+/// Throws what errors.h turns into refusals.
 Answer answer_embeddings(ApiContext& api, const HttpRequest& request, const Waker& wake);
-Answer answer_rerank(ApiContext& api, const HttpRequest& request, const Waker& wake);
 
 std::span<const FieldRule> embedding_field_rules();
-std::span<const FieldRule> rerank_field_rules();
+
+/// In one request.
+inline constexpr size_t most_texts = 2048;
+
+/// Cuts off what goes beyond the model's window, but for the token that ends a text.
+void cut_to_window(const Engine& engine, std::vector<TokenId>& tokens);
 
 /// Vectors of length 1 for each input, in order, made in the background. @throws as the job
 struct Embeddings {

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "text/tokenizer/byte_level_bpe.h"
 #include "text/tokenizer/sentencepiece.h"
+#include "text/tokenizer/unigram.h"
 #include "text/tokenizer/wordpiece.h"
 
 namespace quern {
@@ -54,6 +55,8 @@ std::unique_ptr<const Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
             return std::make_unique<ByteLevelBpe>(std::move(vocabulary));
         case TokenizerModel::wordpiece:
             return std::make_unique<WordPiece>(std::move(vocabulary));
+        case TokenizerModel::unigram:
+            return std::make_unique<Unigram>(std::move(vocabulary));
     }
     throw InternalError("a tokenizer model without a tokenizer");
 }
@@ -70,7 +73,7 @@ Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary))
 
 int64_t Tokenizer::least_tokens(size_t n_bytes) const noexcept {
     constexpr size_t most_shrinking = 4;  // of Unicode's composition, and then some
-    if (vocabulary_.model == TokenizerModel::wordpiece || vocabulary_.remove_extra_whitespaces.value_or(false)) return 0;
+    if (vocabulary_.model == TokenizerModel::wordpiece || vocabulary_.model == TokenizerModel::unigram) return 0;  // drop spaces
     return static_cast<int64_t>(n_bytes / most_shrinking / longest_piece_);
 }
 
@@ -141,6 +144,16 @@ std::vector<TokenId> Tokenizer::tokenize(std::string_view text, TokenizeOptions 
     }
     if (options.add_special && adds_eos_) tokens.push_back(*last_token());
     return tokens;
+}
+
+Tokenizer::Pair Tokenizer::tokenize_pair(std::string_view first, std::string_view second) const {
+    Pair pair{.tokens = tokenize(first, {.add_special = true})};
+    pair.second_begin = pair.tokens.size();
+    if (const auto between = pair_token(); adds_eos_ && between) pair.tokens.push_back(*between);
+    const std::vector<TokenId> rest = tokenize(second, {.add_special = false});
+    pair.tokens.insert(pair.tokens.end(), rest.begin(), rest.end());
+    if (adds_eos_) pair.tokens.push_back(*last_token());
+    return pair;
 }
 
 std::string Tokenizer::detokenize(std::span<const TokenId> tokens, bool render_special) const {

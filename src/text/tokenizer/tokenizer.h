@@ -28,6 +28,13 @@ class Tokenizer {
     /// Cost: linear in the text, up to a logarithm.
     std::vector<TokenId> tokenize(std::string_view text, TokenizeOptions options = {}) const;
 
+    /// Two texts in one, as cross-encoders are trained with them, special tokens included.
+    struct Pair {
+        std::vector<TokenId> tokens;
+        size_t second_begin = 0;  ///< where the part of the second text begins
+    };
+    Pair tokenize_pair(std::string_view first, std::string_view second) const;
+
     /// The bytes a token stands for: may be part of a UTF-8 sequence. Control, unused and out-of-range ids give "" unless `render_special`.
     virtual std::string token_bytes(TokenId token, bool render_special = false) const = 0;
 
@@ -62,6 +69,8 @@ class Tokenizer {
     /// What add_special puts first and last; set wherever adds_bos_ and adds_eos_ are.
     virtual std::optional<TokenId> first_token() const { return vocabulary_.bos; }
     virtual std::optional<TokenId> last_token() const { return vocabulary_.eos; }
+    /// What stands before the second text of a pair, behind the end of the first.
+    virtual std::optional<TokenId> pair_token() const { return vocabulary_.sep ? vocabulary_.sep : last_token(); }
 
     TokenKind kind(int32_t id) const { return vocabulary_.kinds[static_cast<size_t>(id)]; }
     /// What plain text may become: never a control, unknown or byte token, however the text is spelt.

@@ -15,8 +15,8 @@ namespace quern {
 /// `tokenizer.ggml.token_type`; ids are those of the file.
 enum class TokenKind : uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
-/// `tokenizer.ggml.model`: llama (SentencePiece BPE), gpt2 (byte-level BPE), bert (WordPiece).
-enum class TokenizerModel { spm, bpe, wordpiece };
+/// `tokenizer.ggml.model`: llama (SentencePiece BPE), gpt2 (byte-level BPE), bert (WordPiece), t5 (SentencePiece Unigram).
+enum class TokenizerModel { spm, bpe, wordpiece, unigram };
 
 struct Vocabulary {
     TokenizerModel model = TokenizerModel::bpe;
@@ -31,7 +31,9 @@ struct Vocabulary {
     std::optional<TokenId> bos, eos, eot, eom, unk, sep, pad, cls, mask;
     std::vector<TokenId> extra_end_of_generation;  ///< any more ids that the file names as an end
     std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
-    std::vector<char> normalizer_charsmap;  ///< SentencePiece precompiled map, or empty
+    std::optional<bool> lowercase, strip_accents;  ///< WordPiece; absent: in small letters, and without accents where so
+    bool chinese_characters_apart = true;          ///< WordPiece: each of them is a word
+    std::vector<char> normalizer_charsmap;         ///< SentencePiece precompiled map, or empty
 
     bool empty() const noexcept { return pieces.empty(); }
 };

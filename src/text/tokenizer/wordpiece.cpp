@@ -47,24 +47,25 @@ bool is_punctuation(char32_t c) {
     return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 
+struct WordRules {
+    bool lowercase = true, strip_accents = true, chinese_characters_apart = true;
+};
+
 /// Collects characters into words and hands each one over.
 template <typename Sink>
 class Words {
   public:
-    explicit Words(Sink sink) : sink_(sink) {}
+    Words(Sink sink, WordRules rules) : sink_(sink), rules_(rules) {}
 
-    /// Lower case without accents: canonical decomposition of each character, its marks left out, then its small form.
+    /// Without accents: the canonical decomposition of each character, its marks left out. Then its small form.
     void add(char32_t c) {
         if (c == 0 || c == 0xFFFD || (is_control(c) && !is_space(c))) return;
         if (is_space(c)) return end_word();
-        if (c < 0x80) return add_plain(c >= 'A' && c <= 'Z' ? c + 32 : c);
-        if (is_chinese(c)) end_word();
-        utf8proc_int32_t parts[32];
-        int last_boundary = 0;
-        const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32, UTF8PROC_DECOMPOSE, &last_boundary);
-        for (utf8proc_ssize_t i = 0; i < std::min<utf8proc_ssize_t>(n, 32); ++i)
-            if (utf8proc_category(parts[i]) != UTF8PROC_CATEGORY_MN) add_plain(static_cast<char32_t>(utf8proc_tolower(parts[i])));
-        if (is_chinese(c)) end_word();
+        if (c < 0x80) return add_plain(small(c));
+        const bool alone = rules_.chinese_characters_apart && is_chinese(c);
+        if (alone) end_word();
+        add_parts(c);
+        if (alone) end_word();
     }
     void end_word() {
         if (n_characters_ > 0) sink_(std::string_view(word_), n_characters_);
@@ -73,6 +74,26 @@ class Words {
     }
 
   private:
+    char32_t small(char32_t c) const {
+        if (!rules_.lowercase) return c;
+        if (c < 0x80) return c >= 'A' && c <= 'Z' ? c + 32 : c;
+        return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+    }
+
+    void add_parts(char32_t c) {
+        constexpr char32_t capital_i_with_dot = 0x130, dot_above = 0x307;  // the only letter whose small form is two characters
+        if (!rules_.strip_accents) {
+            add_plain(small(c));
+            if (rules_.lowercase && c == capital_i_with_dot) add_plain(dot_above);
+            return;
+        }
+        utf8proc_int32_t parts[32];
+        int last_boundary = 0;
+        const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32, UTF8PROC_DECOMPOSE, &last_boundary);
+        for (utf8proc_ssize_t i = 0; i < std::min<utf8proc_ssize_t>(n, 32); ++i)
+            if (utf8proc_category(parts[i]) != UTF8PROC_CATEGORY_MN) add_plain(small(static_cast<char32_t>(parts[i])));
+    }
+
     void add_plain(char32_t c) {
         const bool alone = is_punctuation(c);
         if (alone) end_word();
@@ -82,13 +103,18 @@ class Words {
     }
 
     Sink sink_;
+    WordRules rules_;
     std::string word_;
     size_t n_characters_ = 0;
 };
 
 }  // namespace
 
-WordPiece::WordPiece(Vocabulary vocabulary) : Tokenizer(std::move(vocabulary)) {
+WordPiece::WordPiece(Vocabulary vocabulary)
+    : Tokenizer(std::move(vocabulary)),
+      lowercase_(vocabulary_.lowercase.value_or(true)),
+      strip_accents_(vocabulary_.strip_accents.value_or(lowercase_)),
+      chinese_characters_apart_(vocabulary_.chinese_characters_apart) {
     vocabulary_.unk = named(vocabulary_.unk, "[UNK]", TokenKind::control);
     vocabulary_.cls = named(vocabulary_.cls, "[CLS]", TokenKind::control);
     vocabulary_.sep = named(vocabulary_.sep, "[SEP]", TokenKind::control);
@@ -104,7 +130,8 @@ WordPiece::WordPiece(Vocabulary vocabulary) : Tokenizer(std::move(vocabulary)) {
 }
 
 void WordPiece::append_tokens(std::string_view text, bool, std::vector<TokenId>& tokens) const {
-    Words words([&](std::string_view word, size_t n_characters) { append_word(word, n_characters, tokens); });
+    Words words([&](std::string_view word, size_t n_characters) { append_word(word, n_characters, tokens); },
+                WordRules{.lowercase = lowercase_, .strip_accents = strip_accents_, .chinese_characters_apart = chinese_characters_apart_});
     for (size_t at = 0; at < text.size();) {
         const CodePoint c = decode_utf8(text, at);
         if (c.n_bytes) words.add(c.value);

@@ -1,4 +1,4 @@
-// BERT's WordPiece: clean, lower-case and split into words, then take the longest pieces from the left.
+// BERT's WordPiece: clean, lower-case (but for cased models) and split into words, then take the longest pieces from the left.
 // Source: Devlin et al. 2018 (BERT). GGUF files mark the start of a word with U+2581, others its continuations with "##".
 #pragma once
 
@@ -21,6 +21,9 @@ class WordPiece final : public Tokenizer {
     std::optional<TokenId> first_token() const override { return vocabulary_.cls ? vocabulary_.cls : vocabulary_.bos; }
     std::optional<TokenId> last_token() const override { return vocabulary_.sep ? vocabulary_.sep : vocabulary_.eos; }
 
+    std::optional<TokenId> pair_token() const override { return std::nullopt; }  // one separator is enough
+
+    bool lowercase_, strip_accents_, chinese_characters_apart_;
     std::string_view start_mark_, inner_mark_;  // one of them is empty
     size_t longest_piece_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace quern {
 namespace {
@@ -125,6 +126,29 @@ double cosine(std::span<const float> a, std::span<const float> b) {
     }
     const double lengths = std::sqrt(a_squares) * std::sqrt(b_squares);
     return lengths > 0 ? std::clamp(product / lengths, -1.0, 1.0) : 0.0;
+}
+
+std::string format_scores(std::span<const PairScores> pairs, VectorFormat format) {
+    const bool is_text = format == VectorFormat::text, is_array = format == VectorFormat::array;
+    std::string out = is_text ? "" : is_array ? "[" : "{\n  \"object\": \"list\",\n  \"results\": [";
+    for (size_t i = 0; i < pairs.size(); ++i) {
+        const PairScores& pair = pairs[i];
+        if (is_text) {
+            for (size_t j = 0; j < pair.scores.size(); ++j) {
+                append_number(out += concat("rerank score ", i, ": "), pair.scores[j]);
+                out += pair.labels.size() > 1 ? concat(" [", printable(pair.labels[j]), "]\n") : "\n";
+            }
+            continue;
+        }
+        out += i > 0 ? "," : "";
+        if (!is_array) out += concat("\n    {\"index\": ", i, pair.scores.size() > 1 ? ", \"scores\": " : ", \"relevance_score\": ");
+        if (pair.scores.size() > 1)
+            append_vector(out, pair.scores);
+        else
+            append_number(out, pair.scores.front());
+        out += is_array ? "" : "}";
+    }
+    return out + (is_text ? "" : is_array ? "]\n" : "\n  ]\n}\n");
 }
 
 std::string format_vectors(std::span<const TextVectors> texts, VectorFormat format) {

@@ -28,6 +28,15 @@ enum class VectorFormat : uint8_t {
     json_with_cosine  ///< and the matrix of similarities
 };
 
+/// What a cross-encoder says of a pair of texts.
+struct PairScores {
+    std::vector<float> scores;
+    std::vector<std::string> labels;  ///< their names, or empty
+};
+
+/// As llama.cpp's embedding program writes them: a line for each pair, or as /v1/rerank answers, in the order of the pairs.
+std::string format_scores(std::span<const PairScores> pairs, VectorFormat format);
+
 /// Numbers are written so that the same float is read again, but for the plain text's six decimals.
 std::string format_vectors(std::span<const TextVectors> texts, VectorFormat format);
 

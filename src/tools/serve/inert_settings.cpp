@@ -49,7 +49,6 @@ std::vector<Setting> inert_settings() {
                     inert("logits_all", "", "log-probabilities of any token can be asked for", any_switch),
                     inert("use_mmap", "--mmap", "weights are always mapped from the file", "[true, 1]"),
                     inert("numa", "--numa", "threads are not bound to the nodes of the machine", "[false, 0]"),
-                    inert("embedding", "--embedding,--embeddings", "models that make vectors always answer /v1/embeddings", any_switch),
                     inert("cache_type", "", "cached beginnings of prompts are kept in memory", "[\"ram\"]"),
                     inert("verbose", "", "the flag -v says more in the log", any_switch),
                     refused("vocab_only", "", "a server needs the weights", "[false]"),

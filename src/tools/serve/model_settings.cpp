@@ -33,6 +33,23 @@ std::string rope_scaling(const Json& value) {
                        "rope_scaling_type");
 }
 
+/// Numbers are llama.cpp's, as in llama-cpp-python's pooling_type; a server's vectors are of whole texts.
+std::optional<Pooling> pooling(const Json& value) {
+    const std::string name = value.is_string() ? value.get<std::string>() : value.dump();
+    if (name == "mean" || name == "1") return Pooling::mean;
+    if (name == "cls" || name == "2") return Pooling::cls;
+    if (name == "last" || name == "3") return Pooling::last;
+    if (name == "rank" || name == "4") return Pooling::rank;
+    if (name == "-1") return std::nullopt;
+    throw InvalidInput(concat("there is no pooling ", name, ": mean, cls, last or rank"), "pooling");
+}
+
+Json pooling_json(const ModelEntry& model) {
+    constexpr const char* names[] = {"none", "mean", "cls", "last", "rank"};
+    const auto& chosen = model.options.pooling;
+    return chosen ? Json(names[static_cast<size_t>(*chosen)]) : Json(nullptr);
+}
+
 /// A file is a draft model; in llama-cpp-python, anything else asks for guesses from the prompt.
 void set_draft_model(ModelEntry& model, const Json& value) {
     const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
@@ -150,6 +167,16 @@ std::vector<Setting> answers() {
         in_entry<&ModelEntry::template_variables>({"chat_template_kwargs", "--chat-template-kwargs",
                                                    "variables for the chat template, as JSON; a request's own go before them", "JSON",
                                                    Kind::object}),
+        in_options<&O::embeddings>({"embedding", "--embedding,--embeddings",
+                                    "make vectors of texts with a model that predicts tokens, too; embedders always do", "",
+                                    Kind::boolean}),
+        {"pooling", "--pooling",
+         "how a text's vector is made of its tokens': mean, cls, last; rank: score pairs [the model's own, or last]", "HOW", Kind::name, 0,
+         0, nullptr, [](ModelEntry& model, const Json& value) { model.options.pooling = pooling(value); }, nullptr, pooling_json},
+        {"reranking", "--reranking,--rerank", "the model is a cross-encoder: --pooling rank", "", Kind::boolean, 0, 0, nullptr,
+         [](ModelEntry& model, const Json& value) {
+             if (value.get<bool>()) model.options.pooling = Pooling::rank;
+         }},
         in_options<&O::draft_ngram>({"draft_ngram", "--draft-ngram",
                                      "guess ahead by looking up the last N tokens in the text so far; 0: don't", "N", Kind::integer, 0,
                                      64}),

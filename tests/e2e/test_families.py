@@ -35,6 +35,18 @@ def test_a_tiny_model_has_the_logits_of_transformers(name, tmp_path):
         check(quern_logits(path, TEXT, tmp_path, model.config.vocab_size, *window, *flags), expected, f"{name}, {what}")
 
 
+def test_phi3_takes_its_rotary_factors_by_the_window(tmp_path):
+    """transformers takes them by the length of the text: windows within the trained one are right for all texts that fit in them."""
+    model = family_models.make("phi3-long")
+    path = tmp_path / "tiny.gguf"
+    family_models.write("phi3-long", model, path)
+    for text, window in ((TEXT[:70], "128"), (TEXT, "256")):
+        ids = tokens_of(path, text)
+        with torch.no_grad():
+            expected = model(torch.tensor([ids])).logits[0].numpy()
+        check(quern_logits(path, text, tmp_path, model.config.vocab_size, "-c", window), expected, f"phi3, {len(ids)} tokens, window {window}")
+
+
 def test_a_window_beyond_learned_positions_is_refused(tmp_path):
     path = tmp_path / "tiny.gguf"
     family_models.write("gpt2", family_models.make("gpt2"), path)

@@ -34,7 +34,7 @@ def test_logits_in_mixed_batches_are_those_of_transformers(name, tmp_path):
     body = dict(n_predict=N_GENERATED, temperature=0, n_probs=20, cache_prompt=False, ignore_eos=True)
     flags = ["-c", 256, "-b", 64, "-t", 2, "-np", 16, "-ctk", "f32", "-ctv", "f32"]
     with Server("-m", path, *flags) as server, ThreadPoolExecutor(16) as pool:
-        ends = range(1, len(ids), 3)
+        ends = range(130 if name == "phi3-long" else 1, len(ids), 3)  # transformers takes that one's other factors for shorter texts
         answers = list(pool.map(lambda end: server.post("/completion", {**body, "prompt": ids[:end]}).json(), ends))
     texts = [(end, ids[:end] + [each["id"] for each in answer["completion_probabilities"]]) for end, answer in zip(ends, answers)]
     worst = 0

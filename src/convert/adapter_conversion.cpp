@@ -162,7 +162,9 @@ void AdapterConversion::list_places() {
             .name = "token_embd.weight",
             .view = {.dtype = DType::f32,
                      .shape = {config->require_integer({"vocab_size"}), config->require_integer({"hidden_size", "n_embd", "dim"})}}};
-        if (table.view.shape[0] < 1 || table.view.shape[1] < 1) config->fail("vocab_size or hidden_size is no size");
+        for (const int axis : {0, 1})
+            if (table.view.shape[axis] < 1 || table.view.shape[axis] > 1 << 24)
+                config->fail(concat(axis == 0 ? "vocab_size" : "hidden_size", " is ", table.view.shape[axis]));
         keys = GgufFile::describe(config->path(), writer.header(), {table});
     } else {
         keys = GgufFile::open(base);

@@ -10,6 +10,8 @@ namespace quern {
 namespace {
 
 constexpr std::string_view suffix_a = ".lora_a", suffix_b = ".lora_b";
+constexpr int64_t most_rank = 1 << 14;  // far beyond any in use; the memory of a step grows with it
+
 constexpr std::string_view table_name = "token_embd.weight", output_name = "output.weight";
 
 // The weight that a pair belongs to. A model whose output matrix is its table of embeddings may have one adapted without the other.
@@ -60,6 +62,8 @@ void AdapterFile::add_pair(const GgufTensor& a, const GgufTensor& b, const GgufF
     for (const GgufTensor* each : {&a, &b})
         if (!decode_for(each->view.dtype))
             fail(concat("tensor ", printable(each->name), " is ", dtype_name(each->view.dtype), ", which quern cannot read yet"));
+    if (pair.rank() > most_rank)
+        fail(concat("tensor ", printable(b.name), " has the rank ", pair.rank(), "; quern takes up to ", most_rank));
     const double alpha = file_->metadata().real("adapter.lora.alpha").value_or(0.0);
     if (!std::isfinite(alpha)) fail("adapter.lora.alpha is not finite");
     pair.factor = alpha != 0.0 ? static_cast<float>(alpha / static_cast<double>(pair.rank())) : 1.0f;

@@ -77,6 +77,11 @@ void ModelStore::declare(ModelEntry config) {
         if (other->id != id) continue;
         if (other->config.options.model_path != config.options.model_path)
             throw InvalidInput(concat("two models are called ", id, ": give them different aliases"), "model_alias");
+        const auto& adapters = other->config.options.adapters;
+        if (!std::equal(adapters.begin(), adapters.end(), config.options.adapters.begin(), config.options.adapters.end(),
+                        [](const AdapterSource& a, const AdapterSource& b) { return a.path == b.path && a.scale == b.scale; }))
+            throw InvalidInput(concat("two models with different adapters are called ", id, ": give them different aliases"),
+                               "model_alias");
         other->config.options.n_sequences += config.options.n_sequences;  // the same twice: shared weights, and slots for both
         other->config.pin |= config.pin;
         other->config.preload |= config.preload;

@@ -226,6 +226,12 @@ def test_config_entries_with_one_base_and_several_adapters(llama):
         assert server.get("/lora-adapters?model=half").json()[0]["scale"] == 0.5
 
 
+def test_two_entries_of_one_name_have_the_same_adapters(llama):
+    entries = [{"model": str(llama / "base.gguf")}, {"model": str(llama / "base.gguf"), "lora_path": str(llama / "a.gguf")}]
+    (llama / "twice.json").write_text(json.dumps({"models": entries}))
+    assert "different adapters" in complaint("serve", "--port", "0", "--config-file", llama / "twice.json")
+
+
 @pytest.mark.parametrize("lora, words", [
     ("x", "array"), ([3], "lora[0]"), ([{"scale": 1}], "id"), ([{"id": 2, "scale": 1}], "adapters 0 to 0"), ([{"id": -1, "scale": 1}], "lora[0].id"),
     ([{"id": 0}], "scale"), ([{"id": 0, "scale": "1"}], "scale"), ([{"id": 0, "scale": 1e9}], "1e6"), ([{"id": 0, "scale": 1}] * 2, "twice"),
@@ -300,6 +306,7 @@ def spoil(name, value):
     "wrong inputs": (dict(tensors=lambda data: data.update({Q + "a": data[Q + "a"][:, :32]})), "do not fit"),
     "wrong outputs": (dict(tensors=lambda data: data.update({Q + "b": data[Q + "b"][:32]})), "do not fit"),
     "wrong rank": (dict(tensors=lambda data: data.update({Q + "b": data[Q + "b"][:, :2]})), "do not fit"),
+    "huge rank": (dict(tensors=lambda data: data.update({Q + "a": np.ones((20000, 64), np.float32), Q + "b": np.ones((64, 20000), np.float32)})), "rank 20000"),
     "of a norm": (dict(tensors=lambda data: data.update({"output_norm.weight.lora_" + s: data[Q + s] for s in "ab"})), "output_norm"),
     "not a number": (dict(tensors=spoil(Q + "a", np.nan)), "not finite"),
     "infinite": (dict(tensors=spoil(Q + "b", np.inf)), "not finite"),
@@ -357,6 +364,10 @@ def test_what_is_missing_is_said(llama, tmp_path):
     assert "adapter_model.safetensors" in complaint("convert-lora", tmp_path)
     adapters.write(tmp_path, adapters.factors(MODULE, 64, 64), base_model_name_or_path="someone/model")
     assert "--base" in complaint("convert-lora", tmp_path)
+    (tmp_path / "hf").mkdir()
+    config = json.loads((llama / "hf" / "config.json").read_text())
+    (tmp_path / "hf" / "config.json").write_text(json.dumps({**config, "vocab_size": 1 << 62}))
+    assert "vocab_size" in complaint("convert-lora", "--base", tmp_path / "hf", tmp_path)
     assert "q7" in complaint("convert-lora", "--base", llama / "hf", "--outtype", "q7", tmp_path)
     adapters.write(tmp_path, adapters.factors(MODULE, 64, 64), base_model_name_or_path=str(llama / "hf"))
     assert "adapter_config.json" not in quern("convert-lora", "--dry-run", tmp_path).stdout

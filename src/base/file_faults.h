@@ -6,8 +6,8 @@
 
 namespace quern {
 
-/// Turns SIGBUS in a watched range into zeros, for the rest of the process's life. Elsewhere `otherwise` is called, as a signal's handler is:
-/// it may not return.
+/// Turns SIGBUS in a watched range into zeros, for the rest of the process's life. Elsewhere `otherwise` is called, as a signal's handler
+/// is: it may not return.
 void survive_file_faults(void (*otherwise)(int));
 
 /// A range of mapped memory that a fault may hit. Any thread.

@@ -17,7 +17,7 @@ namespace quern {
 struct TinyModel {
     std::string architecture = "llama";
     int64_t n_layers = 2, n_embd = 32, n_ff = 64, n_heads = 4, n_kv_heads = 2, head_dim = 8, n_vocab = 259, n_ctx = 256;
-    int64_t window = 0;  ///< of all layers in "llama", of every other one in "gemma2"; 0: none
+    int64_t window = 0;  ///< of all layers in "llama", of every other one in "gemma2", whose norms come with it
     unsigned seed = 1;
     bool vocabulary = true;
     std::string skip_tensor;  ///< left out
@@ -94,7 +94,7 @@ class TemporaryModel {
             add(at + "ffn_gate.weight", {m.n_ff, m.n_embd});
             add(at + "ffn_up.weight", {m.n_ff, m.n_embd});
             add(at + "ffn_down.weight", {m.n_embd, m.n_ff});
-            if (m.architecture != "gemma2") continue;
+            if (m.architecture != "gemma2" || m.window == 0) continue;
             add(at + "post_attention_norm.weight", {m.n_embd});
             add(at + "post_ffw_norm.weight", {m.n_embd});
         }

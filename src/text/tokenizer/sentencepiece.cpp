@@ -38,6 +38,9 @@ std::string mark_spaces(std::string_view text, bool prefix) {
     return marked;
 }
 
+// A space mark in the middle of the text begins a word.
+size_t space_begin(std::string_view text, size_t at) { return std::min(text.find(space_mark, at + 1), text.size()); }
+
 // Where the next space mark behind another character begins, or the end.
 size_t word_end(std::string_view text, size_t at) {
     while (text.substr(at).starts_with(space_mark)) at += space_mark.size();
@@ -159,11 +162,16 @@ void SentencePiece::append_word(std::string_view word, std::vector<TokenId>& tok
     for (const std::string_view part : parts) append_symbol(part, symbols, tokens);
 }
 
+bool SentencePiece::puts_space_before(std::string_view text, bool at_start) const {
+    if (!adds_space_prefix_ || vocabulary_.space_prefix == SpacePrefix::fragments) return adds_space_prefix_;
+    return (at_start || vocabulary_.space_prefix == SpacePrefix::fragment_words) && !text.starts_with(' ') && !text.starts_with(space_mark);
+}
+
 void SentencePiece::append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const {
-    const std::string marked = mark_spaces(text, adds_space_prefix_ && at_start);
+    const std::string marked = mark_spaces(text, puts_space_before(text, at_start));
     WordCache cache(tokens);
     for (size_t at = 0; at < marked.size();) {
-        const size_t end = words_are_apart_ ? word_end(marked, at) : marked.size();
+        const size_t end = vocabulary_.splits_at_spaces ? space_begin(marked, at) : words_are_apart_ ? word_end(marked, at) : marked.size();
         const std::string_view word = std::string_view(marked).substr(at, end - at);
         cache.append(word, [&](std::string_view fresh) { append_word(fresh, tokens); });
         at = end;
@@ -176,9 +184,8 @@ std::string SentencePiece::token_bytes(TokenId token, bool render_special) const
     switch (kind(token.value)) {
         case TokenKind::byte:
             return std::string(1, static_cast<char>(byte_of_piece(piece)));
-        case TokenKind::unknown:
-            return render_special ? std::string(piece) : std::string("\xE2\x96\x85");  // as SentencePiece shows it
         case TokenKind::normal:
+        case TokenKind::user_defined:  // Gemma has runs of spaces among them
             break;
         default:
             return std::string(piece);

@@ -179,12 +179,16 @@ void Conversion::make_plan() {
     for (const Resolved& each : resolved_) {
         GgufTensor tensor{.name = each.wanted->gguf, .view = {.dtype = each.dtype, .shape = each.wanted->shape, .data = nullptr}};
         if (!is_quantized_by_recipes(tensor)) tensor.view.dtype = DType::f32;
+        // What stands in the checkpoint as GGUF has it is read, or copied, from there.
+        if (each.sources.size() == 1 && !each.wanted->transform.fill_row && tensor.view.dtype == each.dtype)
+            tensor.view.data = each.views.front().data;
         tensors.push_back(tensor);
     }
     description_ = GgufFile::describe(checkpoint_->folder(), keys_.header(), std::move(tensors));
     plan_ = plan_quantize(*description_, {.type = type_, .importance = options_.importance});
     for (size_t i = 0; i < plan_.size(); ++i) {
         const Resolved& from = resolved_[i];
+        if (plan_[i].source->view.data) continue;
         if (from.sources.empty()) {
             const float* const values = from.wanted->values.data();
             const int64_t n = from.wanted->shape.n_cols();

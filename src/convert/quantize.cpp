@@ -19,11 +19,12 @@ constexpr int64_t nowhere = std::numeric_limits<int64_t>::max();
 
 constexpr float most_in_f16 = 65504.0f, rounds_beyond_f16 = 65520.0f;
 
-/// Whether a format may have to be asked if it holds the row: the scales of most are F16.
-bool is_large(const float* x, int64_t n) {
+/// The column of the largest value. REQUIRES: all are finite
+int64_t largest(const float* x, int64_t n) {
     float most = 0;
     for (int64_t i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
-    return most > most_in_f16;
+    if (most <= most_in_f16) return 0;  // no value of the row needs a look
+    return std::find_if(x, x + n, [most](float v) { return std::abs(v) == most; }) - x;
 }
 
 int64_t first_not_finite(const float* x, int64_t n) {
@@ -91,21 +92,20 @@ class RowEncoder {
             return true;
         }
         encode_(x, importance(row), n_cols_, out);
-        if (!is_large(x, n_cols_)) return true;
-        int64_t at = nowhere;
-        if (planned_.dtype == DType::f16) {  // whose encoder would write its own most instead
-            const float* const found = std::find_if(x, x + n_cols_, [](float v) { return std::abs(v) >= rounds_beyond_f16; });
-            if (found != x + n_cols_) at = found - x;
-        } else {
-            check_(out, scratch, n_cols_);
-            at = first_not_finite(scratch, n_cols_);
-        }
-        if (at != nowhere) keep_least(bad.too_large, row * n_cols_ + at);
-        return at == nowhere;
+        const int64_t most = largest(x, n_cols_);
+        if (std::abs(x[most]) <= most_in_f16 || holds(out, most, x[most], scratch)) return true;
+        keep_least(bad.too_large, row * n_cols_ + most);
+        return false;
     }
     int64_t n_cols() const { return n_cols_; }
 
   private:
+    /// Encoders write the most that a format has for what is beyond it, in the scale of a block or in the value itself.
+    bool holds(const std::byte* encoded, int64_t column, float value, float* scratch) const noexcept {
+        if (planned_.dtype == DType::f16) return std::abs(value) < rounds_beyond_f16;
+        check_(encoded, scratch, n_cols_);
+        return first_not_finite(scratch, n_cols_) == nowhere && std::abs(scratch[column]) >= 0.25f * std::abs(value);
+    }
     const float* importance(int64_t row) const noexcept {
         if (planned_.importance.empty()) return nullptr;
         const bool one_for_all = static_cast<int64_t>(planned_.importance.size()) == n_cols_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -193,18 +194,23 @@ void Conversion::set_general_keys() {
 
 // Numbers of 4 bits stay what they are, whatever becomes of the rest; only F32 shows them as values.
 void Conversion::make_plan() {
-    QuantizeOptions options{.type = type_, .importance = options_.importance};
+    std::map<std::string, DType, std::less<>> stays;
+    const QuantizeOptions options{.type = type_, .importance = options_.importance, .chosen = &stays};
     std::vector<GgufTensor> tensors;
     for (const Resolved& each : resolved_) {
         GgufTensor tensor{.name = each.wanted->gguf, .view = {.dtype = each.dtype, .shape = each.wanted->shape, .data = nullptr}};
         if (!is_quantized_by_recipes(tensor)) tensor.view.dtype = DType::f32;
-        if (each.dtype == DType::mxfp4) options.overrides.push_back({each.wanted->gguf, std::regex(each.wanted->gguf), DType::mxfp4});
+        if (each.dtype == DType::mxfp4) stays.emplace(each.wanted->gguf, DType::mxfp4);
+        // What stands in the checkpoint as GGUF has it is read, or copied, from there.
+        if (each.sources.size() == 1 && !each.wanted->transform.fill_row && tensor.view.dtype == each.dtype)
+            tensor.view.data = each.views.front().data;
         tensors.push_back(tensor);
     }
     description_ = GgufFile::describe(checkpoint_->folder(), keys_.header(), std::move(tensors));
     plan_ = plan_quantize(*description_, options);
     for (size_t i = 0; i < plan_.size(); ++i) {
         const Resolved& from = resolved_[i];
+        if (plan_[i].source->view.data) continue;
         if (from.sources.empty()) {
             const float* const values = from.wanted->values.data();
             const int64_t n = from.wanted->shape.n_cols();

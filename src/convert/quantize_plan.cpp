@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "kernels/quant/decode.h"
 #include "kernels/quant/encode.h"
 
@@ -20,7 +21,7 @@ int true_rank(const Shape& shape) {
 
 std::optional<DType> overridden(const QuantizeOptions& options, std::string_view name) {
     for (const QuantizeOptions::Override& each : options.overrides)
-        if (std::regex_search(name.begin(), name.end(), each.regex)) return each.dtype;
+        if (each.pattern.is_in(name)) return each.dtype;
     return std::nullopt;
 }
 
@@ -71,6 +72,16 @@ void check(const PlannedTensor& planned, const QuantizeOptions& options) {
                                   "of three bits or more"));
 }
 
+/// A slip of the pen would otherwise show only in the file's size.
+void check_overrides(const GgufFile& file, const QuantizeOptions& options) {
+    for (const QuantizeOptions::Override& each : options.overrides) {
+        const auto is_meant = [&](const GgufTensor& tensor) { return is_quantized_by_recipes(tensor) && each.pattern.is_in(tensor.name); };
+        if (std::none_of(file.tensors().begin(), file.tensors().end(), is_meant))
+            throw InvalidInput(concat("the pattern ", quoted(each.pattern.text()),
+                                      " is found in no name of a tensor that is quantized; quern inspect lists the names"));
+    }
+}
+
 }  // namespace
 
 bool is_quantized_by_recipes(const GgufTensor& tensor) {
@@ -111,6 +122,7 @@ uint64_t PlannedTensor::bytes() const {
 
 std::vector<PlannedTensor> plan_quantize(const GgufFile& file, const QuantizeOptions& options) {
     const Recipe recipe{.type = options.type, .model = model_facts(file), .has_importance = options.importance != nullptr};
+    if (!options.copy) check_overrides(file, options);
     std::vector<PlannedTensor> plan;
     plan.reserve(file.tensors().size());
     for (const GgufTensor& tensor : file.tensors()) {

@@ -4,11 +4,11 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <regex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "convert/name_pattern.h"
 #include "convert/recipe.h"
 #include "gguf/gguf_file.h"
 
@@ -26,8 +26,7 @@ struct QuantizeOptions {
     std::optional<DType> output_dtype, embedding_dtype;
     /// The first pattern that is found in a tensor's name decides.
     struct Override {
-        std::string pattern;
-        std::regex regex;
+        NamePattern pattern;
         DType dtype;
     };
     std::vector<Override> overrides;
@@ -56,7 +55,7 @@ struct PlannedTensor {
 bool is_quantized_by_recipes(const GgufTensor& tensor);
 
 /// In the order of the file, which must outlive it.
-/// @throws InvalidInput  when a choice cannot be made: names the tensor, and says what to do
+/// @throws InvalidInput  when a choice cannot be made, naming the tensor and what to do, or when an override is for no tensor
 /// @throws ModelError    when the importance matrix does not fit
 std::vector<PlannedTensor> plan_quantize(const GgufFile& file, const QuantizeOptions& options);
 

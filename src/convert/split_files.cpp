@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <limits>
-#include <regex>
 
 #include "base/error.h"
 
@@ -28,10 +27,14 @@ std::string split_part_path(const std::string& prefix, int number, int count) {
 }
 
 std::optional<std::string> split_prefix(const std::string& path) {
-    static const std::regex ending("-[0-9]{5}-of-[0-9]{5}\\.gguf$");
-    std::smatch match;
-    if (!std::regex_search(path, match, ending)) return std::nullopt;
-    return match.prefix().str();
+    constexpr std::string_view ending = "-00000-of-00000.gguf";  // each 0 stands for any digit
+    if (path.size() < ending.size()) return std::nullopt;
+    const size_t begin = path.size() - ending.size();
+    for (size_t i = 0; i < ending.size(); ++i) {
+        const char c = path[begin + i];
+        if (ending[i] == '0' ? c < '0' || c > '9' : c != ending[i]) return std::nullopt;
+    }
+    return path.substr(0, begin);
 }
 
 void set_split_keys(GgufWriter& writer, int number, int count, size_t n_tensors) {

@@ -55,6 +55,29 @@ std::vector<TokenKind> token_kinds(const GgufFile& file, size_t n_vocab) {
     return kinds;
 }
 
+constexpr const char* strips_before_key = "tokenizer.quern.strips_before";
+constexpr const char* strips_behind_key = "tokenizer.quern.strips_behind";
+
+void read_space_rules(const Metadata& metadata, Vocabulary& vocabulary) {
+    const std::string_view prefix = metadata.string("tokenizer.quern.space_prefix").value_or("");
+    if (prefix == "always") vocabulary.space_prefix = SpacePrefix::fragment_words;
+    if (prefix == "first") vocabulary.space_prefix = SpacePrefix::text_words;
+    vocabulary.splits_at_spaces = metadata.boolean("tokenizer.quern.split_at_spaces").value_or(false);
+}
+
+bool is_phi3(const Metadata& metadata, const Vocabulary& vocabulary) {
+    return metadata.string("general.architecture").value_or("") == "phi3" && vocabulary.model == TokenizerModel::spm;
+}
+
+/// What Phi 3's tokenizer.json says, for files whose writers had no key for it.
+void strip_behind_phi3_tokens(Vocabulary& vocabulary) {
+    for (size_t id = 0; id < vocabulary.kinds.size(); ++id) {
+        const std::string_view piece = vocabulary.pieces[id];
+        if (vocabulary.kinds[id] == TokenKind::control && piece != "<s>" && piece != "<unk>" && piece != "<|endoftext|>")
+            vocabulary.strips_behind.push_back({static_cast<int32_t>(id)});
+    }
+}
+
 }  // namespace
 
 Vocabulary load_vocabulary(const GgufFile& file) {
@@ -97,6 +120,10 @@ Vocabulary load_vocabulary(const GgufFile& file) {
     vocabulary.lowercase = metadata.boolean("tokenizer.ggml.normalizer.lowercase");
     vocabulary.strip_accents = metadata.boolean("tokenizer.ggml.normalizer.strip_accents");
     vocabulary.chinese_characters_apart = metadata.boolean("tokenizer.quern.chinese_characters_apart").value_or(true);
+    read_space_rules(metadata, vocabulary);
+    for (const int64_t each : metadata.integers(strips_before_key)) vocabulary.strips_before.push_back(id.check(strips_before_key, each));
+    for (const int64_t each : metadata.integers(strips_behind_key)) vocabulary.strips_behind.push_back(id.check(strips_behind_key, each));
+    if (!metadata.has(strips_behind_key) && is_phi3(metadata, vocabulary)) strip_behind_phi3_tokens(vocabulary);
     for (const int64_t byte : metadata.integers("tokenizer.ggml.precompiled_charsmap"))
         vocabulary.normalizer_charsmap.push_back(static_cast<char>(byte));
     return vocabulary;

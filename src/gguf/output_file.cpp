@@ -18,7 +18,8 @@ namespace quern {
 namespace {
 
 constexpr size_t pending_bytes = size_t{1} << 20;  // rows of small tensors are gathered into writes of this size
-constexpr int max_names = 1000;                    // temporary names tried; only leftovers of crashed processes are in the way
+constexpr uint64_t written_back_bytes = uint64_t{32} << 20;
+constexpr int max_names = 1000;  // temporary names tried; only leftovers of crashed processes are in the way
 
 std::string folder_of(const std::string& path) {
     const size_t slash = path.rfind('/');
@@ -98,11 +99,20 @@ void OutputFile::reserve(uint64_t bytes) {
     if (result != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) fail(concat("set aside ", bytes, " bytes"), errno);
 }
 
+/// So that the disk is busy while the rest is made, and committing does not wait for the whole file.
+void OutputFile::start_writing_back(uint64_t n_more) {
+    n_written_ += n_more;
+    if (n_written_ - n_written_back_ < written_back_bytes) return;
+    ::sync_file_range(fd_, static_cast<off_t>(n_written_back_), static_cast<off_t>(n_written_ - n_written_back_), SYNC_FILE_RANGE_WRITE);
+    n_written_back_ = n_written_;
+}
+
 void OutputFile::write_through(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
         const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
         if (n < 0 && errno != EINTR) fail(concat("write at byte ", position_), errno);
         if (n > 0) bytes = bytes.subspan(static_cast<size_t>(n));
+        if (n > 0) start_writing_back(static_cast<uint64_t>(n));
     }
 }
 

@@ -37,6 +37,7 @@ class OutputFile {
 
   private:
     void write_through(std::span<const std::byte> bytes);
+    void start_writing_back(uint64_t n_more);
     void flush();
     void sync_folder() const;
     [[noreturn]] void fail(std::string_view action, int error) const;
@@ -50,7 +51,7 @@ class OutputFile {
     std::optional<unsigned> mode_;  ///< of the file that is replaced
     std::string temporary_;         ///< empty while the file has no name
     int fd_ = -1;
-    uint64_t position_ = 0;
+    uint64_t position_ = 0, n_written_ = 0, n_written_back_ = 0;
     std::vector<std::byte> pending_;
 };
 

@@ -113,6 +113,44 @@ def test_values_that_are_not_finite(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["hf"]
 
 
+@pytest.mark.parametrize("kind,value", [("f16", 65520.0), ("f16", -1e30), ("q8_0", 1e9), ("bf16", 3.4e38)])
+def test_values_that_the_type_cannot_hold(kind, value, tmp_path):
+    model = tiny_models.make("llama")
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[3, 5] = value
+    checkpoints.save(model, tmp_path / "hf")
+    line = complaint("convert", tmp_path / "hf", "--outtype", kind, "--outfile", tmp_path / "out.gguf", printed=True)
+    assert f"blk.1.ffn_up.weight holds a value that {kind.upper()} cannot hold, in row 3, column" in line
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["hf"]
+    quern("convert", tmp_path / "hf", "--outtype", "f32", "--outfile", tmp_path / "out.gguf")
+
+
+def test_the_largest_value_of_f16_is_kept(tmp_path):
+    import gguf
+
+    model = tiny_models.make("llama")
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[3, 5] = 65519.0
+    checkpoints.save(model, tmp_path / "hf")
+    quern("convert", tmp_path / "hf", "--outtype", "f16", "--outfile", tmp_path / "out.gguf")
+    tensor = next(t for t in gguf.GGUFReader(tmp_path / "out.gguf").tensors if t.name == "blk.1.ffn_up.weight")
+    assert float(tensor.data[3, 5]) == 65504.0
+
+
+def test_a_tensor_that_is_twice_or_not_where_the_index_says(tmp_path):
+    checkpoints.save(tiny_models.make("llama"), tmp_path / "hf", max_shard_size="100KB")
+    parts = sorted((tmp_path / "hf").glob("model-*.safetensors"))
+    index = tmp_path / "hf" / "model.safetensors.index.json"
+    whole = json.loads(index.read_text())
+    index.write_text(json.dumps(whole | {"weight_map": whole["weight_map"] | {"model.extra.weight": parts[0].name}}))
+    line = refusal(tmp_path / "hf")
+    assert parts[0].name in line and 'lacks tensor "model.extra.weight"' in line
+    second = parts[0].with_name("model-again.safetensors")
+    second.write_bytes(parts[0].read_bytes())
+    index.unlink()
+    assert "is in another file, too" in refusal(tmp_path / "hf")
+
+
 def test_parts_that_are_missing(tmp_path):
     checkpoints.save(tiny_models.make("llama"), tmp_path / "hf", max_shard_size="100KB")
     parts = sorted((tmp_path / "hf").glob("model-*.safetensors"))

@@ -157,6 +157,8 @@ def test_bad_input_is_one_line_and_leaves_the_target_alone(model, tmp_path):
         ((model, out, "IQ2_XXS"), "importance matrix"),
         ((model, out, "Q4_K_M", "--tensor-type", "[=q8_0"), "regular expression"),
         ((model, out, "Q4_K_M", "--tensor-type", "a=q9"), "q9"),
+        ((model, out, "Q4_K_M", "--tensor-type", "attn_w=q8_0"), '"attn_w" is found in no name of a tensor that is quantized'),
+        ((model, out, "Q4_K_M", "--tensor-type", "^([a-z0-9._]+)+$X=q8_0"), '"^([a-z0-9._]+)+$X"'),
         ((model, out, "Q4_K_M", "--override-kv", "a=int:x"), "'x'"),
         ((model, tmp_path / "no" / "out.gguf", "Q4_K_M"), "no"),
         ((model, model, "Q4_K_M"), "file to read"),

@@ -70,6 +70,9 @@ void write_vocabulary(const ConvertedVocabulary& v, GgufWriter& writer) {
     const auto set_flag = [&](const char* key, std::optional<bool> value) {
         if (value) writer.set(key, *value);
     };
+    const auto set_ids = [&](const char* key, const std::set<int32_t>& ids) {
+        if (!ids.empty()) writer.set_integers(key, std::vector<int32_t>(ids.begin(), ids.end()));
+    };
     set_flag("tokenizer.ggml.add_bos_token", v.add_bos);
     set_flag("tokenizer.ggml.add_eos_token", v.add_eos);
     set_flag("tokenizer.ggml.add_space_prefix", v.add_space_prefix);
@@ -77,6 +80,10 @@ void write_vocabulary(const ConvertedVocabulary& v, GgufWriter& writer) {
     set_flag("tokenizer.ggml.normalizer.lowercase", v.lowercase);
     set_flag("tokenizer.ggml.normalizer.strip_accents", v.strip_accents);
     if (!v.chinese_characters_apart.value_or(true)) writer.set("tokenizer.quern.chinese_characters_apart", false);
+    if (!v.space_prefix.empty()) writer.set("tokenizer.quern.space_prefix", std::string_view(v.space_prefix));
+    if (v.splits_at_spaces) writer.set("tokenizer.quern.split_at_spaces", true);
+    set_ids("tokenizer.quern.strips_before", v.strips_before);
+    set_ids("tokenizer.quern.strips_behind", v.strips_behind);
     if (!v.charsmap.empty())
         writer.set("tokenizer.ggml.precompiled_charsmap",
                    MetadataArray{MetadataType::u8, v.charsmap.size(), reinterpret_cast<const std::byte*>(v.charsmap.data()), {}, {}});

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,16 +16,19 @@
 namespace quern {
 
 struct ConvertedVocabulary {
-    std::string model;                      ///< `tokenizer.ggml.model`: llama, gpt2, bert, t5
-    std::string pre;                        ///< `tokenizer.ggml.pre`
-    std::vector<std::string> pre_patterns;  ///< where no name is known for them
-    bool takes_whole_words = false;         ///< with pre_patterns
-    std::string normal_form;                ///< "nfc", or empty
-    std::vector<std::string> pieces;        ///< by id; an empty one is a hole
-    std::vector<float> scores;              ///< by id, or empty
-    std::vector<int32_t> kinds;             ///< by id: TokenKind; 0 is a hole
-    std::vector<std::string> merges;        ///< "left right"
-    std::string charsmap;                   ///< SentencePiece's precompiled normalizer
+    std::string model;                               ///< `tokenizer.ggml.model`: llama, gpt2, bert, t5
+    std::string pre;                                 ///< `tokenizer.ggml.pre`
+    std::vector<std::string> pre_patterns;           ///< where no name is known for them
+    bool takes_whole_words = false;                  ///< with pre_patterns
+    std::string normal_form;                         ///< "nfc", or empty
+    std::vector<std::string> pieces;                 ///< by id; an empty one is a hole
+    std::vector<float> scores;                       ///< by id, or empty
+    std::vector<int32_t> kinds;                      ///< by id: TokenKind; 0 is a hole
+    std::vector<std::string> merges;                 ///< "left right"
+    std::string charsmap;                            ///< SentencePiece's precompiled normalizer
+    std::string space_prefix;                        ///< Metaspace's way: always or first; empty: SentencePiece's own
+    bool splits_at_spaces = false;                   ///< Metaspace's split
+    std::set<int32_t> strips_before, strips_behind;  ///< tokens that take the white space around them
     std::optional<bool> add_space_prefix, remove_extra_whitespaces, add_bos, add_eos;
     std::optional<bool> lowercase, strip_accents, chinese_characters_apart;  ///< WordPiece
     /// By the name in the key: bos, eos, unknown, padding, seperator, cls, mask.

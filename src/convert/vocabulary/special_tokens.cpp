@@ -99,8 +99,11 @@ class SpecialReader {
             for (const auto& [number, token] : decoder->items()) {
                 int64_t id = -1;
                 std::from_chars(number.data(), number.data() + number.size(), id);
-                if (const auto text = token.is_object() ? token_text(token, "content") : std::nullopt)
-                    add_token(id, *text, flag(token, "special").value_or(false), v_);
+                const auto text = token.is_object() ? token_text(token, "content") : std::nullopt;
+                if (!text) continue;
+                add_token(id, *text, flag(token, "special").value_or(false), v_);
+                if (flag(token, "lstrip").value_or(false)) v_.strips_before.insert(static_cast<int32_t>(id));
+                if (flag(token, "rstrip").value_or(false)) v_.strips_behind.insert(static_cast<int32_t>(id));
             }
         for (const std::string& text : special)
             if (const auto id = v_.find(text); id && v_.kinds[static_cast<size_t>(*id)] == static_cast<int32_t>(TokenKind::normal))

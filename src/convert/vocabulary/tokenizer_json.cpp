@@ -93,6 +93,16 @@ bool adds_space_prefix(const Json& json) {
     return false;
 }
 
+/// Unlike SentencePiece, Metaspace puts no space where one is already, and may cut at each.
+void read_metaspace(const Json& json, ConvertedVocabulary& out) {
+    const bool prepends = has_step(steps_of(member(json, "normalizer"), "normalizers"), "Prepend");
+    for (const Json* step : steps_of(member(json, "pre_tokenizer"), "pretokenizers")) {
+        if (text_of(*step, "type") != "Metaspace") continue;
+        out.splits_at_spaces = member(*step, "split") != false;
+        if (out.add_space_prefix == true && !prepends) out.space_prefix = text_of(*step, "prepend_scheme") == "first" ? "first" : "always";
+    }
+}
+
 void read_pre_tokenizer(const Json& json, const VocabularyWarning& warn, ConvertedVocabulary& out) {
     const bool whole_words = is_true(member(json, "model"), "ignore_merges");
     const auto patterns = pre_tokenizer_patterns(member(json, "pre_tokenizer"));
@@ -133,6 +143,7 @@ void read_bpe(const Json& json, std::string_view path, const VocabularyWarning& 
     }
     out.model = "llama";
     out.add_space_prefix = adds_space_prefix(json);
+    read_metaspace(json, out);
     set_sentencepiece_kinds(text_of(model, "unk_token"), out);
     score_by_merges(out);
 }
@@ -260,6 +271,8 @@ void read_added_tokens(const Json& list, std::string_view path, ConvertedVocabul
                                  out.kinds[static_cast<size_t>(number)] == static_cast<int32_t>(TokenKind::unknown);
         const TokenKind kind = was_unknown ? TokenKind::unknown : is_true(each, "special") ? TokenKind::control : TokenKind::user_defined;
         out.set(number, text_of(each, "content"), kind);
+        if (is_true(each, "lstrip")) out.strips_before.insert(static_cast<int32_t>(number));
+        if (is_true(each, "rstrip")) out.strips_behind.insert(static_cast<int32_t>(number));
     }
 }
 

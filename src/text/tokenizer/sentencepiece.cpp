@@ -24,6 +24,9 @@ std::string mark_spaces(std::string_view text, std::string_view space_mark, bool
     return marked;
 }
 
+// A space mark in the middle of the text begins a word.
+size_t space_begin(std::string_view text, size_t at) { return std::min(text.find(space_mark, at + 1), text.size()); }
+
 }  // namespace
 
 SentencePiece::SentencePiece(Vocabulary vocabulary) : SentencePiecePieces(std::move(vocabulary)) {
@@ -102,11 +105,16 @@ void SentencePiece::append_word(std::string_view word, std::vector<TokenId>& tok
     for (const std::string_view part : parts) append_symbol(part, symbols, tokens);
 }
 
+bool SentencePiece::puts_space_before(std::string_view text, bool at_start) const {
+    if (!adds_space_prefix_ || vocabulary_.space_prefix == SpacePrefix::fragments) return adds_space_prefix_;
+    return (at_start || vocabulary_.space_prefix == SpacePrefix::fragment_words) && !text.starts_with(' ') && !text.starts_with(space_mark);
+}
+
 void SentencePiece::append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const {
-    const std::string marked = mark_spaces(text, space_mark, adds_space_prefix_ && at_start);
+    const std::string marked = mark_spaces(text, space_mark, puts_space_before(text, at_start));
     WordCache cache(tokens);
     for (size_t at = 0; at < marked.size();) {
-        const size_t end = words_are_apart_ ? word_end(marked, at) : marked.size();
+        const size_t end = vocabulary_.splits_at_spaces ? space_begin(marked, at) : words_are_apart_ ? word_end(marked, at) : marked.size();
         const std::string_view word = std::string_view(marked).substr(at, end - at);
         cache.append(word, [&](std::string_view fresh) { append_word(fresh, tokens); });
         at = end;

@@ -19,6 +19,7 @@ class SentencePiece final : public SentencePiecePieces {
     void load_merges();
     bool rank_by_score(int32_t merged, float& priority) const;
     bool rank_by_merges(std::string_view left, std::string_view right, float& priority) const;
+    bool puts_space_before(std::string_view text, bool at_start) const;
     void append_word(std::string_view word, std::vector<TokenId>& tokens) const;
     void append_symbol(std::string_view symbol, const Symbols& symbols, std::vector<TokenId>& tokens) const;
 

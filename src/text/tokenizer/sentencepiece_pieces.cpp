@@ -71,9 +71,8 @@ std::string SentencePiecePieces::token_bytes(TokenId token, bool render_special)
     switch (kind(token.value)) {
         case TokenKind::byte:
             return std::string(1, static_cast<char>(byte_of_piece(piece)));
-        case TokenKind::unknown:
-            return render_special ? std::string(piece) : std::string("\xE2\x96\x85");  // as SentencePiece shows it
         case TokenKind::normal:
+        case TokenKind::user_defined:  // Gemma has runs of spaces among them
             break;
         default:
             return std::string(piece);

@@ -1,13 +1,53 @@
 #include "text/tokenizer/special_tokens.h"
 
+#include "base/utf8.h"
+
 namespace quern {
 namespace {
 
 int32_t number(char byte) { return static_cast<uint8_t>(byte); }
 
+// Unicode's White_Space.
+bool is_white_space(char32_t c) {
+    return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+           c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+size_t white_space_end(std::string_view text, size_t at) {
+    while (at < text.size()) {
+        const CodePoint c = decode_utf8(text, at);
+        if (c.n_bytes == 0 || !is_white_space(c.value)) break;
+        at += c.n_bytes;
+    }
+    return at;
+}
+
+// Where the white space before `end` begins, but not before `begin`.
+size_t white_space_begin(std::string_view text, size_t begin, size_t end) {
+    while (end > begin) {
+        size_t at = end - 1;
+        while (at > begin && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) --at;
+        const CodePoint c = decode_utf8(text, at);
+        if (c.n_bytes != end - at || !is_white_space(c.value)) break;
+        end = at;
+    }
+    return end;
+}
+
+std::vector<bool> marks_of(const std::vector<TokenId>& ids, size_t n_tokens) {
+    std::vector<bool> marks;
+    for (const TokenId id : ids) {
+        marks.resize(n_tokens);
+        marks.at(static_cast<size_t>(id.value)) = true;
+    }
+    return marks;
+}
+
 }  // namespace
 
-SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) {
+SpecialTokens::SpecialTokens(const Vocabulary& vocabulary)
+    : strips_before_(marks_of(vocabulary.strips_before, vocabulary.pieces.size())),
+      strips_behind_(marks_of(vocabulary.strips_behind, vocabulary.pieces.size())) {
     by_first_byte_.fill(-1);
     for (size_t id = 0; id < vocabulary.kinds.size(); ++id) {
         const TokenKind kind = vocabulary.kinds[id];
@@ -68,9 +108,11 @@ std::vector<Fragment> SpecialTokens::split(std::string_view text, const Tokenize
             ++at;
             continue;
         }
-        if (at > start) fragments.push_back({text.substr(start, at - start), {}});
-        fragments.push_back({text.substr(at, found.n_bytes), found.token});
+        const size_t begin = strips(strips_before_, found.token) ? white_space_begin(text, start, at) : at;
         at += found.n_bytes;
+        if (strips(strips_behind_, found.token)) at = white_space_end(text, at);
+        if (begin > start) fragments.push_back({text.substr(start, begin - start), {}});
+        fragments.push_back({text.substr(begin, at - begin), found.token});
         start = at;
     }
     if (start < text.size()) fragments.push_back({text.substr(start), {}});

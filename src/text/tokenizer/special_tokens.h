@@ -1,4 +1,5 @@
 // Tokens that are found in a text as they are spelt, before anything else happens to it: control tokens and user-defined ones.
+// Some take the white space around them with them, as tokenizer.json's lstrip and rstrip say.
 #pragma once
 
 #include <array>
@@ -41,11 +42,15 @@ class SpecialTokens {
     };
 
     void insert(std::string_view piece, int32_t token, bool control);
+    bool strips(const std::vector<bool>& marks, TokenId token) const {
+        return static_cast<size_t>(token.value) < marks.size() && marks[static_cast<size_t>(token.value)];
+    }
     Found longest_at(std::string_view text, size_t at, size_t control_bytes) const;
 
     std::vector<Node> nodes_{1};
-    PairTable children_;                      // (node, byte) -> node
-    std::array<int32_t, 256> by_first_byte_;  // root's children, since nearly every place of a text ends there; -1: none
+    PairTable children_;                               // (node, byte) -> node
+    std::vector<bool> strips_before_, strips_behind_;  // by id; empty: none does
+    std::array<int32_t, 256> by_first_byte_;           // root's children, since nearly every place of a text ends there; -1: none
 };
 
 }  // namespace quern

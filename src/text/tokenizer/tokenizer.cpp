@@ -39,6 +39,28 @@ constexpr std::string_view end_names[] = {
 
 bool is_padding_name(std::string_view piece) { return piece.starts_with("[PAD") && piece.ends_with("]"); }
 
+// All ids that the vocabulary names are within it.
+Vocabulary checked(Vocabulary v) {
+    const auto n_vocab = static_cast<int64_t>(v.pieces.size());
+    const auto check = [&](std::string_view name, const std::optional<TokenId>& id) {
+        if (id && (id->value < 0 || id->value >= n_vocab))
+            throw ModelError(concat("the ", name, " token is ", id->value, ", but the vocabulary has ", n_vocab, " tokens"));
+    };
+    check("BOS", v.bos);
+    check("EOS", v.eos);
+    check("EOT", v.eot);
+    check("EOM", v.eom);
+    check("unknown", v.unk);
+    check("separator", v.sep);
+    check("padding", v.pad);
+    check("CLS", v.cls);
+    check("mask", v.mask);
+    for (const TokenId id : v.extra_end_of_generation) check("end-of-generation", id);
+    for (const auto* ids : {&v.strips_before, &v.strips_behind})
+        for (const TokenId id : *ids) check("stripping", id);
+    return v;
+}
+
 }  // namespace
 
 std::unique_ptr<const Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
@@ -61,8 +83,8 @@ std::unique_ptr<const Tokenizer> Tokenizer::create(Vocabulary vocabulary) {
     throw InternalError("a tokenizer model without a tokenizer");
 }
 
-Tokenizer::Tokenizer(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)), specials_(vocabulary_), index_(vocabulary_.pieces) {
-    check_ids();
+Tokenizer::Tokenizer(Vocabulary vocabulary)
+    : vocabulary_(checked(std::move(vocabulary))), specials_(vocabulary_), index_(vocabulary_.pieces) {
     mark_ends();
     for (size_t id = 0; id < vocabulary_.pieces.size(); ++id) {
         longest_piece_ = std::max(longest_piece_, vocabulary_.pieces[id].size());
@@ -75,24 +97,6 @@ int64_t Tokenizer::least_tokens(size_t n_bytes) const noexcept {
     constexpr size_t most_shrinking = 4;  // of Unicode's composition, and then some
     if (vocabulary_.model == TokenizerModel::wordpiece || vocabulary_.model == TokenizerModel::unigram) return 0;  // drop spaces
     return static_cast<int64_t>(n_bytes / most_shrinking / longest_piece_);
-}
-
-void Tokenizer::check_ids() const {
-    const auto check = [&](std::string_view name, const std::optional<TokenId>& id) {
-        if (id && (id->value < 0 || id->value >= n_vocab()))
-            throw ModelError(concat("the ", name, " token is ", id->value, ", but the vocabulary has ", n_vocab(), " tokens"));
-    };
-    const Vocabulary& v = vocabulary_;
-    check("BOS", v.bos);
-    check("EOS", v.eos);
-    check("EOT", v.eot);
-    check("EOM", v.eom);
-    check("unknown", v.unk);
-    check("separator", v.sep);
-    check("padding", v.pad);
-    check("CLS", v.cls);
-    check("mask", v.mask);
-    for (const TokenId id : v.extra_end_of_generation) check("end-of-generation", id);
 }
 
 void Tokenizer::mark_ends() {
@@ -127,20 +131,19 @@ std::optional<TokenId> Tokenizer::named(std::optional<TokenId> id, std::string_v
 bool Tokenizer::is_hidden(TokenId token) const noexcept {
     if (token.value < 0 || token.value >= n_vocab()) return true;
     const TokenKind k = kind(token.value);
-    return k == TokenKind::control || k == TokenKind::unused || is_padding_name(vocabulary_.pieces[static_cast<size_t>(token.value)]);
+    return k == TokenKind::control || k == TokenKind::unknown || k == TokenKind::unused ||
+           is_padding_name(vocabulary_.pieces[static_cast<size_t>(token.value)]);
 }
 
 std::vector<TokenId> Tokenizer::tokenize(std::string_view text, TokenizeOptions options) const {
     std::vector<TokenId> tokens;
     tokens.reserve(text.size() / 3 + 8);
     if (options.add_special && adds_bos_) tokens.push_back(*first_token());
-    bool after_special = true;
     for (const Fragment& fragment : specials_.split(text, options)) {
         if (fragment.token.value >= 0)
             tokens.push_back(fragment.token);
         else
-            append_tokens(fragment.text, after_special, tokens);
-        after_special = fragment.token.value >= 0;
+            append_tokens(fragment.text, fragment.text.data() == text.data(), tokens);
     }
     if (options.add_special && adds_eos_) tokens.push_back(*last_token());
     return tokens;

@@ -64,7 +64,7 @@ class Tokenizer {
   protected:
     explicit Tokenizer(Vocabulary vocabulary);
 
-    /// Appends the tokens of text without special tokens. @param at_start  the text begins here, or a control token stands before it
+    /// Appends the tokens of a text's part between special tokens. @param at_start  the text begins here
     virtual void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const = 0;
     /// What add_special puts first and last; set wherever adds_bos_ and adds_eos_ are.
     virtual std::optional<TokenId> first_token() const { return vocabulary_.bos; }
@@ -92,7 +92,6 @@ class Tokenizer {
     bool adds_bos_ = false, adds_eos_ = false;
 
   private:
-    void check_ids() const;
     void mark_ends();
 
     SpecialTokens specials_;

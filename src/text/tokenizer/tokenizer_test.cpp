@@ -94,6 +94,66 @@ std::vector<std::string> texts_of(const Tokenizer& tokenizer, std::string_view t
 
 using Texts = std::vector<std::string>;
 
+/// Spaces, "▁▁", "▁a", "▁b", "a", "b", "▁" and the control tokens <s>, </s>, by id from 0 on.
+Pieces spaced_pieces() {
+    Pieces pieces;
+    for (const char* piece : {"▁▁", "▁a", "▁b", "a", "b", "▁"}) pieces.add(piece, TokenKind::normal, piece[0] == 'a' ? 0.0f : 1.0f);
+    pieces.add("<s>", TokenKind::control);
+    pieces.add("</s>", TokenKind::control);
+    pieces.add("<unk>", TokenKind::unknown);
+    pieces.vocabulary.model = TokenizerModel::spm;
+    pieces.vocabulary.add_bos = false;
+    return pieces;
+}
+
+std::vector<int32_t> ids_of(const Tokenizer& tokenizer, std::string_view text, TokenizeOptions options) {
+    std::vector<int32_t> ids;
+    for (const TokenId id : tokenizer.tokenize(text, options)) ids.push_back(id.value);
+    return ids;
+}
+
+TEST_CASE("where a space is put before a text is as the vocabulary says") {
+    const auto ids = [](SpacePrefix prefix, bool splits, std::string_view text) {
+        Pieces pieces = spaced_pieces();
+        pieces.vocabulary.space_prefix = prefix;
+        pieces.vocabulary.splits_at_spaces = splits;
+        return ids_of(*Tokenizer::create(pieces.vocabulary), text, {.parse_special = true});
+    };
+    using Ids = std::vector<int32_t>;
+    CHECK(ids(SpacePrefix::fragments, false, "a</s>b") == Ids{1, 7, 2});
+    CHECK(ids(SpacePrefix::fragments, false, " a") == Ids{0, 3});
+    CHECK(ids(SpacePrefix::fragment_words, false, " a</s> b</s>b") == Ids{1, 7, 2, 7, 2});
+    CHECK(ids(SpacePrefix::text_words, false, "a</s>b") == Ids{1, 7, 4});
+    CHECK(ids(SpacePrefix::text_words, false, "</s>b") == Ids{7, 4});
+    CHECK(ids(SpacePrefix::text_words, true, "a  b") == Ids{1, 5, 2});
+}
+
+TEST_CASE("a special token takes the white space with it that its vocabulary says, but not that of the one before") {
+    Pieces pieces = spaced_pieces();
+    pieces.vocabulary.add_space_prefix = false;
+    pieces.vocabulary.strips_behind = {{7}};
+    pieces.vocabulary.strips_before = {{6}};
+    const auto tokenizer = Tokenizer::create(pieces.vocabulary);
+    const TokenizeOptions options{.parse_special = true};
+    using Ids = std::vector<int32_t>;
+    CHECK(ids_of(*tokenizer, "a</s> \n\xE3\x80\x80 b", options) == Ids{3, 7, 4});
+    CHECK(ids_of(*tokenizer, "a \xC2\xA0 <s> b", options) == Ids{3, 6, 2});
+    CHECK(ids_of(*tokenizer, "</s>  <s>", options) == Ids{7, 6});
+    CHECK(ids_of(*tokenizer, " \n</s>", {}).size() > 1);  // a text that is spelt like it
+    pieces.vocabulary.strips_before = {{100}};
+    CHECK_THROWS_WITH_AS(Tokenizer::create(pieces.vocabulary), "the stripping token is 100, but the vocabulary has 9 tokens", ModelError);
+}
+
+TEST_CASE("user-defined runs of spaces are spaces in the text, and the unknown token is nothing") {
+    Pieces pieces = spaced_pieces();
+    pieces.vocabulary.add_space_prefix = false;
+    pieces.vocabulary.kinds[0] = TokenKind::user_defined;
+    const auto tokenizer = Tokenizer::create(pieces.vocabulary);
+    const TokenId tokens[] = {{3}, {0}, {8}, {4}};
+    CHECK(tokenizer->detokenize(tokens) == "a  b");
+    CHECK(tokenizer->detokenize(tokens, true) == "a  <unk>b");
+}
+
 }  // namespace
 
 TEST_CASE("byte-level BPE merges in the order of its merges") {

@@ -25,7 +25,7 @@ class Unigram final : public SentencePiecePieces {
     std::optional<TokenId> first_token() const override { return vocabulary_.bos ? vocabulary_.bos : vocabulary_.cls; }
     std::optional<TokenId> last_token() const override { return vocabulary_.eos ? vocabulary_.eos : vocabulary_.sep; }
 
-    std::string normalize(std::string_view text, bool at_start) const;
+    std::string normalize(std::string_view text) const;
     PieceTrie make_trie();
     void append_word(std::string_view word, std::vector<Arc>& arcs, std::vector<TokenId>& tokens) const;
     void append_best(std::string_view word, std::span<const Arc> arcs, std::vector<TokenId>& tokens) const;

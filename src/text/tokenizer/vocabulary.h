@@ -18,6 +18,13 @@ enum class TokenKind : uint8_t { normal = 1, unknown = 2, control = 3, user_defi
 /// `tokenizer.ggml.model`: llama (SentencePiece BPE), gpt2 (byte-level BPE), bert (WordPiece), t5 (SentencePiece Unigram).
 enum class TokenizerModel { spm, bpe, wordpiece, unigram };
 
+/// Where SentencePiece's BPE puts a space before a text, if `add_space_prefix` is set.
+enum class SpacePrefix : uint8_t {
+    fragments,       ///< before the text and behind each special token, whatever follows: SentencePiece's own way
+    fragment_words,  ///< the same, unless a space stands there
+    text_words       ///< before the text alone, unless it begins with a space
+};
+
 struct Vocabulary {
     TokenizerModel model = TokenizerModel::bpe;
     std::string pre;                             ///< `tokenizer.ggml.pre`, names the pre-tokenizer pattern; empty if absent
@@ -33,7 +40,11 @@ struct Vocabulary {
     std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
     std::optional<bool> lowercase, strip_accents;  ///< WordPiece; absent: in small letters, and without accents where so
     bool chinese_characters_apart = true;          ///< WordPiece: each of them is a word
-    std::vector<char> normalizer_charsmap;         ///< SentencePiece precompiled map, or empty
+    SpacePrefix space_prefix = SpacePrefix::fragments;
+    bool splits_at_spaces = false;          ///< SentencePiece's BPE: each space begins a word, and no merge crosses that
+    std::vector<TokenId> strips_before;     ///< special tokens that take the white space before them
+    std::vector<TokenId> strips_behind;     ///< and behind them
+    std::vector<char> normalizer_charsmap;  ///< SentencePiece precompiled map, or empty
 
     bool empty() const noexcept { return pieces.empty(); }
 };

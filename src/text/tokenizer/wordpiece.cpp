@@ -146,6 +146,8 @@ void WordPiece::append_word(std::string_view word, size_t n_characters, std::vec
     rest += word;
     while (n_characters <= most_characters) {
         const size_t n_mark = tokens.size() > first ? inner_mark_.size() : start_mark_.size();  // no piece is a mark alone
+        // What goes on a word and is spelt like the mark must not be taken for the beginning of another.
+        if (tokens.size() > first && !start_mark_.empty() && rest.starts_with(start_mark_)) break;
         int32_t best = -1;
         size_t n = std::min(rest.size(), longest_piece_);
         while (n > n_mark && (best = find_text(std::string_view(rest).substr(0, n))) < 0) --n;
@@ -161,10 +163,13 @@ void WordPiece::append_word(std::string_view word, size_t n_characters, std::vec
 std::string WordPiece::token_bytes(TokenId token, bool render_special) const {
     if (token.value < 0 || token.value >= n_vocab() || (is_hidden(token) && !render_special)) return {};
     const std::string_view piece = vocabulary_.pieces[static_cast<size_t>(token.value)];
+    if (kind(token.value) == TokenKind::user_defined) return std::string(" ").append(piece);
     if (kind(token.value) != TokenKind::normal) return std::string(piece);
     const bool is_inner = start_mark_.empty() ? piece.starts_with(inner_mark_) : !piece.starts_with(start_mark_);
     if (is_inner) return std::string(piece.substr(inner_mark_.size()));
-    return std::string(" ").append(piece.substr(start_mark_.size()));
+    const std::string_view word = piece.substr(start_mark_.size());
+    const bool clings = word == "." || word == "," || word == "!" || word == "?";
+    return std::string(clings ? "" : " ").append(word);
 }
 
 std::string WordPiece::detokenize(std::span<const TokenId> tokens, bool render_special) const {

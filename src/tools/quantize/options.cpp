@@ -29,11 +29,10 @@ std::optional<Number> read_number(std::string_view text) {
 QuantizeOptions::Override read_override(const std::string& text) {
     const size_t equals = text.rfind('=');
     if (equals == std::string::npos || equals == 0) throw InvalidInput(concat("--tensor-type '", text, "' is not PATTERN=TYPE"));
-    const std::string pattern = text.substr(0, equals);
     try {
-        return {pattern, std::regex(pattern), read_dtype("--tensor-type", text.substr(equals + 1))};
-    } catch (const std::regex_error&) {
-        throw InvalidInput(concat("--tensor-type: '", pattern, "' is no regular expression"));
+        return {NamePattern(text.substr(0, equals)), read_dtype("--tensor-type", text.substr(equals + 1))};
+    } catch (const InvalidInput& error) {
+        throw InvalidInput(concat("--tensor-type: ", error.what()));
     }
 }
 

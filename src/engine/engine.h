@@ -61,7 +61,8 @@ struct ModelInfo {
     int64_t n_batch = 0;
     int n_sequences = 0;
     KvType cache_type_k = KvType::f16, cache_type_v = KvType::f16;
-    std::string draft_model;  ///< its path; "" if none
+    std::string draft_model;      ///< its path; "" if none
+    bool is_speculative = false;  ///< tokens are guessed ahead
     int n_threads = 0;
     Isa isa = Isa::scalar;
     std::string device;  ///< "CPU (avx512, 2 threads)"
@@ -78,6 +79,7 @@ struct SequenceStats {
     int64_t n_cached = 0;     ///< of the prompt, found in the prefix cache
     int64_t n_computed = 0;   ///< tokens whose keys and values are there
     int64_t n_limit = 0;      ///< ends with so many tokens, prompt included
+    std::shared_ptr<const SamplingParams> sampling;
 };
 
 struct EngineStats {

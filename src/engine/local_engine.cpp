@@ -198,6 +198,7 @@ void LocalEngine::fill_info() {
     info_.pooling = model_->pooling();
     info_.kv_bytes_per_token = KvCache::page_bytes(kv_shape()) / kv_page_tokens;
     info_.kv_bytes = KvCache::page_bytes(kv_shape()) * static_cast<uint64_t>(pool_->n_pages());
+    info_.is_speculative = !options_.draft_model_path.empty() || options_.draft_ngram > 0;
     info_.n_batch = options_.n_batch;
     info_.n_sequences = options_.n_sequences;
     info_.cache_type_k = options_.cache_type_k;
@@ -249,6 +250,7 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
                                                         .ignore_end = request.ignore_end,
                                                         .reuse_prefix = request.reuse_prefix,
                                                         .cache_salt = request.cache_salt,
+                                                        .sampling = std::make_shared<const SamplingParams>(request.sampling),
                                                         .submitted = Sequence::Clock::now()});
     sequence->tokens.reserve(static_cast<size_t>(n_prompt) + 64);
     for (const TokenId token : request.prompt) {

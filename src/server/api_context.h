@@ -11,6 +11,8 @@ struct ApiContext {
     ModelStore& models;
     ServerMetrics& metrics;
     BackgroundJobs& jobs;
+    bool has_keys = false;       ///< only clients with a key are served
+    std::string root_path = {};  ///< prefix of the server's URL, or ""
 };
 
 /// A request with its parsed body and its model.

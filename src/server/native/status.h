@@ -8,7 +8,8 @@ namespace quern {
 /// Of the model in the query (`?model=`), else the default one. @throws ApiError  404; 503 while it is not loaded
 HttpResponse describe_properties(const ApiContext& api, const HttpRequest& request);
 HttpResponse list_slots(const ApiContext& api, const HttpRequest& request);
-HttpResponse list_metrics(const ApiContext& api);
+/// POST /slots/{id}?action=...: 501 with the reason, since there is nothing that a slot could save or erase.
+Answer change_slot(ApiContext& api, const HttpRequest& request, const Waker& wake);
 /// 200 once the default model is in memory, else 503.
 HttpResponse readiness(const ApiContext& api);
 

@@ -26,6 +26,13 @@ constexpr std::string_view end_names[] = {
     "<EOT>",
     "<_EOT>",
     "[EOT]",
+    "▁<EOT>",
+    "<|file_separator|>",  // what follows when a gap in a file is filled: another file
+    "<|file_sep|>",
+    "<|repo_name|>",
+    "<|fim_pad|>",
+    "<file_sep>",
+    "<repo_name>",
     "[EOS]",
     "<|end_of_sentence|>",
     "<｜end▁of▁sentence｜>",
@@ -89,6 +96,8 @@ void Tokenizer::check_ids() const {
     check("padding", v.pad);
     check("CLS", v.cls);
     check("mask", v.mask);
+    for (const auto& id : {v.fill_in.prefix, v.fill_in.suffix, v.fill_in.middle, v.fill_in.repository, v.fill_in.file})
+        check("fill-in", id);
     for (const TokenId id : v.extra_end_of_generation) check("end-of-generation", id);
 }
 
@@ -131,7 +140,7 @@ std::vector<TokenId> Tokenizer::tokenize(std::string_view text, TokenizeOptions 
     std::vector<TokenId> tokens;
     tokens.reserve(text.size() / 3 + 8);
     if (options.add_special && adds_bos_) tokens.push_back(*first_token());
-    bool after_special = true;
+    bool after_special = !options.continues;
     for (const Fragment& fragment : specials_.split(text, options)) {
         if (fragment.token.value >= 0)
             tokens.push_back(fragment.token);

@@ -237,7 +237,7 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
         if (stop.empty()) throw InvalidInput("a stop string is empty", "stop");
     if (request.max_tokens && *request.max_tokens < 0) throw InvalidInput("max_tokens must not be negative", "max_tokens");
     if (n_prompt >= info_.n_ctx)
-        throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", n_prompt,
+        throw ContextOverflow(concat("this model's maximum context length is ", info_.n_ctx, " tokens, but the prompt has ", n_prompt,
                                      request.max_tokens ? concat(" and max_tokens asks for ", *request.max_tokens, " more") : std::string(),
                                      "; shorten the prompt"),
                               "prompt");
@@ -292,7 +292,7 @@ void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted
     if (first_wanted < 0 || first_wanted >= static_cast<int64_t>(tokens.size()))
         throw InvalidInput(concat("there is no position ", first_wanted, " in a text of ", tokens.size(), " tokens"));
     if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
+        throw ContextOverflow(concat("this model's maximum context length is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
     run_between_steps([&] { evaluate_now(tokens, first_wanted, sink); });
 }
 
@@ -302,7 +302,7 @@ std::vector<float> LocalEngine::embed(std::span<const TokenId> tokens, std::opti
     check_tokens(tokens, "input");
     if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
         throw ContextOverflow(
-            concat("this model's window is ", info_.n_ctx, " tokens, but the text has ", tokens.size(), "; shorten the text"), "input");
+            concat("this model's maximum context length is ", info_.n_ctx, " tokens, but the text has ", tokens.size(), "; shorten the text"), "input");
     std::vector<float> rows;
     run_between_steps(
         [&] { evaluate_now(tokens, 0, [&](int64_t, std::span<const float> part) { rows.assign(part.begin(), part.end()); }); });

@@ -19,12 +19,12 @@ struct FieldForm {
 };
 
 constexpr FieldForm field_forms[] = {
-    {"messages", R"({"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/InputMessage"}})"},
+    {"messages", R"({"type": "array", "items": {"$ref": "#/components/schemas/InputMessage"}})"},
     {"prompt",
      R"({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0},
         {"type": "array", "items": {"type": "integer", "minimum": 0}}]}}]})"},
     {"input",
-     R"({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0},
+     R"({"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0},
         {"type": "array", "items": {"type": "integer", "minimum": 0}}, {"type": "object"}]}}]})"},
     {"stop",
      R"({"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "maxItems": 16, "items": {"type": "string", "minLength": 1}}]})"},
@@ -167,12 +167,19 @@ constexpr Refusal refusals[] = {
     {"504", "The answer was not ready in time.", true},
 };
 
+/// Of server-sent events each one is described, of lines the whole.
+Json stream_content(std::string_view type) {
+    if (type != "text/event-stream") return {{"schema", {{"type", "string"}}}};
+    return {{"schema",
+             {{"type", "object"}, {"properties", {{"event", {{"type", "string"}}}, {"data", {{"type", "string"}}}}}, {"required", {"data"}}}}};
+}
+
 Json responses(const Endpoint& endpoint) {
     Json content = Json::object();
     const Json text = {{"schema", {{"type", "string"}}}};
     content[endpoint.content_type] =
         endpoint.schema ? Json{{"schema", {{"$ref", concat("#/components/schemas/", endpoint.schema)}}}} : text;
-    if (endpoint.stream_type) content[endpoint.stream_type] = text;
+    if (endpoint.stream_type) content[endpoint.stream_type] = stream_content(endpoint.stream_type);
     Json out = {{"200", {{"description", "The answer."}, {"content", std::move(content)}}}};
     const bool has_body = std::string_view(endpoint.method) == "POST";
     const Json error = {{"application/json", {{"schema", {{"$ref", concat("#/components/schemas/", error_name(endpoint.path))}}}}}};

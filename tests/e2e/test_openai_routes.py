@@ -106,7 +106,8 @@ def test_all_of_it_in_coroutines(smollm2_server, tiny_bert_server):
 
             async def events():
                 async with client.responses.stream(**RESPONSE) as stream:
-                    return [event.type async for event in stream], (await stream.get_final_response()).output_text
+                    events = [event async for event in stream]
+                    return [event.type for event in events], events[-1].response.output_text
 
             chat, text, (types, final), response, completion, models, vector = await asyncio.gather(
                 client.chat.completions.create(model="smollm2", messages=HELLO, max_tokens=8, temperature=0), streamed(), events(), client.responses.create(**RESPONSE),

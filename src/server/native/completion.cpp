@@ -37,6 +37,8 @@ Json with_defaults(const Json& body) {
     Json out = {{"temperature", 0.8}, {"top_k", 40}, {"top_p", 0.95}, {"min_p", 0.05}};
     for (const auto& [key, value] : body.items())
         if (!value.is_null()) out[key] = value;
+    if (const auto options = out.find("stream_options"); options != out.end() && !options->is_object())
+        refuse_type("stream_options", "an object", *options);
     out.erase("stream_options");
     return out;
 }

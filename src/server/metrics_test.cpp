@@ -1,6 +1,6 @@
 #include "server/metrics.h"
 
-#include <doctest.h>
+#include <doctest/doctest.h>
 
 namespace quern {
 namespace {

@@ -55,12 +55,13 @@ bool is_one_slip(std::string_view a, std::string_view b) {
 std::string_view meant_by(std::string_view name, Tables tables) {
     for (const OtherName& other : other_names)
         if (other.name == name && is_known(other.ours, tables)) return other.ours;
-    if (name.size() < shortest || std::find(std::begin(foreign), std::end(foreign), name) != std::end(foreign)) return {};
+    if (std::find(std::begin(foreign), std::end(foreign), name) != std::end(foreign)) return {};
     for (const auto table : tables)
         for (const FieldRule& rule : table) {
             const std::string_view ours = rule.name;
-            if (ours.size() < shortest || ours.size() > name.size() + 4 || name.size() > ours.size() + 4) continue;
-            if (is_one_slip(name, ours) || letters_of(name) == letters_of(ours)) return ours;
+            if (ours.size() > name.size() + 4 || name.size() > ours.size() + 4) continue;
+            const bool is_long = std::min(name.size(), ours.size()) >= shortest;
+            if ((is_long && is_one_slip(name, ours)) || letters_of(name) == letters_of(ours)) return ours;
         }
     return {};
 }

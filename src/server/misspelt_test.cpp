@@ -1,6 +1,6 @@
 #include "server/misspelt.h"
 
-#include <doctest.h>
+#include <doctest/doctest.h>
 
 #include "server/http/errors.h"
 

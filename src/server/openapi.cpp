@@ -170,8 +170,9 @@ constexpr Refusal refusals[] = {
 /// Of server-sent events each one is described, of lines the whole.
 Json stream_content(std::string_view type) {
     if (type != "text/event-stream") return {{"schema", {{"type", "string"}}}};
-    return {{"schema",
-             {{"type", "object"}, {"properties", {{"event", {{"type", "string"}}}, {"data", {{"type", "string"}}}}}, {"required", {"data"}}}}};
+    return {
+        {"schema",
+         {{"type", "object"}, {"properties", {{"event", {{"type", "string"}}}, {"data", {{"type", "string"}}}}}, {"required", {"data"}}}}};
 }
 
 Json responses(const Endpoint& endpoint) {

@@ -1,6 +1,8 @@
 #include "server/generation/fill_in.h"
 
-#include <doctest.h>
+#include <doctest/doctest.h>
+
+#include <algorithm>
 
 #include "server/http/errors.h"
 

@@ -1,4 +1,4 @@
-// What the server tells about itself: llama.cpp's GET /props and /slots, and GET /metrics for Prometheus.
+// What the server tells about itself: llama.cpp's GET /props and /slots, and whether it is ready.
 #pragma once
 
 #include "server/api_context.h"

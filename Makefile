@@ -14,6 +14,7 @@ MODEL ?= $(default_model)
 ALIAS ?= $(if $(filter $(default_model),$(MODEL)),SmolLM2-135M-Instruct,$(basename $(notdir $(MODEL))))
 
 venv := .venv/.complete
+clients := .venv/.clients
 python := .venv/bin/python
 node := $(if $(wildcard tests/e2e/node/package.json),tests/e2e/node/node_modules/.complete)
 sources = $$(find src tests -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
@@ -46,7 +47,7 @@ serve: build/build.ninja $(if $(filter $(default_model),$(MODEL)),$(default_mode
 test: build $(venv) $(node) $(default_model) | packages-test ## runs the unit tests and the quick end-to-end tests
 	@$(python) scripts/run_tests.py -- -m "not slow" $(ARGS)
 
-test-all: build $(venv) $(node) $(default_model) | packages-test ## runs every test
+test-all: build $(venv) $(clients) $(node) $(default_model) | packages-test ## runs every test
 	@$(python) scripts/run_tests.py -- $(ARGS)
 
 test-asan: build-asan/build.ninja | packages ## runs the unit tests with the address and undefined-behaviour sanitizers
@@ -92,6 +93,10 @@ build-asan/build.ninja: | packages
 $(venv): tests/requirements.txt | packages
 	@python3 -m venv --clear .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+$(clients): tests/requirements-clients.txt $(venv)
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt -r tests/requirements-clients.txt
 	@touch $@
 
 tests/e2e/node/node_modules/.complete: tests/e2e/node/package.json | packages-test

@@ -103,6 +103,7 @@ struct ModelInfo {
     int n_sequences = 0;
     KvType cache_type_k = KvType::f16, cache_type_v = KvType::f16;
     std::string draft_model;           ///< its path; "" if none
+    bool is_speculative = false;       ///< tokens are guessed ahead
     uint64_t draft_file_bytes = 0;     ///< its weights
     uint64_t draft_kv_bytes = 0;       ///< its KV cache
     std::string chat_template_error;   ///< why the file's chat template cannot be used; "": it can, or there is none
@@ -124,6 +125,7 @@ struct SequenceStats {
     int64_t n_cached = 0;     ///< of the prompt, found in the prefix cache
     int64_t n_computed = 0;   ///< tokens whose keys and values are there
     int64_t n_limit = 0;      ///< ends with so many tokens, prompt included
+    std::shared_ptr<const SamplingParams> sampling;
 };
 
 struct EngineStats {

@@ -295,7 +295,8 @@ void LocalEngine::publish_stats() {
                                    .n_generated = sequence.n_generated(),
                                    .n_cached = sequence.stats.n_cached_tokens,
                                    .n_computed = sequence.n_cached,
-                                   .n_limit = sequence.n_limit});
+                                   .n_limit = sequence.n_limit,
+                                   .sampling = sequence.sampling});
     });
     const std::lock_guard lock(mutex_);
     stats.n_requests = stats_.n_requests;

@@ -22,7 +22,8 @@ void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted
     if (first_wanted < 0 || first_wanted >= static_cast<int64_t>(tokens.size()))
         throw InvalidInput(concat("there is no position ", first_wanted, " in a text of ", tokens.size(), " tokens"));
     if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
+        throw ContextOverflow(concat("this model's maximum context length is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()),
+                              "prompt");
     run_between_steps([&] { evaluate_now(*prompts_, {.tokens = tokens, .first_wanted = first_wanted}, sink); });
 }
 
@@ -30,8 +31,9 @@ void LocalEngine::check_text(std::span<const TokenId> tokens) const {
     if (tokens.empty()) throw InvalidInput("there is no text to make a vector of", "input");
     check_tokens(tokens, "input");
     if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(
-            concat("this model's window is ", info_.n_ctx, " tokens, but the text has ", tokens.size(), "; shorten the text"), "input");
+        throw ContextOverflow(concat("this model's maximum context length is ", info_.n_ctx, " tokens, but the text has ", tokens.size(),
+                                     "; shorten the text"),
+                              "input");
 }
 
 std::vector<float> LocalEngine::embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) {

@@ -111,6 +111,15 @@ Vocabulary load_vocabulary(const GgufFile& file) {
     vocabulary.pad = id("tokenizer.ggml.padding_token_id");
     vocabulary.cls = id("tokenizer.ggml.cls_token_id");
     vocabulary.mask = id("tokenizer.ggml.mask_token_id");
+    const auto either = [&](const char* key, const char* old_key) {
+        const auto found = id(key);
+        return found ? found : id(old_key);
+    };
+    vocabulary.fill_in = {.prefix = either("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id"),
+                          .suffix = either("tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.suffix_token_id"),
+                          .middle = either("tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id"),
+                          .repository = id("tokenizer.ggml.fim_rep_token_id"),
+                          .file = id("tokenizer.ggml.fim_sep_token_id")};
     for (const char* key : {"tokenizer.ggml.eos_token_ids", "tokenizer.ggml.eog_token_ids"})
         for (const int64_t each : metadata.integers(key)) vocabulary.extra_end_of_generation.push_back(id.check(key, each));
     vocabulary.add_bos = metadata.boolean("tokenizer.ggml.add_bos_token");

@@ -228,6 +228,7 @@ void LocalEngine::fill_info(const KvBudget& budget) {
     info_.n_kv_tokens = budget.n_pages * kv_page_tokens;
     info_.kv_window = budget.shape.window;
     info_.n_windowed_layers = budget.shape.n_windowed();
+    info_.is_speculative = !options_.draft_model_path.empty() || options_.draft_ngram > 0;
     info_.n_batch = options_.n_batch;
     info_.n_sequences = options_.n_sequences;
     info_.cache_type_k = options_.cache_type_k;
@@ -266,7 +267,7 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
         if (stop.empty()) throw InvalidInput("a stop string is empty", "stop");
     if (request.max_tokens && *request.max_tokens < 0) throw InvalidInput("max_tokens must not be negative", "max_tokens");
     if (n_prompt >= info_.n_ctx)
-        throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", n_prompt,
+        throw ContextOverflow(concat("this model's maximum context length is ", info_.n_ctx, " tokens, but the prompt has ", n_prompt,
                                      request.max_tokens ? concat(" and max_tokens asks for ", *request.max_tokens, " more") : std::string(),
                                      "; shorten the prompt"),
                               "prompt");
@@ -282,6 +283,7 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
                                                         .reuse_prefix = request.reuse_prefix,
                                                         .cache_salt = adapters_.salt(scales, request.cache_salt),
                                                         .adapter_scales = std::move(scales),
+                                                        .sampling = std::make_shared<const SamplingParams>(request.sampling),
                                                         .submitted = Sequence::Clock::now()});
     sequence->tokens.reserve(static_cast<size_t>(n_prompt) + 64);
     for (const TokenId token : request.prompt) {

@@ -32,6 +32,7 @@ struct Sequence {
     bool reuse_prefix = true;
     std::string cache_salt;
     std::vector<float> adapter_scales;
+    std::shared_ptr<const SamplingParams> sampling;  ///< what the sampler was made of, for those who ask
 
     PrefixCache::PrefixId prefix = 0;  ///< of the first n_prefix_pages pages, which are in the prefix cache
     int64_t n_prefix_pages = 0;

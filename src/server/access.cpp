@@ -30,16 +30,15 @@ bool is_loopback_name(std::string_view host) {
     return equals_ignoring_case(host, "localhost") || ends_local || host == "::1" || (is_ipv4(host) && host.starts_with("127."));
 }
 
-// Nothing behind these tells about users or models, and browsers cannot send a key.
-bool is_public(const std::string& path) {
+[[noreturn]] void forbid(const std::string& message) { throw ApiError(message, {.status = 403, .code = "forbidden"}); }
+
+}  // namespace
+
+bool is_public_path(std::string_view path) {
     for (const char* open : {"/health", "/v1/health", "/ready", "/docs", "/openapi.json"})
         if (path == open) return true;
     return false;
 }
-
-[[noreturn]] void forbid(const std::string& message) { throw ApiError(message, {.status = 403, .code = "forbidden"}); }
-
-}  // namespace
 
 AccessRules::AccessRules(const std::vector<std::string>& api_keys, std::string host, bool is_local)
     : host_(std::move(host)), is_local_(is_local) {
@@ -79,7 +78,7 @@ bool AccessRules::is_own_host(std::string_view host) const {
 
 void AccessRules::check(const HttpRequest& request, bool from_allowed_page) const {
     if (!keys_.empty()) {
-        if (!is_public(request.path)) check_key(request);
+        if (!is_public_path(request.path)) check_key(request);
         return;
     }
     if (!is_local_) return;

@@ -3,11 +3,15 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/http/message.h"
 
 namespace quern {
+
+/// No key is asked for: what answers there tells nothing about users or models, and browsers cannot send a key.
+bool is_public_path(std::string_view path);
 
 /// Immutable: any thread. Keys are kept as digests only.
 ///

@@ -11,6 +11,9 @@ struct ApiContext {
     ModelStore& models;
     ServerMetrics& metrics;
     BackgroundJobs& jobs;
+    bool has_keys = false;       ///< only clients with a key are served
+    bool is_local = true;        ///< no other machine can reach the server
+    std::string root_path = {};  ///< prefix of the server's URL, or ""
 };
 
 /// A request with its parsed body and its model.

@@ -1,80 +1,21 @@
 #include "server/api_service.h"
 
 #include "server/endpoint_table.h"
-#include "server/generation/wording.h"
-#include "server/http/errors.h"
-#include "server/native/adapters.h"
-#include "server/native/status.h"
-#include "server/ollama/models.h"
-#include "server/openai/models.h"
 
 namespace quern {
-namespace {
-
-Answer health(const HttpRequest&, const Waker&) { return HttpResponse{.body = R"({"status":"ok"})"}; }
-
-/// What changes the answers of others is never for everybody.
-void require_keys(const AccessRules& access) {
-    if (!access.has_keys())
-        throw ApiError("what others get is changed only by clients with a key: start the server with --api-key",
-                       {.status = 403, .code = "api_key_required"});
-}
-
-ErrorShape shape_of(const std::string& path) {
-    if (path.starts_with("/v1/messages")) return ErrorShape::anthropic;
-    return path.starts_with("/api/") ? ErrorShape::ollama : ErrorShape::openai;
-}
-
-}  // namespace
 
 ApiService::ApiService(ModelStore& models, ServiceOptions options)
-    : options_(std::move(options)), api_{.models = models, .metrics = metrics_, .jobs = jobs_} {
-    add_openai_routes();
-    add_other_routes();
-}
-
-void ApiService::add_openai_routes() {
-    router_.add("GET", "/v1/models", [this](const HttpRequest&, const Waker&) { return list_models(api_.models); });
-    router_.add("POST", "/v1/models/load", [this](const HttpRequest& request, const Waker& wake) {
-        require_keys(options_.access);
-        return load_model_now(api_, request, wake);
-    });
-    router_.add("POST", "/v1/models/unload", [this](const HttpRequest& request, const Waker&) {
-        require_keys(options_.access);
-        return unload_model(api_, request);
-    });
-    router_.add("GET", "/v1/models/{id}",
-                [this](const HttpRequest& request, const Waker&) { return describe_model(api_.models, request.parameter); });
-    router_.add("GET", "/models", [this](const HttpRequest&, const Waker&) { return list_models(api_.models); });
+    : options_(std::move(options)),
+      api_{.models = models,
+           .metrics = metrics_,
+           .jobs = jobs_,
+           .has_keys = options_.access.has_keys(),
+           .is_local = options_.is_local,
+           .root_path = options_.root_path} {
     for (const Endpoint& endpoint : endpoints())
-        router_.add("POST", endpoint.path, [this, answer = endpoint.answer](const HttpRequest& request, const Waker& wake) {
+        router_.add(endpoint.method, endpoint.path, [this, answer = endpoint.answer](const HttpRequest& request, const Waker& wake) {
             return answer(api_, request, wake);
         });
-}
-
-void ApiService::add_other_routes() {
-    router_.add("GET", "/health", health);
-    router_.add("GET", "/v1/health", health);
-    router_.add("GET", "/ready", [this](const HttpRequest&, const Waker&) { return readiness(api_); });
-    router_.add("GET", "/metrics", [this](const HttpRequest&, const Waker&) { return list_metrics(api_); });
-    router_.add("GET", "/props", [this](const HttpRequest& request, const Waker&) { return describe_properties(api_, request); });
-    router_.add("GET", "/slots", [this](const HttpRequest& request, const Waker&) { return list_slots(api_, request); });
-    router_.add("GET", "/lora-adapters", [this](const HttpRequest& request, const Waker&) { return list_adapters(api_, request); });
-    router_.add("POST", "/lora-adapters", [this](const HttpRequest& request, const Waker&) {
-        if (!options_.is_local) require_keys(options_.access);
-        return set_adapters(api_, request);
-    });
-    router_.add("GET", "/api/tags", [this](const HttpRequest&, const Waker&) { return ollama_tags(api_); });
-    router_.add("GET", "/api/ps", [this](const HttpRequest&, const Waker&) { return ollama_running(api_); });
-    router_.add("GET", "/api/version", [](const HttpRequest&, const Waker&) { return ollama_version(); });
-    router_.add("GET", "/openapi.json",
-                [this](const HttpRequest&, const Waker&) { return json_response(openapi_document(options_.root_path)); });
-    router_.add("GET", "/docs", [](const HttpRequest&, const Waker&) {
-        return HttpResponse{.content_type = "text/html; charset=utf-8", .body = documentation_page()};
-    });
-    router_.add("GET", "/", [](const HttpRequest&, const Waker&) {
-        return HttpResponse{.content_type = "text/plain; charset=utf-8", .body = "quern is running; its API is described at docs\n"};
-    });
 }
 
 std::string ApiService::local_path(const std::string& path) const {
@@ -112,7 +53,7 @@ Answer ApiService::answer(const HttpRequest& request, const Waker& wake) {
 HttpHeaders ApiService::headers_for(const HttpRequest& request) { return options_.cors.headers(request); }
 
 HttpResponse ApiService::error(std::exception_ptr error, const std::string& path, std::string_view request_id) {
-    return error_response(std::move(error), request_id, shape_of(local_path(path)));
+    return error_response(std::move(error), request_id, error_shape_of(local_path(path)));
 }
 
 void ApiService::on_served(const AccessRecord& record) {

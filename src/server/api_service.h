@@ -30,8 +30,6 @@ class ApiService final : public HttpService {
     void on_served(const AccessRecord& record) override;
 
   private:
-    void add_openai_routes();
-    void add_other_routes();
     std::string local_path(const std::string& path) const;
 
     Router router_;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "server/http/errors.h"
+#include "server/misspelt.h"
 
 namespace quern {
 namespace {
@@ -89,7 +90,7 @@ void refuse_unsupported(const std::string& param, const std::string& why) {
 
 std::optional<std::string> model_name(const Json& body) {
     static constexpr FieldRule rule[] = {{"model", FieldKind::text}};
-    return RequestFields(body, {rule}).text("model");
+    return RequestFields(body, {rule}, RequestFields::Unknown::ignored).text("model");
 }
 
 int64_t integer_value(const std::string& param, const Json& value) {
@@ -101,10 +102,11 @@ int64_t integer_value(const std::string& param, const Json& value) {
     refuse_type(param, "an integer", value);
 }
 
-RequestFields::RequestFields(const Json& body, std::initializer_list<std::span<const FieldRule>> tables) : body_(body) {
+RequestFields::RequestFields(const Json& body, std::initializer_list<std::span<const FieldRule>> tables, Unknown unknown) : body_(body) {
     for (const auto table : tables)
         for (const FieldRule& rule : table)
             if (const Json* value = find(rule.name)) check_field(rule, *value);
+    if (unknown == Unknown::checked) refuse_misspelt_fields(body, tables);
 }
 
 const Json* RequestFields::find(const char* name) const {

@@ -28,12 +28,15 @@ struct FieldRule {
     const char* neutral = nullptr;  ///< of refused fields: values that ask for nothing, as a JSON array; null always does
 };
 
-/// A request body whose known fields have the right types and ranges. null counts as absent; unknown fields are left alone.
+/// A request body whose known fields have the right types and ranges. null counts as absent; unknown fields are left alone, unless they
+/// are known ones misspelt (misspelt.h).
 class RequestFields {
   public:
+    enum class Unknown : uint8_t { checked, ignored };
+
     /// @param body  a JSON object; must outlive this
     /// @throws ApiError  400 naming the field in `param`
-    RequestFields(const Json& body, std::initializer_list<std::span<const FieldRule>> tables);
+    RequestFields(const Json& body, std::initializer_list<std::span<const FieldRule>> tables, Unknown unknown = Unknown::checked);
 
     /// The field's value, or nullptr when it is absent or null.
     const Json* find(const char* name) const;

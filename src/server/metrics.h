@@ -1,50 +1,68 @@
 // What the server counts about itself, for GET /metrics.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/request.h"
 #include "server/http/answer.h"
+#include "server/metrics_text.h"
 
 namespace quern {
 
-/// Counts of values up to each of some bounds, as Prometheus keeps them.
-class Histogram {
-  public:
-    static constexpr std::array<double, 14> bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60};
+/// How a generation ended.
+enum class Outcome : uint8_t { finished, aborted, failed };
 
-    void add(double seconds);
-    /// The lines of one metric in Prometheus's text format.
-    std::string text(const std::string& name) const;
+/// Counts of the answers of one model, for as long as the server runs. Any thread.
+class ModelMetrics {
+  public:
+    ModelMetrics();
+
+    /// Call once for each generation, with what it has come to.
+    void add_generation(const GenerationStats& stats, Outcome outcome);
+    /// `n` tokens came `seconds` after those before them.
+    void add_tokens(int64_t n, double seconds);
+
+    struct Counts {
+        int64_t n_by_outcome[3] = {};
+        int64_t n_prompt_tokens = 0, n_cached_tokens = 0, n_generated_tokens = 0, n_drafted_tokens = 0, n_accepted_tokens = 0;
+        int64_t n_longest = 0;  ///< tokens of the longest text, prompt included
+        double prompt_seconds = 0, generation_seconds = 0;
+        Histogram queue, first_token, between_tokens;
+    };
+    Counts counts() const;
 
   private:
-    std::array<int64_t, bounds.size() + 1> counts_{};
-    double sum_ = 0;
-    int64_t n_ = 0;
+    mutable std::mutex mutex_;
+    Counts counts_;
 };
 
 /// Any thread.
 class ServerMetrics {
   public:
+    ServerMetrics();
+
     void add_request(const AccessRecord& record, const std::string& route);
-    void add_generation(const GenerationStats& stats);
+    /// Lives as long as this.
+    ModelMetrics& model(const std::string& id);
 
     /// All of it in Prometheus's text format.
-    std::string text() const;
+    void write(MetricsText& out) const;
+    /// The same under llama.cpp's names, which dashboards know. They do not tell models apart.
+    void write_llama_names(MetricsText& out) const;
 
   private:
+    std::map<std::string, ModelMetrics::Counts> model_counts() const;
+
     mutable std::mutex mutex_;
     std::map<std::pair<std::string, int>, int64_t> requests_;  // by route and status; guarded by mutex_, like all below
-    Histogram request_seconds_, first_token_seconds_, token_seconds_, queue_seconds_;
-    int64_t n_prompt_tokens_ = 0, n_cached_tokens_ = 0, n_generated_tokens_ = 0, n_generations_ = 0, n_aborted_ = 0;
-    double prompt_seconds_ = 0, generation_seconds_ = 0;
+    std::map<std::string, Histogram> request_seconds_;         // by route
+    std::map<std::string, ModelMetrics> models_;
+    int64_t n_aborted_ = 0;
 };
-
-/// One sample with its HELP and TYPE lines. @param type  "counter" or "gauge"
-std::string metric_text(const char* name, const char* type, const char* help, double value);
 
 }  // namespace quern

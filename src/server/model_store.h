@@ -41,7 +41,8 @@ struct ModelStatus {
     int64_t created = 0;  ///< seconds since 1970
     int n_users = 0;      ///< requests that hold it
     bool is_pinned = false;
-    std::optional<ModelInfo> info;  ///< while it is loaded
+    std::optional<ModelInfo> info;   ///< while it is loaded
+    std::optional<int64_t> expires;  ///< when it is unloaded if nobody uses it, in seconds since 1970
     EngineStats stats;
 };
 

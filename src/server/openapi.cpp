@@ -1,6 +1,7 @@
 // The OpenAPI document, from the tables that requests are checked with. Source: OpenAPI 3.1.0, JSON Schema 2020-12.
 #include <cmath>
 
+#include "server/access.h"
 #include "server/endpoint_table.h"
 
 namespace quern {
@@ -11,100 +12,221 @@ Json number_json(double value) {
     return value;
 }
 
-Json with_null(const char* type) { return Json::array({type, "null"}); }
+/// Fields whose form no single type says. All may be null, which counts as absent.
+struct FieldForm {
+    const char* name;
+    const char* schema;
+};
 
-/// Fields whose form no single type says.
-Json special_schema(std::string_view name) {
-    const Json text = {{"type", "string"}}, ids = {{"type", "array"}, {"items", {{"type", "integer"}}}};
-    if (name == "messages") return {{"type", "array"}, {"minItems", 1}, {"items", {{"type", "object"}}}};
-    if (name == "prompt" || name == "input")
-        return {{"anyOf",
-                 {text,
-                  {{"type", "array"}, {"minItems", 1}, {"items", {{"anyOf", {text, {{"type", "integer"}}, ids, {{"type", "object"}}}}}}}}}};
-    if (name == "stop" || name == "system") return {{"anyOf", {text, {{"type", "array"}}, {{"type", "null"}}}}};
-    if (name == "tokens") return ids;
-    return Json::object();
+constexpr FieldForm field_forms[] = {
+    {"messages", R"({"type": "array", "items": {"$ref": "#/components/schemas/InputMessage"}})"},
+    {"prompt",
+     R"({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}}]}}]})"},
+    {"input",
+     R"({"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}}, {"type": "object"}]}}]})"},
+    {"stop",
+     R"({"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "maxItems": 16, "items": {"type": "string", "minLength": 1}}]})"},
+    {"stop_sequences", R"({"type": "array", "maxItems": 16, "items": {"type": "string", "minLength": 1}})"},
+    {"system", R"({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]})"},
+    {"tokens", R"({"type": "array", "items": {"type": "integer", "minimum": 0}})"},
+    {"logit_bias",
+     R"({"anyOf": [{"type": "object", "additionalProperties": {"type": ["number", "boolean"], "minimum": -100, "maximum": 100}},
+        {"type": "array", "items": {"type": "array", "minItems": 2, "maxItems": 2}}]})"},
+    {"samplers", R"({"anyOf": [{"type": "string"}, {"type": "array", "maxItems": 16, "items": {"type": "string"}}]})"},
+    {"dry_sequence_breakers", R"({"type": "array", "maxItems": 16, "items": {"type": "string"}})"},
+    {"documents", R"({"type": "array", "minItems": 1, "maxItems": 2048, "items": {"type": ["string", "object"]}})"},
+    {"texts", R"({"type": "array", "minItems": 1, "maxItems": 2048, "items": {"type": "string"}})"},
+    {"include", R"({"type": "array", "items": {"type": "string"}})"},
+    {"input_extra",
+     R"({"type": "array", "items": {"type": "object", "properties": {"filename": {"type": "string"}, "text": {"type": "string"}}, "required": ["text"]}})"},
+    {"think", R"({"type": ["boolean", "string"]})"},
+    {"encoding_format", R"({"enum": ["float", "base64"]})"},
+    {"logit_bias_type", R"({"enum": ["input_ids", "tokens"]})"},
+    {"reasoning_effort", R"({"enum": ["none", "minimal", "low", "medium", "high", "xhigh", "max"]})"},
+};
+
+constexpr const char* input_schemas = R"({
+"InputMessage": {"type": "object", "required": ["role"], "properties": {"role": {"type": "string"},
+    "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]}}}
+})";
+
+Json or_null(Json schema) {
+    if (schema.contains("enum")) {
+        schema["enum"].push_back(nullptr);
+        return schema;
+    }
+    if (schema.contains("anyOf")) {
+        schema["anyOf"].push_back({{"type", "null"}});
+        return schema;
+    }
+    Json types = schema["type"].is_array() ? schema["type"] : Json::array({schema["type"]});
+    types.push_back("null");
+    schema["type"] = std::move(types);
+    return schema;
+}
+
+Json with_range(const char* type, const FieldRule& rule) {
+    return {{"type", type}, {"minimum", number_json(rule.least)}, {"maximum", number_json(rule.most)}};
+}
+
+Json refused_schema(const FieldRule& rule) {
+    Json values = rule.neutral == nullptr ? Json::array() : Json::parse(rule.neutral);
+    values.push_back(nullptr);
+    return {{"enum", std::move(values)}, {"description", "Not supported but for these values, which ask for nothing."}};
 }
 
 Json schema_of(const FieldRule& rule) {
+    if (rule.kind == FieldKind::refused) return refused_schema(rule);
+    if (rule.kind == FieldKind::ignored) return {{"description", "Accepted; changes nothing here."}};
+    if (rule.kind == FieldKind::any || rule.kind == FieldKind::text)
+        for (const FieldForm& form : field_forms)
+            if (std::string_view(form.name) == rule.name &&
+                (rule.kind == FieldKind::any || std::string_view(form.schema).starts_with("{\"enum")))
+                return or_null(Json::parse(form.schema));
     switch (rule.kind) {
         case FieldKind::text:
-            return {{"type", with_null("string")}};
+            return or_null({{"type", "string"}});
         case FieldKind::boolean:
-            return {{"type", with_null("boolean")}};
+            return or_null({{"type", "boolean"}});
         case FieldKind::object:
-            return {{"type", with_null("object")}};
+            return or_null({{"type", "object"}});
         case FieldKind::integer:
-            return {{"type", with_null("integer")}, {"minimum", number_json(rule.least)}, {"maximum", number_json(rule.most)}};
+            return or_null(with_range("integer", rule));
         case FieldKind::number:
-            return {{"type", with_null("number")}, {"minimum", number_json(rule.least)}, {"maximum", number_json(rule.most)}};
-        case FieldKind::ignored:
-            return {{"description", "Accepted; changes nothing here."}};
-        case FieldKind::any:
-        case FieldKind::refused:
-            break;
+            return or_null(with_range("number", rule));
+        default:
+            return Json::object();
     }
-    return special_schema(rule.name);
+}
+
+bool is_required(const Endpoint& endpoint, std::string_view name) {
+    for (const char* each : endpoint.required)
+        if (each == name) return true;
+    return false;
+}
+
+// A required field is neither missing nor null.
+Json without_null(Json schema) {
+    if (schema.contains("enum")) schema["enum"].erase(schema["enum"].size() - 1);
+    if (schema.contains("anyOf")) schema["anyOf"].erase(schema["anyOf"].size() - 1);
+    if (schema.contains("type") && schema["type"].is_array()) schema["type"].erase(schema["type"].size() - 1);
+    return schema;
 }
 
 Json body_schema(const Endpoint& endpoint) {
     Json properties = Json::object();
     for (const auto table : endpoint.fields)
         for (const FieldRule& rule : table)
-            if (rule.kind != FieldKind::refused && !properties.contains(rule.name)) properties[rule.name] = schema_of(rule);
+            if (!properties.contains(rule.name))
+                properties[rule.name] = is_required(endpoint, rule.name) ? without_null(schema_of(rule)) : schema_of(rule);
     Json schema = {{"type", "object"}, {"properties", std::move(properties)}};
     if (!endpoint.required.empty()) schema["required"] = endpoint.required;
-    return schema;
+    return endpoint.takes_list ? Json{{"type", "array"}, {"items", std::move(schema)}} : schema;
 }
 
-Json responses(bool may_stream) {
-    Json content = {{"application/json", {{"schema", {{"type", Json::array({"object", "array"})}}}}}};
-    if (may_stream) content["text/event-stream"] = {{"schema", {{"type", "string"}}}};
-    const Json error = {{"description", "The request is refused, or has failed."},
-                        {"content", {{"application/json", {{"schema", {{"$ref", "#/components/schemas/Error"}}}}}}}};
-    return {{"200", {{"description", "The answer."}, {"content", std::move(content)}}}, {"4XX", error}, {"5XX", error}};
+Json parameters(const Endpoint& endpoint) {
+    Json list = Json::array();
+    if (std::string_view(endpoint.path).ends_with("{id}"))
+        list.push_back({{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}, {"minLength", 1}}}});
+    for (const FieldRule& rule : endpoint.query) list.push_back({{"name", rule.name}, {"in", "query"}, {"schema", {{"type", "string"}}}});
+    return list;
 }
 
-Json get_operation(const char* tag, const char* summary) {
-    return {{"get", {{"tags", {tag}}, {"summary", summary}, {"responses", responses(false)}}}};
+const char* error_name(std::string_view path) {
+    switch (error_shape_of(path)) {
+        case ErrorShape::anthropic:
+            return "AnthropicError";
+        case ErrorShape::ollama:
+            return "OllamaError";
+        case ErrorShape::openai:
+            break;
+    }
+    return "OpenAIError";
 }
 
-Json error_schema() {
-    return {{"type", "object"}, {"properties", {{"error", {{"type", Json::array({"object", "string"})}}}}}, {"required", {"error"}}};
+struct Refusal {
+    const char* status;
+    const char* description;
+    bool needs_body = false, needs_key = false;
+};
+
+constexpr Refusal refusals[] = {
+    {"400", "The request is malformed, or asks for what is not possible; `param` names the field.", true},
+    {"401", "A key is needed, or the key is not known.", false, true},
+    {"403", "The Host or Origin of the request may not use this server, or it takes a key.", false, true},
+    {"404", "There is no such model; the message lists those that there are.", false, true},
+    {"408", "The body took too long to arrive.", true},
+    {"409", "The model is in use.", true},
+    {"413", "The body is too large.", true},
+    {"429", "Too many requests wait already; Retry-After says when to try again.", true},
+    {"500", "The server failed."},
+    {"501", "Not supported here.", false, true},
+    {"503", "The model cannot be used now, or the server is going down; Retry-After says when to try again."},
+    {"504", "The answer was not ready in time.", true},
+};
+
+/// Of server-sent events each one is described, of lines the whole.
+Json stream_content(std::string_view type) {
+    if (type != "text/event-stream") return {{"schema", {{"type", "string"}}}};
+    return {
+        {"schema",
+         {{"type", "object"}, {"properties", {{"event", {{"type", "string"}}}, {"data", {{"type", "string"}}}}}, {"required", {"data"}}}}};
+}
+
+Json responses(const Endpoint& endpoint) {
+    Json content = Json::object();
+    const Json text = {{"schema", {{"type", "string"}}}};
+    content[endpoint.content_type] =
+        endpoint.schema ? Json{{"schema", {{"$ref", concat("#/components/schemas/", endpoint.schema)}}}} : text;
+    if (endpoint.stream_type) content[endpoint.stream_type] = stream_content(endpoint.stream_type);
+    Json out = {{"200", {{"description", "The answer."}, {"content", std::move(content)}}}};
+    const bool has_body = std::string_view(endpoint.method) == "POST";
+    const Json error = {{"application/json", {{"schema", {{"$ref", concat("#/components/schemas/", error_name(endpoint.path))}}}}}};
+    for (const Refusal& refusal : refusals)
+        if ((!refusal.needs_body || has_body) && (!refusal.needs_key || !is_public_path(endpoint.path)))
+            out[refusal.status] = {{"description", refusal.description}, {"content", error}};
+    return out;
+}
+
+Json operation(const Endpoint& endpoint) {
+    Json json = {{"tags", {endpoint.tag}}, {"summary", endpoint.summary}};
+    if (Json list = parameters(endpoint); !list.empty()) json["parameters"] = std::move(list);
+    if (!endpoint.fields.empty())
+        json["requestBody"] = {{"required", true}, {"content", {{"application/json", {{"schema", body_schema(endpoint)}}}}}};
+    json["responses"] = responses(endpoint);
+    if (is_public_path(endpoint.path)) json["security"] = Json::array();
+    return json;
+}
+
+std::string lower(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
 }
 
 }  // namespace
 
 Json openapi_document(const std::string& root_path) {
     Json paths = Json::object();
-    paths["/v1/models"] = get_operation("OpenAI", "The models that are served.");
-    paths["/health"] = get_operation("Server", "Answers while the server runs.");
-    paths["/ready"] = get_operation("Server", "Answers 200 once a model is loaded.");
-    paths["/props"] = get_operation("llama.cpp", "What is known of the model.");
-    paths["/slots"] = get_operation("llama.cpp", "What runs now.");
-    paths["/lora-adapters"] = get_operation("llama.cpp", "The LoRA adapters and their scales; POST an array of {id, scale} to set them.");
-    paths["/api/tags"] = get_operation("Ollama", "The models that are served.");
-    paths["/api/ps"] = get_operation("Ollama", "The models in memory.");
-    paths["/api/version"] = get_operation("Ollama", "The version of Ollama's API.");
-    for (const Endpoint& endpoint : endpoints()) {
-        if (endpoint.is_alias) continue;
-        const Json schema = body_schema(endpoint);
-        const bool may_stream = schema["properties"].contains("stream");
-        paths[endpoint.path] = {{"post",
-                                 {{"tags", {endpoint.tag}},
-                                  {"summary", endpoint.summary},
-                                  {"requestBody", {{"required", true}, {"content", {{"application/json", {{"schema", schema}}}}}}},
-                                  {"responses", responses(may_stream)}}}};
-    }
+    for (const Endpoint& endpoint : endpoints())
+        if (!endpoint.is_alias) paths[endpoint.path][lower(endpoint.method)] = operation(endpoint);
+    Json schemas = answer_schemas();
+    schemas.update(Json::parse(input_schemas));
     return {{"openapi", "3.1.0"},
             {"info",
              {{"title", "quern"},
-              {"version", "0.1.0"},
+              {"version", api_version},
               {"description", "Language models behind the APIs of OpenAI, Anthropic, llama.cpp and Ollama."}}},
             {"servers", Json::array({{{"url", root_path.empty() ? "/" : root_path}}})},
+            {"security", Json::array({{{"bearer", Json::array()}}, {{"header", Json::array()}}, Json::object()})},
             {"paths", std::move(paths)},
             {"components",
-             {{"schemas", {{"Error", error_schema()}}}, {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
+             {{"schemas", std::move(schemas)},
+              {"securitySchemes",
+               {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}},
+                {"header", {{"type", "apiKey"}, {"in", "header"}, {"name", "X-Api-Key"}}}}}}}};
 }
 
 std::string documentation_page() {

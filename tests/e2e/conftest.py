@@ -2,6 +2,7 @@
 
 import pytest
 
+import tiny_bert
 from program import SMOLLM2, STORIES
 from serving import Server
 
@@ -19,4 +20,13 @@ def smollm2_server():
 def stories_server():
     """A very small model that only goes on with stories, with a window of 256 tokens."""
     with Server("-m", STORIES, "-c", 256) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tiny_bert_server(tmp_path_factory):
+    """A very small model that makes vectors, called `bert`."""
+    path = tmp_path_factory.mktemp("bert") / "tiny.gguf"
+    tiny_bert.write(path)
+    with Server("-m", path, "--model-alias", "bert") as server:
         yield server

@@ -42,6 +42,9 @@ class Server:
     def client(self, **options):
         return openai.OpenAI(**{"base_url": self.url + "/v1", "api_key": "none", "max_retries": 0, **options})
 
+    def async_client(self, **options):
+        return openai.AsyncOpenAI(**{"base_url": self.url + "/v1", "api_key": "none", "max_retries": 0, **options})
+
     def get(self, path, **options):
         return requests.get(self.url + path, timeout=60, **options)
 

@@ -7,12 +7,18 @@
 
 namespace quern {
 
-ChoiceSet::ChoiceSet(ChoiceOrder order, const Waker& wake) : order_(std::move(order)) {
+ChoiceSet::ChoiceSet(ChoiceOrder order, const Waker& wake)
+    : order_(std::move(order)), metrics_(order_.metrics ? &order_.metrics->model(order_.model->id) : nullptr) {
     try {
         submit_all(wake);
     } catch (const ContextOverflow& overflow) {
         throw ContextOverflow(overflow.what(), order_.prompt_field);
     }
+}
+
+ChoiceSet::~ChoiceSet() {
+    for (const Choice& choice : choices_)
+        if (choice.generation) count_end(choice, Outcome::aborted);
 }
 
 void ChoiceSet::submit_all(const Waker& wake) {
@@ -54,9 +60,15 @@ std::vector<ChoiceUpdate> ChoiceSet::poll() {
 }
 
 void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
-    if (delta.finish == FinishReason::error) throw ApiError(choice.generation->error(), {.status = 500, .code = "server_error"});
+    if (delta.finish == FinishReason::error) {
+        count_end(choice, Outcome::failed);
+        choice.is_done = true;
+        const auto failed = std::move(choice.generation);
+        throw ApiError(failed->error(), {.status = 500, .code = "server_error"});
+    }
     if (delta.finish == FinishReason::cancelled) throw ApiError("the model is being unloaded", {.status = 503, .code = "unloaded"});
     n_completion_tokens_ += static_cast<int64_t>(delta.tokens.size());
+    count_tokens(choice, delta.tokens.size());
     update.text = std::move(delta.text);
     update.finish = delta.finish;
     choice.n_text_bytes += update.text.size();
@@ -72,9 +84,22 @@ void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
     if (!choice.is_done) return;
     if (update.finish == FinishReason::stop) update.stop = stop_of(choice);
     choice.stats = choice.generation->stats();
+    count_end(choice, Outcome::finished);
     choice.generation.reset();
     --n_open_;
-    if (order_.metrics != nullptr) order_.metrics->add_generation(choice.stats);
+}
+
+// Several tokens that arrive at once share the time since the last.
+void ChoiceSet::count_tokens(Choice& choice, size_t n_tokens) {
+    if (metrics_ == nullptr || n_tokens == 0) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (choice.last_token)
+        metrics_->add_tokens(static_cast<int64_t>(n_tokens), std::chrono::duration<double>(now - *choice.last_token).count());
+    choice.last_token = now;
+}
+
+void ChoiceSet::count_end(const Choice& choice, Outcome outcome) const {
+    if (metrics_ != nullptr) metrics_->add_generation(choice.generation->stats(), outcome);
 }
 
 // A token goes out once all its text has. At the end, only the tokens of a stop string stay behind.

@@ -1,6 +1,7 @@
 // The generations behind one request: one for each of its choices.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -36,6 +37,9 @@ class ChoiceSet {
     /// Submits one request for each prompt and each choice, prompt by prompt. All or none are accepted.
     /// @throws InvalidInput, ContextOverflow, EngineBusy
     ChoiceSet(ChoiceOrder order, const Waker& wake);
+    ~ChoiceSet();
+    ChoiceSet(const ChoiceSet&) = delete;
+    ChoiceSet& operator=(const ChoiceSet&) = delete;
 
     /// What is new, choice by choice. @throws ApiError  when a choice failed
     std::vector<ChoiceUpdate> poll();
@@ -61,14 +65,18 @@ class ChoiceSet {
         size_t n_token_bytes = 0;      // of the tokens handed over
         bool is_done = false;
         GenerationStats stats;
+        std::optional<std::chrono::steady_clock::time_point> last_token;
     };
 
     void submit_all(const Waker& wake);
     void take(Choice& choice, OutputDelta delta, ChoiceUpdate& update);
+    void count_tokens(Choice& choice, size_t n_tokens);
+    void count_end(const Choice& choice, Outcome outcome) const;
     void release_tokens(Choice& choice, ChoiceUpdate& update) const;
     std::string stop_of(const Choice& choice) const;
 
     const ChoiceOrder order_;  // first: its lease outlives the generations
+    ModelMetrics* const metrics_;
     std::vector<Choice> choices_;
     size_t n_open_ = 0;
     int64_t n_prompt_tokens_ = 0, n_completion_tokens_ = 0;

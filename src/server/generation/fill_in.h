@@ -10,11 +10,14 @@
 namespace quern {
 
 struct FillInTokens {
-    TokenId prefix, suffix, middle;
+    TokenId prefix, suffix;
+    std::optional<TokenId> middle;            ///< where the answer begins; nothing: after the prefix, which then comes last
     std::optional<TokenId> repository, file;  ///< for the context of other files
+    bool suffix_first = false;                ///< the order that the model was trained with
 };
 
-/// Found by their names, since many files do not say which they are. Nothing: the model was not trained for it.
+/// Those that the file names, else found by their spelling, since many files do not say which they are. Nothing: the model was not trained
+/// for it.
 std::optional<FillInTokens> fill_in_tokens(const Tokenizer& tokenizer);
 
 struct FillIn {
@@ -23,7 +26,7 @@ struct FillIn {
     std::vector<std::pair<std::string, std::string>> other_files;  ///< name and text
 };
 
-/// The prompt in the order prefix, suffix, middle. Texts never become control tokens.
+/// The prompt in the order that the model knows. Texts never become control tokens.
 /// @throws ApiError  400 for a model without such tokens
 std::vector<TokenId> fill_in_prompt(const Tokenizer& tokenizer, const FillIn& fill_in);
 

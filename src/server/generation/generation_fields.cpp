@@ -32,6 +32,7 @@ constexpr FieldRule rules[] = {
     {"seed", integer, -any_int, any_int},
     {"max_tokens", integer, -1, any_int32},
     {"max_completion_tokens", integer, -1, any_int32},
+    {"n_predict", integer, -2, any_int32},
     {"n", integer, 1, 128},
     {"stop", any},
     {"stream", boolean},
@@ -61,6 +62,7 @@ constexpr FieldRule rules[] = {
     {"guided_choice", refused},
     {"structured_outputs", refused},
     {"tfs_z", refused, 0, 0, "[1]"},
+    {"top_a", refused, 0, 0, "[0]"},
     {"use_beam_search", refused, 0, 0, "[false]"},
     {"stop_token_ids", refused, 0, 0, "[[]]"},
     {"include_stop_str_in_output", refused, 0, 0, "[false]"},
@@ -232,7 +234,7 @@ bool read_include_usage(const RequestFields& fields, bool stream) {
     if (!stream) refuse_value("stream_options", "is only possible together with \"stream\": true");
     constexpr FieldRule option_rules[] = {{"include_usage", boolean}};
     try {
-        return RequestFields(*options, {option_rules}).flag("include_usage", false);
+        return RequestFields(*options, {option_rules}, RequestFields::Unknown::ignored).flag("include_usage", false);
     } catch (const Error&) {
         refuse_type("stream_options.include_usage", "a boolean", options->at("include_usage"));
     }
@@ -268,6 +270,8 @@ GenerationFields read_generation_fields(const RequestFields& fields, const Engin
     out.request.sampling = read_sampling(fields, engine);
     read_cache(fields, engine, out.request);
     out.request.max_tokens = fields.integer("max_tokens", "max_completion_tokens");
+    if (!out.request.max_tokens) out.request.max_tokens = fields.integer("n_predict");  // llama.cpp's name, on all of its routes
+    if (out.request.max_tokens == -2) out.request.max_tokens = -1;
     out.until_full = out.request.max_tokens == -1;
     if (out.until_full) out.request.max_tokens.reset();
     out.request.stop = read_stops(fields);

@@ -36,8 +36,9 @@ class Reader {
 void refuse_if_too_long(const Engine& engine, size_t n_bytes, const std::string& param) {
     const int64_t least = engine.tokenizer().least_tokens(n_bytes), n_ctx = engine.info().n_ctx;
     if (least < n_ctx) return;
-    throw ContextOverflow(concat("this model's window is ", n_ctx, " tokens, but the prompt has more than ", least, "; shorten the prompt"),
-                          param);
+    throw ContextOverflow(
+        concat("this model's maximum context length is ", n_ctx, " tokens, but the prompt has more than ", least, "; shorten the prompt"),
+        param);
 }
 
 std::vector<TokenId> tokenize_prompt(const Tokenizer& tokenizer, const std::string& text) {

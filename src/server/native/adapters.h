@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/api_context.h"
+#include "server/fields.h"
 
 namespace quern {
 
@@ -10,5 +11,8 @@ namespace quern {
 HttpResponse list_adapters(const ApiContext& api, const HttpRequest& request);
 /// Sets them for requests from now on; what runs goes on as it began. @throws ApiError  also 400
 HttpResponse set_adapters(const ApiContext& api, const HttpRequest& request);
+
+/// Of each adapter in the body, which is a list.
+std::span<const FieldRule> adapter_field_rules();
 
 }  // namespace quern

@@ -6,6 +6,7 @@
 #include "server/generation/fill_in.h"
 #include "server/generation/generation_fields.h"
 #include "server/generation/prompt_reader.h"
+#include "server/native/generation_settings.h"
 #include "server/openai/response_parts.h"
 
 namespace quern {
@@ -36,6 +37,8 @@ Json with_defaults(const Json& body) {
     Json out = {{"temperature", 0.8}, {"top_k", 40}, {"top_p", 0.95}, {"min_p", 0.05}};
     for (const auto& [key, value] : body.items())
         if (!value.is_null()) out[key] = value;
+    if (const auto options = out.find("stream_options"); options != out.end() && !options->is_object())
+        refuse_type("stream_options", "an object", *options);
     out.erase("stream_options");
     return out;
 }
@@ -97,20 +100,12 @@ class NativeWording final : public Wording {
 
   private:
     static Json settings_of(const Request& request) {
-        const SamplingParams& sampling = request.sampling;
-        return {{"n_predict", request.max_tokens.value_or(-1)},
-                {"seed", sampling.seed ? Json(*sampling.seed) : Json(-1)},
-                {"temperature", sampling.temperature},
-                {"top_k", sampling.top_k},
-                {"top_p", sampling.top_p},
-                {"min_p", sampling.min_p},
-                {"repeat_last_n", sampling.repeat_last_n},
-                {"repeat_penalty", sampling.repeat_penalty},
-                {"presence_penalty", sampling.presence_penalty},
-                {"frequency_penalty", sampling.frequency_penalty},
-                {"stop", request.stop},
-                {"ignore_eos", request.ignore_end},
-                {"n_probs", std::max(0, request.n_logprobs)}};
+        Json json = sampling_settings(request.sampling);
+        json["n_predict"] = request.max_tokens.value_or(-1);
+        json["stop"] = request.stop;
+        json["ignore_eos"] = request.ignore_end;
+        json["n_probs"] = std::max(0, request.n_logprobs);
+        return json;
     }
 
     Json token_list(const ChoiceUpdate& update) const {

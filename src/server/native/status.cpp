@@ -1,7 +1,9 @@
 #include "server/native/status.h"
 
+#include "server/endpoint_table.h"
 #include "server/generation/wording.h"
 #include "server/http/message.h"
+#include "server/native/generation_settings.h"
 
 namespace quern {
 namespace {
@@ -10,37 +12,54 @@ std::string token_text(const Tokenizer& tokenizer, std::optional<TokenId> token)
     return token ? tokenizer.token_bytes(*token, true) : std::string();
 }
 
-Json slots_json(const EngineStats& stats, int64_t n_ctx) {
+Json idle_slot(const ModelInfo& info, size_t id) {
+    return {{"id", id},
+            {"id_task", -1},
+            {"n_ctx", info.n_ctx},
+            {"speculative", info.is_speculative},
+            {"is_processing", false},
+            {"params", Json::object()},
+            {"next_token", {{"has_next_token", false}, {"n_decoded", 0}, {"n_remain", 0}}}};
+}
+
+/// Slots are numbered anew whenever they are looked at: what stays is the number of the task.
+Json slots_json(const EngineStats& stats, const ModelInfo& info) {
     Json slots = Json::array();
     for (const SequenceStats& sequence : stats.sequences) {
-        const bool is_running = sequence.state != SequenceStats::State::waiting;
-        slots.push_back(
-            {{"id", slots.size()},
-             {"id_task", sequence.id},
-             {"n_ctx", n_ctx},
-             {"speculative", false},
-             {"is_processing", is_running},
-             {"n_prompt_tokens", sequence.n_prompt},
-             {"n_prompt_tokens_cache", sequence.n_cached},
-             {"n_computed", sequence.n_computed},
-             {"next_token",
-              {{"n_decoded", sequence.n_generated}, {"n_remain", sequence.n_limit - sequence.n_prompt - sequence.n_generated}}}});
+        if (sequence.state == SequenceStats::State::waiting) continue;
+        const int64_t n_remain = sequence.n_limit - sequence.n_prompt - sequence.n_generated;
+        Json slot = idle_slot(info, slots.size());
+        slot["id_task"] = sequence.id;
+        slot["is_processing"] = true;
+        slot["n_prompt_tokens"] = sequence.n_prompt;
+        slot["n_prompt_tokens_cache"] = sequence.n_cached;
+        slot["n_computed"] = sequence.n_computed;
+        if (sequence.sampling) slot["params"] = sampling_settings(*sequence.sampling);
+        slot["params"]["n_predict"] = sequence.n_limit - sequence.n_prompt;
+        slot["next_token"] = {{"has_next_token", n_remain > 0}, {"n_decoded", sequence.n_generated}, {"n_remain", n_remain}};
+        slots.push_back(std::move(slot));
     }
     return slots;
 }
 
-std::string gauge(const char* name, const std::string& model, double value) {
-    return concat(name, "{model=\"", model, "\"} ", value, "\n");
+/// What POST /completion does without being told.
+Json default_settings() {
+    SamplingParams sampling;
+    sampling.temperature = 0.8f;
+    sampling.top_k = 40;
+    sampling.top_p = 0.95f;
+    sampling.min_p = 0.05f;
+    Json json = sampling_settings(sampling);
+    json["n_predict"] = -1;
+    json["stop"] = Json::array();
+    json["ignore_eos"] = false;
+    json["n_probs"] = 0;
+    json["stream"] = false;
+    return json;
 }
 
-/// Backslash, quote and line break, as label values need it.
-std::string escaped(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '\\' || c == '"') out += '\\';
-        out += c == '\n' ? ' ' : c;
-    }
-    return out;
+std::string template_source(const ServedModel& model) {
+    return model.engine->chat_template() ? model.engine->chat_template()->source() : std::string();
 }
 
 }  // namespace
@@ -59,63 +78,38 @@ HttpResponse describe_properties(const ApiContext& api, const HttpRequest& reque
     const ModelLease model = asked_model(api, request);
     const ModelInfo& info = model->engine->info();
     const Tokenizer& tokenizer = model->engine->tokenizer();
-    const ChatTemplate* format = model->engine->chat_template();
-    return json_response({{"default_generation_settings", {{"n_ctx", info.n_ctx}, {"params", Json::object()}}},
+    return json_response({{"default_generation_settings", {{"n_ctx", info.n_ctx}, {"params", default_settings()}}},
                           {"total_slots", model->n_sequences},
                           {"model_alias", model->id},
                           {"model_path", info.path},
-                          {"has_chat_template", format != nullptr},
-                          {"modalities", {{"vision", false}, {"audio", false}}},
+                          {"chat_template", template_source(*model)},
+                          {"modalities", {{"vision", false}, {"audio", false}, {"video", false}}},
                           {"bos_token", token_text(tokenizer, tokenizer.vocabulary().bos)},
                           {"eos_token", token_text(tokenizer, tokenizer.vocabulary().eos)},
-                          {"build_info", "quern"},
+                          {"build_info", concat("quern ", api_version, ", ", info.device)},
                           {"is_sleeping", false}});
 }
 
 HttpResponse list_slots(const ApiContext& api, const HttpRequest& request) {
     const ModelLease model = asked_model(api, request);
+    const ModelInfo& info = model->engine->info();
     const EngineStats stats = model->engine->stats();
     if (query_value(request.query, "fail_on_no_slot") == "1" && stats.n_running >= model->n_sequences)
         throw ApiError("every slot is busy", {.status = 503, .code = "no_slot", .headers = {{"Retry-After", "1"}}});
-    Json slots = slots_json(stats, model->engine->info().n_ctx);
-    for (auto i = static_cast<int>(slots.size()); i < model->n_sequences; ++i)
-        slots.push_back({{"id", i}, {"n_ctx", model->engine->info().n_ctx}, {"speculative", false}, {"is_processing", false}});
+    Json slots = slots_json(stats, info);
+    while (static_cast<int>(slots.size()) < model->n_sequences) slots.push_back(idle_slot(info, slots.size()));
     return json_response(slots);
 }
 
-HttpResponse list_metrics(const ApiContext& api) {
-    std::string text = api.metrics.text();
-    struct Column {
-        const char* name;
-        const char* help;
-        double (*value)(const ModelStatus&);
-    };
-    static constexpr Column columns[] = {
-        {"quern_model_loaded", "1 while the model is in memory.", [](const ModelStatus& model) { return model.info ? 1.0 : 0.0; }},
-        {"quern_requests_running", "Requests that generate.",
-         [](const ModelStatus& model) { return static_cast<double>(model.stats.n_running); }},
-        {"quern_requests_waiting", "Requests in the queue.",
-         [](const ModelStatus& model) { return static_cast<double>(model.stats.n_waiting); }},
-        {"quern_kv_pages", "Pages of the KV cache.", [](const ModelStatus& model) { return static_cast<double>(model.stats.n_pages); }},
-        {"quern_kv_pages_free", "Pages that are free.",
-         [](const ModelStatus& model) { return static_cast<double>(model.stats.n_free_pages); }},
-        {"quern_engine_steps", "Batches run since the model was loaded.",
-         [](const ModelStatus& model) { return static_cast<double>(model.stats.n_steps); }},
-        {"quern_engine_batched_tokens", "Tokens in those batches.",
-         [](const ModelStatus& model) { return static_cast<double>(model.stats.n_batched_tokens); }},
-    };
-    const std::vector<ModelStatus> models = api.models.list();
-    for (const Column& column : columns) {
-        text += concat("# HELP ", column.name, " ", column.help, "\n# TYPE ", column.name, " gauge\n");
-        for (const ModelStatus& model : models) text += gauge(column.name, escaped(model.id), column.value(model));
-    }
-    text += metric_text("quern_memory_budget_bytes", "gauge", "Memory that all models may take.",
-                        static_cast<double>(api.models.budget_bytes()));
-    text +=
-        metric_text("quern_memory_used_bytes", "gauge", "Memory that loaded models take.", static_cast<double>(api.models.used_bytes()));
-    text += metric_text("quern_model_loads_total", "counter", "Models loaded.", static_cast<double>(api.models.n_loads()));
-    text += metric_text("quern_model_evictions_total", "counter", "Models unloaded.", static_cast<double>(api.models.n_evictions()));
-    return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = text};
+Answer change_slot(ApiContext&, const HttpRequest& request, const Waker&) {
+    const std::string action = query_value(request.query, "action").value_or("");
+    if (action != "save" && action != "restore" && action != "erase")
+        throw ApiError("Invalid 'action': must be save, restore or erase.", {.status = 400, .code = "invalid_value", .param = "action"});
+    throw ApiError(
+        concat("slots cannot ", action,
+               ": they keep nothing of their own here, since all requests share one prefix cache, which finds equal beginnings by "
+               "itself; \"cache_prompt\": false keeps a request out of it"),
+        {.status = 501, .code = "not_supported", .param = "action", .headers = {{"x-should-retry", "false"}}});
 }
 
 HttpResponse readiness(const ApiContext& api) {

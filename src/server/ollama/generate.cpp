@@ -153,16 +153,16 @@ Answer only_loaded(const ModelRequest& asked, bool is_chat) {
 Answer make_chat(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {chat_rules});
     GenerationFields generation = read_options(fields, *asked.model->engine);
+    ChatPrompt prompt;
+    read_think(fields, prompt.input);
     const Json* messages = fields.find("messages");
     if (!messages || (messages->is_array() && messages->empty())) return only_loaded(asked, true);
-    ChatPrompt prompt;
     prompt.input.messages = read_messages(*messages);
     for (Json& message : prompt.input.messages) {
         const auto images = message.find("images");
         if (images != message.end() && !images->empty()) refuse_unsupported("images", "this model reads text only");
         message.erase("images");
     }
-    read_think(fields, prompt.input);
     prompt.continues_last = ends_with_answer(prompt.input.messages);
     return generate(asked, std::move(generation), tokenize_chat_prompt(*asked.model, std::move(prompt)), true);
 }
@@ -185,6 +185,8 @@ Answer make_generate(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {generate_rules});
     GenerationFields generation = read_options(fields, *asked.model->engine);
     const std::string text = fields.text("prompt").value_or("");
+    TemplateInput checked;
+    read_think(fields, checked);
     if (text.empty()) return only_loaded(asked, false);
     std::vector<TokenId> prompt = generate_prompt(asked, fields, text);
     return generate(asked, std::move(generation), std::move(prompt), false);

@@ -1,7 +1,13 @@
 #include "server/ollama/models.h"
 
-#include <filesystem>
+#include <openssl/evp.h>
 
+#include <array>
+#include <iomanip>
+
+#include "base/utf8.h"
+#include "engine/model_facts.h"
+#include "server/generation/fill_in.h"
 #include "server/generation/wording.h"
 #include "server/http/json_body.h"
 #include "server/ollama/generate.h"
@@ -16,14 +22,9 @@ constexpr FieldRule embed_rules[] = {
     {"model", text},       {"input", any},       {"dimensions", integer, 1, 1 << 20},
     {"truncate", boolean}, {"options", ignored}, {"keep_alive", ignored},
 };
-constexpr FieldRule show_rules[] = {{"model", text}, {"name", text}, {"verbose", ignored}};
+constexpr FieldRule show_rules[] = {{"model", text}, {"name", text}, {"verbose", boolean}};
 
-Json capabilities(const ModelInfo& info) {
-    Json list = Json::array();
-    if (info.generates) list.push_back("completion");
-    if (info.pooling) list.push_back("embedding");
-    return list;
-}
+constexpr int64_t rest_of_time = 253402300799;  // the end of the year 9999: what Ollama says of a model that stays is as far away
 
 std::string parameter_size(uint64_t n) {
     std::ostringstream text;
@@ -35,43 +36,74 @@ std::string parameter_size(uint64_t n) {
     return text.str();
 }
 
-Json details_json(const std::optional<ModelInfo>& info) {
-    const std::string family = info ? info->architecture : "";
-    return {{"parent_model", ""},
-            {"format", "gguf"},
-            {"family", family},
-            {"families", info ? Json::array({family}) : Json::array()},
-            {"parameter_size", info ? parameter_size(info->n_params) : ""},
-            {"quantization_level", ""}};
+/// Of a file that cannot be read now there is nothing to say.
+std::optional<ModelFacts> facts_of(const std::string& path) {
+    try {
+        return read_model_facts(path);
+    } catch (const Error&) {
+        return std::nullopt;
+    }
 }
 
-Json tag_json(const ModelStatus& model) {
-    std::error_code ignored;
-    const auto size = std::filesystem::file_size(model.path, ignored);
+Json details_json(const std::optional<ModelFacts>& facts) {
+    return {{"parent_model", ""},
+            {"format", "gguf"},
+            {"family", facts ? facts->architecture : ""},
+            {"families", facts ? Json::array({facts->architecture}) : Json::array()},
+            {"parameter_size", facts ? parameter_size(facts->n_params) : ""},
+            {"quantization_level", facts ? facts->quantization : ""}};
+}
+
+/// Tells files apart by all that their headers say: hashing the weights of every model would take minutes.
+std::string digest(const ModelFacts& facts) {
+    std::array<unsigned char, 32> hash{};
+    unsigned int n_bytes = 0;
+    const std::string text = concat(dump(facts.metadata), facts.parts, facts.file_bytes);
+    if (EVP_Digest(text.data(), text.size(), hash.data(), &n_bytes, EVP_sha256(), nullptr) != 1) throw InternalError("SHA-256 failed");
+    std::ostringstream out;
+    out << std::hex << std::setfill('0');
+    for (const unsigned char byte : hash) out << std::setw(2) << static_cast<int>(byte);
+    return out.str();
+}
+
+Json tag_json(const ModelStatus& model, const std::optional<ModelFacts>& facts) {
     return {{"name", model.id},
             {"model", model.id},
-            {"modified_at", ollama_time(model.created)},
-            {"size", model.info ? model.info->file_bytes : (ignored ? 0 : size)},
-            {"digest", ""},
-            {"details", details_json(model.info)}};
+            {"modified_at", ollama_time(facts ? facts->modified : model.created)},
+            {"size", facts ? facts->file_bytes : 0},
+            {"digest", facts ? digest(*facts) : ""},
+            {"details", details_json(facts)}};
+}
+
+Json capabilities(const ServedModel& model, const std::string& source) {
+    const ModelInfo& info = model.engine->info();
+    Json list = Json::array();
+    if (info.pooling) list.push_back("embedding");
+    if (!info.generates) return list;
+    list.push_back("completion");
+    if (source.find("tools") != std::string::npos) list.push_back("tools");
+    if (fill_in_tokens(model.engine->tokenizer())) list.push_back("insert");
+    if (source.find("<think>") != std::string::npos || source.find("enable_thinking") != std::string::npos) list.push_back("thinking");
+    return list;
 }
 
 Answer make_show(const ModelRequest& asked) {
-    const ModelInfo& info = asked.model->engine->info();
-    const std::string& family = info.architecture;
-    return json_response({{"modelfile", ""},
-                          {"parameters", ""},
-                          {"template", asked.model->engine->chat_template() != nullptr ? "from the model file" : ""},
-                          {"details", details_json(info)},
-                          {"model_info",
-                           {{"general.architecture", family},
-                            {"general.name", info.name},
-                            {"general.parameter_count", info.n_params},
-                            {family + ".context_length", info.n_ctx},
-                            {family + ".embedding_length", info.n_embd},
-                            {family + ".block_count", info.n_layers}}},
-                          {"capabilities", capabilities(info)},
-                          {"modified_at", ollama_time(seconds_now())}});
+    const bool verbose = RequestFields(asked.body, {show_rules}).flag("verbose", false);
+    ModelFacts facts = read_model_facts(asked.model->engine->info().path, verbose);
+    const ChatTemplate* format = asked.model->engine->chat_template();
+    const std::string source = format ? format->source() : facts.chat_template;
+    Json model_info = std::move(facts.metadata);
+    model_info["general.parameter_count"] = facts.n_params;
+    facts.metadata = Json::object();
+    Json json = {{"modelfile", concat("FROM ", repair_utf8(asked.model->engine->info().path), "\n")},
+                 {"parameters", ""},
+                 {"template", source},
+                 {"details", details_json(facts)},
+                 {"model_info", std::move(model_info)},
+                 {"capabilities", capabilities(*asked.model, source)},
+                 {"modified_at", ollama_time(facts.modified)}};
+    if (!facts.license.empty()) json["license"] = facts.license;
+    return json_response(json);
 }
 
 std::vector<std::vector<TokenId>> read_inputs(const RequestFields& fields, const Engine& engine) {
@@ -112,7 +144,7 @@ std::span<const FieldRule> ollama_show_field_rules() { return show_rules; }
 
 HttpResponse ollama_tags(const ApiContext& api) {
     Json models = Json::array();
-    for (const ModelStatus& model : api.models.list()) models.push_back(tag_json(model));
+    for (const ModelStatus& model : api.models.list()) models.push_back(tag_json(model, facts_of(model.path)));
     return json_response({{"models", std::move(models)}});
 }
 
@@ -120,8 +152,10 @@ HttpResponse ollama_running(const ApiContext& api) {
     Json models = Json::array();
     for (const ModelStatus& model : api.models.list()) {
         if (!model.info) continue;
-        Json json = tag_json(model);
-        json["expires_at"] = "2318-01-01T00:00:00Z";  // as Ollama says of a model that stays
+        Json json = tag_json(model, facts_of(model.path));
+        json.erase("modified_at");
+        json["size"] = model.info->file_bytes + model.info->kv_bytes + model.info->workspace_bytes;
+        json["expires_at"] = ollama_time(model.expires.value_or(rest_of_time));
         json["size_vram"] = 0;
         json["context_length"] = model.info->n_ctx;
         models.push_back(std::move(json));
@@ -137,10 +171,7 @@ Answer answer_ollama_show(ApiContext& api, const HttpRequest& request, const Wak
     const RequestFields fields(body, {show_rules});
     const auto name = fields.find("model") ? fields.text("model") : fields.text("name");
     if (!name) refuse_value("model", "is missing");
-    const auto make = [&api, wake](ModelLease model) {
-        static const Json nothing = Json::object();
-        return make_show({api, std::move(model), nothing, wake});
-    };
+    const auto make = [&api, wake, body](ModelLease model) { return make_show({api, std::move(model), body, wake}); };
     return answer_with_model(api.models, {.model = *name, .is_stream = false, .wake = wake, .make = make});
 }
 

@@ -24,6 +24,15 @@ Json model_json(const ModelStatus& model) {
     return json;
 }
 
+constexpr FieldRule name_rules[] = {{"model", FieldKind::text}};
+
+/// Loading and unloading changes what others get: never for everybody.
+void require_keys(const ApiContext& api) {
+    if (!api.has_keys)
+        throw ApiError("models are loaded and unloaded only by clients with a key: start the server with --api-key",
+                       {.status = 403, .code = "api_key_required"});
+}
+
 std::string required_model(const HttpRequest& request) {
     const auto name = model_name(parse_json_body(request.body));
     if (!name) refuse_value("model", "is missing");
@@ -42,6 +51,7 @@ HttpResponse list_models(const ModelStore& models) {
 HttpResponse describe_model(const ModelStore& models, const std::string& id) { return json_response(model_json(models.status(id))); }
 
 Answer load_model_now(ApiContext& api, const HttpRequest& request, const Waker& wake) {
+    require_keys(api);
     const std::string name = required_model(request);
     return answer_with_model(api.models,
                              {.model = name, .is_stream = false, .wake = wake, .make = [&api, name](const ModelLease&) -> Answer {
@@ -49,7 +59,10 @@ Answer load_model_now(ApiContext& api, const HttpRequest& request, const Waker& 
                               }});
 }
 
-Answer unload_model(ApiContext& api, const HttpRequest& request) {
+std::span<const FieldRule> model_name_rules() { return name_rules; }
+
+Answer unload_model(ApiContext& api, const HttpRequest& request, const Waker&) {
+    require_keys(api);
     const std::string name = required_model(request);
     api.models.unload(name);
     return describe_model(api.models, name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/api_context.h"
+#include "server/fields.h"
 
 namespace quern {
 
@@ -11,6 +12,9 @@ HttpResponse describe_model(const ModelStore& models, const std::string& id);
 
 /// Both take {"model": NAME}. Answered when the model is there. @throws ApiError
 Answer load_model_now(ApiContext& api, const HttpRequest& request, const Waker& wake);
-Answer unload_model(ApiContext& api, const HttpRequest& request);
+Answer unload_model(ApiContext& api, const HttpRequest& request, const Waker& wake);
+
+/// The body of both: {"model": ID}.
+std::span<const FieldRule> model_name_rules();
 
 }  // namespace quern

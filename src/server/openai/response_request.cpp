@@ -102,6 +102,8 @@ bool includes_logprobs(const RequestFields& fields) {
     const Json* include = fields.find("include");
     if (!include) return false;
     if (!include->is_array()) refuse_type("include", "an array of strings", *include);
+    for (const Json& each : *include)
+        if (!each.is_string()) refuse_type("include", "an array of strings", each);
     return std::find(include->begin(), include->end(), Json("message.output_text.logprobs")) != include->end();
 }
 

@@ -32,7 +32,10 @@ void check_extra(const Json& extra) {
 
 class JinjaTemplate final : public ChatTemplate {
   public:
-    JinjaTemplate(std::string_view source, TemplateTokens tokens) : program_(jinja::parse(source)), tokens_(std::move(tokens)) {}
+    JinjaTemplate(std::string_view source, TemplateTokens tokens)
+        : source_(source), program_(jinja::parse(source_)), tokens_(std::move(tokens)) {}
+
+    const std::string& source() const override { return source_; }
 
     std::vector<PromptPart> render(const TemplateInput& input) const override {
         check_extra(input.extra);
@@ -73,6 +76,7 @@ class JinjaTemplate final : public ChatTemplate {
         return parts;
     }
 
+    const std::string source_;
     const jinja::Program program_;
     const TemplateTokens tokens_;
 };

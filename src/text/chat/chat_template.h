@@ -52,6 +52,9 @@ class ChatTemplate {
     /// @throws InvalidInput  when the template calls raise_exception or the input does not fit it, or a step/output limit is hit
     virtual std::vector<PromptPart> render(const TemplateInput& input) const = 0;
 
+    /// What it was compiled from.
+    virtual const std::string& source() const = 0;
+
     /// The parts joined: what `transformers` apply_chat_template gives.
     std::string render_text(const TemplateInput& input) const;
 };

@@ -19,7 +19,7 @@ class ByteLevelBpe final : public Tokenizer {
 
   private:
     void load_merges();
-    void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const override;
+    void append_tokens(std::string_view text, Place place, std::vector<TokenId>& tokens) const override;
     void append_word(std::string_view word, std::vector<TokenId>& tokens) const;
     int32_t whole_word(std::string_view word) const;
 

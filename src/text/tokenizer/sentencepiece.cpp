@@ -105,13 +105,15 @@ void SentencePiece::append_word(std::string_view word, std::vector<TokenId>& tok
     for (const std::string_view part : parts) append_symbol(part, symbols, tokens);
 }
 
-bool SentencePiece::puts_space_before(std::string_view text, bool at_start) const {
-    if (!adds_space_prefix_ || vocabulary_.space_prefix == SpacePrefix::fragments) return adds_space_prefix_;
-    return (at_start || vocabulary_.space_prefix == SpacePrefix::fragment_words) && !text.starts_with(' ') && !text.starts_with(space_mark);
+bool SentencePiece::puts_space_before(std::string_view text, Place place) const {
+    if (!adds_space_prefix_ || place == Place::behind_text) return false;
+    if (vocabulary_.space_prefix == SpacePrefix::fragments) return true;
+    return (place == Place::text_begin || vocabulary_.space_prefix == SpacePrefix::fragment_words) && !text.starts_with(' ') &&
+           !text.starts_with(space_mark);
 }
 
-void SentencePiece::append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const {
-    const std::string marked = mark_spaces(text, space_mark, puts_space_before(text, at_start));
+void SentencePiece::append_tokens(std::string_view text, Place place, std::vector<TokenId>& tokens) const {
+    const std::string marked = mark_spaces(text, space_mark, puts_space_before(text, place));
     WordCache cache(tokens);
     for (size_t at = 0; at < marked.size();) {
         const size_t end = vocabulary_.splits_at_spaces ? space_begin(marked, at) : words_are_apart_ ? word_end(marked, at) : marked.size();

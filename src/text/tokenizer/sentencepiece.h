@@ -13,13 +13,13 @@ class SentencePiece final : public SentencePiecePieces {
     explicit SentencePiece(Vocabulary vocabulary);
 
   private:
-    void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const override;
+    void append_tokens(std::string_view text, Place place, std::vector<TokenId>& tokens) const override;
     struct Symbols;
 
     void load_merges();
     bool rank_by_score(int32_t merged, float& priority) const;
     bool rank_by_merges(std::string_view left, std::string_view right, float& priority) const;
-    bool puts_space_before(std::string_view text, bool at_start) const;
+    bool puts_space_before(std::string_view text, Place place) const;
     void append_word(std::string_view word, std::vector<TokenId>& tokens) const;
     void append_symbol(std::string_view symbol, const Symbols& symbols, std::vector<TokenId>& tokens) const;
 

@@ -15,6 +15,7 @@ struct TextRange {
 struct TokenizeOptions {
     bool add_special = true;                  ///< put BOS before and EOS after where the vocabulary asks for it
     bool parse_special = false;               ///< control tokens written in the text become tokens: for template text, never for a user's
+    bool continues = false;                   ///< other text stands before it: SentencePiece puts no space there
     std::span<const TextRange> literal = {};  ///< parts, in order, where control tokens stay text even so: messages inside a template
 };
 

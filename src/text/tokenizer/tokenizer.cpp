@@ -27,6 +27,13 @@ constexpr std::string_view end_names[] = {
     "<EOT>",
     "<_EOT>",
     "[EOT]",
+    "▁<EOT>",
+    "<|file_separator|>",  // what follows when a gap in a file is filled: another file
+    "<|file_sep|>",
+    "<|repo_name|>",
+    "<|fim_pad|>",
+    "<file_sep>",
+    "<repo_name>",
     "[EOS]",
     "<|end_of_sentence|>",
     "<｜end▁of▁sentence｜>",
@@ -55,6 +62,8 @@ Vocabulary checked(Vocabulary v) {
     check("padding", v.pad);
     check("CLS", v.cls);
     check("mask", v.mask);
+    for (const auto& id : {v.fill_in.prefix, v.fill_in.suffix, v.fill_in.middle, v.fill_in.repository, v.fill_in.file})
+        check("fill-in", id);
     for (const TokenId id : v.extra_end_of_generation) check("end-of-generation", id);
     for (const auto* ids : {&v.strips_before, &v.strips_behind})
         for (const TokenId id : *ids) check("stripping", id);
@@ -140,10 +149,12 @@ std::vector<TokenId> Tokenizer::tokenize(std::string_view text, TokenizeOptions 
     tokens.reserve(text.size() / 3 + 8);
     if (options.add_special && adds_bos_) tokens.push_back(*first_token());
     for (const Fragment& fragment : specials_.split(text, options)) {
-        if (fragment.token.value >= 0)
+        if (fragment.token.value >= 0) {
             tokens.push_back(fragment.token);
-        else
-            append_tokens(fragment.text, fragment.text.data() == text.data(), tokens);
+            continue;
+        }
+        const Place at_begin = options.continues ? Place::behind_text : Place::text_begin;
+        append_tokens(fragment.text, fragment.text.data() == text.data() ? at_begin : Place::behind_token, tokens);
     }
     if (options.add_special && adds_eos_) tokens.push_back(*last_token());
     return tokens;

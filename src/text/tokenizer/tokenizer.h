@@ -64,8 +64,9 @@ class Tokenizer {
   protected:
     explicit Tokenizer(Vocabulary vocabulary);
 
-    /// Appends the tokens of a text's part between special tokens. @param at_start  the text begins here
-    virtual void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const = 0;
+    /// Where a text's part between special tokens stands.
+    enum class Place : uint8_t { text_begin, behind_token, behind_text };
+    virtual void append_tokens(std::string_view text, Place place, std::vector<TokenId>& tokens) const = 0;
     /// What add_special puts first and last; set wherever adds_bos_ and adds_eos_ are.
     virtual std::optional<TokenId> first_token() const { return vocabulary_.bos; }
     virtual std::optional<TokenId> last_token() const { return vocabulary_.eos; }

@@ -48,11 +48,11 @@ PieceTrie Unigram::make_trie() {
 }
 
 // Spaces as marks: each of them, or where extra ones are removed, one between two words.
-std::string Unigram::normalize(std::string_view text) const {
+std::string Unigram::normalize(std::string_view text, Place place) const {
     std::string plain, marked;
     charsmap_.append_normalized(text, plain);
     marked.reserve(plain.size() * 3 / 2 + 3);
-    bool mark_is_due = adds_space_prefix_ && (removes_extra_spaces_ || !plain.starts_with(' '));
+    bool mark_is_due = adds_space_prefix_ && place != Place::behind_text && (removes_extra_spaces_ || !plain.starts_with(' '));
     for (size_t at = 0; at < plain.size();) {
         const CodePoint c = decode_utf8(plain, at);
         const std::string_view character = std::string_view(plain).substr(at, std::max<size_t>(1, c.n_bytes));
@@ -68,8 +68,8 @@ std::string Unigram::normalize(std::string_view text) const {
     return marked;
 }
 
-void Unigram::append_tokens(std::string_view text, bool /*at_start*/, std::vector<TokenId>& tokens) const {
-    const std::string marked = normalize(text);
+void Unigram::append_tokens(std::string_view text, Place place, std::vector<TokenId>& tokens) const {
+    const std::string marked = normalize(text, place);
     std::vector<Arc> arcs;
     WordCache cache(tokens);
     for (size_t at = 0; at < marked.size();) {

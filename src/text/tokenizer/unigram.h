@@ -21,11 +21,11 @@ class Unigram final : public SentencePiecePieces {
         static constexpr int32_t none = -2, unknown = -1;
     };
 
-    void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const override;
+    void append_tokens(std::string_view text, Place place, std::vector<TokenId>& tokens) const override;
     std::optional<TokenId> first_token() const override { return vocabulary_.bos ? vocabulary_.bos : vocabulary_.cls; }
     std::optional<TokenId> last_token() const override { return vocabulary_.eos ? vocabulary_.eos : vocabulary_.sep; }
 
-    std::string normalize(std::string_view text) const;
+    std::string normalize(std::string_view text, Place place) const;
     PieceTrie make_trie();
     void append_word(std::string_view word, std::vector<Arc>& arcs, std::vector<TokenId>& tokens) const;
     void append_best(std::string_view word, std::span<const Arc> arcs, std::vector<TokenId>& tokens) const;

@@ -36,6 +36,9 @@ struct Vocabulary {
     std::vector<TokenKind> kinds;                ///< by id, or empty: all normal
     std::vector<std::string_view> merges;        ///< "left right", best first; SentencePiece's scores count only where there are none
     std::optional<TokenId> bos, eos, eot, eom, unk, sep, pad, cls, mask;
+    struct FillInIds {
+        std::optional<TokenId> prefix, suffix, middle, repository, file;
+    } fill_in;                                     ///< where the file names them
     std::vector<TokenId> extra_end_of_generation;  ///< any more ids that the file names as an end
     std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
     std::optional<bool> lowercase, strip_accents;  ///< WordPiece; absent: in small letters, and without accents where so

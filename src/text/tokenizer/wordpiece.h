@@ -16,7 +16,7 @@ class WordPiece final : public Tokenizer {
     std::string detokenize(std::span<const TokenId> tokens, bool render_special) const override;
 
   private:
-    void append_tokens(std::string_view text, bool at_start, std::vector<TokenId>& tokens) const override;
+    void append_tokens(std::string_view text, Place place, std::vector<TokenId>& tokens) const override;
     void append_word(std::string_view word, size_t n_characters, std::vector<TokenId>& tokens) const;
     std::optional<TokenId> first_token() const override { return vocabulary_.cls ? vocabulary_.cls : vocabulary_.bos; }
     std::optional<TokenId> last_token() const override { return vocabulary_.sep ? vocabulary_.sep : vocabulary_.eos; }

@@ -72,3 +72,53 @@ test("errors become the right classes", async () => {
   });
   await assert.rejects(client.chat.completions.create({ ...question, model: "gpt-4" }), OpenAI.NotFoundError);
 });
+
+test("responses are plain and streamed, with all their events", async () => {
+  const request = { model: "smollm2", input: "Say hello.", instructions: "Be brief.", temperature: 0, max_output_tokens: 16 };
+  const answer = await client.responses.create(request);
+  assert.ok(answer.output_text.length > 0);
+  const types = [];
+  let text = "";
+  for await (const event of await client.responses.create({ ...request, stream: true })) {
+    assert.equal(event.sequence_number, types.length);
+    types.push(event.type);
+    if (event.type === "response.output_text.delta") text += event.delta;
+  }
+  assert.equal(text, answer.output_text);
+  assert.equal(types[0], "response.created");
+  assert.match(types.at(-1), /^response\.(completed|incomplete)$/);
+  const final = await client.responses.stream(request).finalResponse();
+  assert.equal(final.output_text, answer.output_text);
+});
+
+test("several choices and log probabilities", async () => {
+  const answer = await client.chat.completions.create({ ...question, n: 2, temperature: 1, seed: 4, max_tokens: 3, logprobs: true, top_logprobs: 2 });
+  assert.deepEqual(answer.choices.map((choice) => choice.index), [0, 1]);
+  assert.equal(answer.choices[0].logprobs.content[0].top_logprobs.length, 2);
+  const scored = await client.completions.create({ model: "smollm2", prompt: ["Once", "The sky"], max_tokens: 2, n: 2, best_of: 3, logprobs: 1, echo: true });
+  assert.equal(scored.choices.length, 4);
+  assert.ok(scored.choices[2].text.startsWith("The sky"));
+});
+
+test("embeddings are decoded from base64, which the client asks for by itself", async () => {
+  const vectors = new OpenAI({ baseURL: `${process.env.QUERN_EMBEDDING_URL}/v1`, apiKey: "none", maxRetries: 0 });
+  const coded = await vectors.embeddings.create({ model: "bert", input: ["hello", "world"] });
+  const plain = await vectors.embeddings.create({ model: "bert", input: ["hello", "world"], encoding_format: "float" });
+  assert.equal(coded.data.length, 2);
+  coded.data.forEach((each, i) => each.embedding.forEach((value, j) => assert.ok(Math.abs(value - plain.data[i].embedding[j]) < 1e-6)));
+  const short = await vectors.embeddings.create({ model: "bert", input: "hello", dimensions: 8 });
+  assert.equal(short.data[0].embedding.length, 8);
+});
+
+test("raw responses show the request's id", async () => {
+  const { data, response } = await client.models.list().withResponse();
+  assert.equal(data.data[0].id, "smollm2");
+  assert.ok(response.headers.get("x-request-id"));
+});
+
+test("a request can be aborted before it is answered", async () => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 100);
+  const slow = client.chat.completions.create({ ...question, max_tokens: 1500, ignore_eos: true }, { signal: controller.signal });
+  await assert.rejects(slow, OpenAI.APIUserAbortError);
+});

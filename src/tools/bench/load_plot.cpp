@@ -5,6 +5,7 @@
 #include <iomanip>
 #include <sstream>
 
+#include "base/error.h"
 #include "tools/bench/load_report.h"
 
 namespace quern {
@@ -129,7 +130,7 @@ std::string over_time(const Panel& panel, const Throughput& throughput) {
     std::string outline;
     for (size_t i = 0; i < values.size(); ++i) {
         const std::string y = fixed(panel.y + panel.h - panel.h * values[i] / up.most);
-        outline += "L" + x_of(i) + " " + y + "L" + x_of(i + 1) + " " + y;
+        outline += concat('L', x_of(i), ' ', y, 'L', x_of(i + 1), ' ', y);
     }
     return frame(panel, across, up) + "<path d=\"M" + x_of(0) + " " + bottom + outline + "L" + x_of(values.size()) + " " + bottom +
            "Z\" class=\"area\"/>\n";

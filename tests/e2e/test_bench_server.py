@@ -284,7 +284,7 @@ def test_our_own_server_is_measured_in_all_its_ways(tmp_path):
         result = bench(server.url, *arguments, "--plot", tmp_path / "plot.svg")
         assert result["succeeded"] == 4 and result["output_tokens"]["n"] == 64 and result["token_counts"] == "usage"
         assert abs(result["input_tokens"]["n"] / 4 - 60) <= 12  # its words have one to seven tokens
-        assert 4 * 5 < result["inter_token_ms"]["n"] <= 4 * 15
+        assert 0 < result["inter_token_ms"]["n"] <= 4 * 15  # several tokens may arrive together
         assert result["ttft_ms"]["p50"] <= result["latency_ms"]["p50"]
         assert xml.etree.ElementTree.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")
         ids = bench(server.url, *arguments, "--prompt-ids", "500")

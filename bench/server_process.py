@@ -33,6 +33,7 @@ class Quern:
     """`quern serve` from its ready line to the end of a `with` block."""
 
     def __init__(self, arguments, *flags, port=None, key=None):
+        self.has_ids = bool(getattr(arguments, "ids", 0))
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
@@ -56,6 +57,8 @@ class Quern:
     def stream(self, prompt, max_tokens):
         """Times at which events with a token arrived, the first entry being the start. Token ids need no words: logprobs show each."""
         body = {"prompt": prompt, "max_tokens": max_tokens, "stream": True, "temperature": 1.0, "seed": 1, "ignore_eos": True, "min_p": 0.05}
+        if self.has_ids:
+            body["logprobs"] = 0
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         times = [time.perf_counter()]
         connection.request("POST", "/v1/completions", json.dumps(body), self.headers)

@@ -91,6 +91,9 @@ class LocalEngine final : public Engine {
     BatchMemory answers_batch_, prompts_batch_;
     StepTimes times_;
     EngineStats totals_;  // the counters of stats_
+    // So that those who wait cost the steps of others nothing:
+    bool has_cancelled_ = false;            // somebody may have gone since the last look
+    Sequence::Clock::time_point listed_{};  // when the waiting ones were last listed in stats_
 
     mutable std::mutex mutex_;
     std::condition_variable work_arrived_;
@@ -99,9 +102,6 @@ class LocalEngine final : public Engine {
     bool cancelled_ = false, stopping_ = false;
     EngineStats stats_;
     uint64_t last_id_ = 0;
-    // Of the engine thread, so that those who wait cost the steps of others nothing.
-    bool has_cancelled_ = false;            // somebody may have gone since the last look
-    Sequence::Clock::time_point listed_{};  // when the waiting ones were last listed in stats_
 
     std::thread thread_;  // last: starts when everything else is there
 };

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 // Prompts that are not measured have indices from here on, so that no measured one is found in the server's cache.
 constexpr uint64_t first_trial = uint64_t{1} << 32;
-constexpr int64_t longest_probe = 256;
+constexpr int64_t longest_probe = 96;  // words: fits in any window, though each were several tokens
 
 }  // namespace
 

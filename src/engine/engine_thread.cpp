@@ -1,5 +1,6 @@
 // The engine thread: takes submissions, runs steps, samples, and hands tokens to the consumers.
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "engine/local_engine.h"
@@ -11,6 +12,10 @@ using Seconds = std::chrono::duration<double>;
 
 // While nobody waits for a token, prompts are computed so long at a time: requests that arrive or go away are seen that soon.
 constexpr double prompt_slice_seconds = 0.05;
+
+// A list of more sequences than these is made so seldom, for it is made between two steps.
+constexpr int few_sequences = 64;
+constexpr auto list_pause = std::chrono::milliseconds(200);
 
 double milliseconds(Sequence::Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
@@ -50,7 +55,7 @@ bool LocalEngine::take_submissions() {
         const auto idle = [&] { return submitted_.empty() && jobs_.empty() && !cancelled_ && !stopping_; };
         if (scheduler_->n_running() + scheduler_->n_waiting() == 0) work_arrived_.wait(lock, [&] { return !idle(); });
         if (stopping_) return false;
-        cancelled_ = false;
+        if (std::exchange(cancelled_, false)) has_cancelled_ = true;
         for (auto& sequence : submitted_) scheduler_->enqueue(std::move(sequence));
         submitted_.clear();
         stats_.n_waiting = scheduler_->n_waiting();  // what the length of the queue is judged by
@@ -62,7 +67,10 @@ bool LocalEngine::take_submissions() {
 
 // A step of all answers, then a part of the prompts: without answers a few layers after each other, else as much as their pace allows.
 void LocalEngine::step() {
-    for (const auto& sequence : scheduler_->take_cancelled()) sequence->channel->finish(FinishReason::cancelled, sequence->stats);
+    if (has_cancelled_) {
+        for (const auto& sequence : scheduler_->take_cancelled()) sequence->channel->finish(FinishReason::cancelled, sequence->stats);
+        has_cancelled_ = !scheduler_->chunk().empty();  // those in it are looked at again
+    }
     scheduler_->admit();
     propose_drafts();
     const std::vector<Work> answers = scheduler_->next_step();
@@ -285,7 +293,10 @@ void LocalEngine::publish_stats() {
     stats.n_cached_pages = prefixes_->n_idle() + prefixes_->n_idle_windows();
     stats.n_evicted_pages = prefixes_->n_evicted();
     stats.n_preemptions = scheduler_->n_preemptions();
-    scheduler_->for_each([&](const Sequence& sequence, bool runs) {
+    const auto now = Sequence::Clock::now();
+    const bool lists_anew = stats.n_running + stats.n_waiting <= few_sequences || now - listed_ >= list_pause;
+    if (lists_anew) listed_ = now;
+    const auto list = [&](const Sequence& sequence, bool runs) {
         using State = SequenceStats::State;
         stats.sequences.push_back({.id = sequence.id,
                                    .state = !runs                  ? State::waiting
@@ -297,8 +308,10 @@ void LocalEngine::publish_stats() {
                                    .n_computed = sequence.n_cached,
                                    .n_limit = sequence.n_limit,
                                    .sampling = sequence.sampling});
-    });
+    };
+    if (lists_anew) scheduler_->for_each(list);
     const std::lock_guard lock(mutex_);
+    if (!lists_anew) stats.sequences = std::move(stats_.sequences);
     stats.n_requests = stats_.n_requests;
     stats_ = std::move(stats);
 }

@@ -120,6 +120,9 @@ class LocalEngine final : public Engine {
     BatchMemory answers_batch_, prompts_batch_;
     StepTimes times_;
     EngineStats totals_;  // the counters of stats_
+    // So that those who wait cost the steps of others nothing:
+    bool has_cancelled_ = false;            // somebody may have gone since the last look
+    Sequence::Clock::time_point listed_{};  // when the waiting ones were last listed in stats_
 
     std::mutex one_text_;  // held by who computes in vectors_
 

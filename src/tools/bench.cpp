@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "tools/bench/read_bandwidth.h"
+#include "tools/bench/server_bench.h"
 #include "tools/command_line.h"
 #include "tools/engine_flags.h"
 #include "tools/environment.h"
@@ -23,8 +24,9 @@ struct BenchOptions {
     std::vector<int64_t> n_prompt{512};
     std::vector<int64_t> n_generate{128};
     int repetitions = 3;
-    bool json = false;
+    JsonTarget json;
     std::string output_format;  ///< llama-bench's -o
+    ServerBenchOptions server;
 };
 
 double median(std::vector<double> values) {
@@ -151,6 +153,9 @@ int64_t window_for(const BenchOptions& options) {
 }
 
 int bench(BenchOptions& options) {
+    if (!options.server.server.empty()) return bench_server(options.server, options.engine.model_path, options.json);
+    if (options.engine.model_path.empty())
+        throw InvalidInput("nothing to measure: give a model's file with --model, or a server's URL with --server", "model");
     if (!options.output_format.empty() && options.output_format != "json" && options.output_format != "md")
         throw InvalidInput("-o may be json or md", "output");
     options.engine.isa = isa_from_environment();
@@ -160,8 +165,10 @@ int bench(BenchOptions& options) {
     const ModelInfo info = engine->info();
     const double bandwidth = measure_read_bandwidth(info.n_threads, info.isa);
     const std::vector<Measurement> rows = measure(*engine, options);
-    if (options.json || options.output_format == "json")
-        std::printf("%s\n", to_json(info, rows, bandwidth).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    const std::string json = to_json(info, rows, bandwidth).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    if (!options.json.file.empty()) write_text_file(options.json.file, json);
+    if ((options.json.is_wanted && options.json.file.empty()) || options.output_format == "json")
+        std::fputs(json.c_str(), stdout);
     else
         print_table(info, rows, bandwidth);
     return 0;
@@ -170,6 +177,7 @@ int bench(BenchOptions& options) {
 Command setup(CLI::App& app) {
     const auto options = std::make_shared<BenchOptions>();
     declare_engine_flags(app, options->engine);
+    app.get_option("--model")->required(false);
     declare_log_flags(app);
     const auto tokens = CLI::Range(int64_t{0}, int64_t{1} << 24);
     app.add_option("-p,--n-prompt", options->n_prompt, "prompt lengths, separated by commas; 0 leaves them out")
@@ -183,8 +191,19 @@ Command setup(CLI::App& app) {
     app.add_option("-r,--repetitions", options->repetitions, "runs of each; the median counts")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
-    app.add_flag("--json", options->json, "print one JSON object");
+    app.add_option_function<std::string>(
+           "--json",
+           [options](const std::string& file) {
+               options->json = {true, file};
+           },
+           "one JSON object: instead of the table, or in FILE beside it")
+        ->expected(0, 1)
+        ->type_name("[FILE]");
     app.add_option("-o,--output", options->output_format, "json or md")->type_name("FORMAT");
+    declare_server_flags(app, options->server);
+    for (const char* of_a_file : {"--n-ctx", "--threads", "--n-batch", "--cache-type-k", "--cache-type-v", "--n-gpu-layers", "--n-prompt",
+                                  "--n-gen", "--repetitions", "--output"})
+        app.get_option("--server")->excludes(app.get_option(of_a_file));
     return [options] { return bench(*options); };
 }
 

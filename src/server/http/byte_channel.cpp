@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
@@ -25,12 +26,13 @@ constexpr auto with_error = asio::as_tuple(asio::use_awaitable);
 
 ByteChannel::ByteChannel(Socket socket, asio::ssl::context* tls)
     : socket_(std::move(socket)),
-      something_happened_(socket_.get_executor()),
+      alarm_(socket_.get_executor()),
       inbox_has_room_(socket_.get_executor()),
       write_deadline_(socket_.get_executor()) {
     boost::system::error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);  // an event is small and must not wait for the next one
     socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+    socket_.non_blocking(true, ignored);
     if (tls != nullptr) tls_.emplace(socket_, *tls);
 }
 
@@ -111,11 +113,45 @@ void ByteChannel::consume(size_t n_bytes) {
     inbox_has_room_.cancel();
 }
 
+template <typename Handler>
+struct ByteChannel::HandlerWaiter final : Waiter {
+    explicit HandlerWaiter(Handler own) : handler(std::move(own)) {}
+    void resume() override { std::move(handler)(); }
+    Handler handler;
+};
+
+// An alarm that goes off too early costs less than setting it anew for each token: who waits looks at the time and waits on.
+void ByteChannel::alarm_at(Clock::time_point deadline) {
+    if (deadline >= alarm_time_) return;
+    alarm_time_ = deadline;
+    alarm_.expires_at(deadline);
+    alarm_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+        const auto self = weak.lock();
+        if (error || !self) return;
+        self->alarm_time_ = Clock::time_point::max();
+        self->notify_now();
+    });
+}
+
+// Resumed by hand and not by cancelling a timer: a token then costs one turn of the thread's loop.
+asio::awaitable<void> ByteChannel::pause_until(Clock::time_point deadline) {
+    alarm_at(deadline);
+    co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(
+        [this](auto handler) { waiter_ = std::make_unique<HandlerWaiter<decltype(handler)>>(std::move(handler)); }, asio::use_awaitable);
+}
+
+void ByteChannel::notify() {
+    if (waiter_) asio::post(socket_.get_executor(), [waiter = std::move(waiter_)] { waiter->resume(); });
+}
+
+void ByteChannel::notify_now() {
+    if (const std::unique_ptr<Waiter> waiter = std::move(waiter_)) waiter->resume();
+}
+
 asio::awaitable<bool> ByteChannel::wait(std::function<bool()> ready, Clock::time_point deadline) {
     while (!ready()) {
         if (Clock::now() >= deadline) co_return false;
-        something_happened_.expires_at(deadline);
-        co_await something_happened_.async_wait(with_error);
+        co_await pause_until(deadline);
     }
     co_return true;
 }
@@ -124,8 +160,17 @@ void ByteChannel::close_late_writer(uint64_t n_write) {
     if (n_write == n_writes_) close();
 }
 
+// How much the system takes without a wait, which is mostly everything: then there is nothing to time and nobody to wake.
+size_t ByteChannel::write_now(std::string_view bytes) {
+    if (tls_) return 0;
+    boost::system::error_code ignored;
+    return socket_.write_some(asio::buffer(bytes), ignored);
+}
+
 asio::awaitable<bool> ByteChannel::write(std::string_view bytes, Clock::duration limit) {
     if (!socket_.is_open()) co_return false;
+    bytes.remove_prefix(write_now(bytes));
+    if (bytes.empty()) co_return true;
     write_deadline_.expires_after(limit);
     write_deadline_.async_wait([self = shared_from_this(), n_write = n_writes_](boost::system::error_code error) {
         if (!error) self->close_late_writer(n_write);
@@ -149,6 +194,7 @@ void ByteChannel::close() {
     is_gone_ = true;
     write_deadline_.cancel();
     inbox_has_room_.cancel();
+    alarm_.cancel();
     notify();
 }
 

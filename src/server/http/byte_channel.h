@@ -15,11 +15,10 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 
 namespace quern {
 
-/// All methods but the constructor run on the socket's executor, which must be a strand.
+/// All methods but the constructor run on the socket's executor, which runs one thing at a time.
 class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
   public:
     using Clock = std::chrono::steady_clock;
@@ -39,8 +38,11 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
     bool is_gone() const { return is_gone_; }
 
     /// Waits until `ready` is true, looking again whenever something happened: bytes, the end, notify(). False: the deadline came first.
+    /// One waiter at a time.
     boost::asio::awaitable<bool> wait(std::function<bool()> ready, Clock::time_point deadline);
-    void notify() { something_happened_.cancel(); }
+    void notify();
+    /// Like notify(), but who waits goes on before it returns. Not from within another coroutine of this channel.
+    void notify_now();
 
     /// Writes all. False: the client has gone, or took longer than `limit`; the channel is closed then.
     boost::asio::awaitable<bool> write(std::string_view bytes, Clock::duration limit);
@@ -55,14 +57,27 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
     std::string remote() const;
 
   private:
+    /// A coroutine that waits, and how to let it go on.
+    struct Waiter {
+        virtual ~Waiter() = default;
+        virtual void resume() = 0;
+    };
+    template <typename Handler>
+    struct HandlerWaiter;
+
+    boost::asio::awaitable<void> pause_until(Clock::time_point deadline);
+    void alarm_at(Clock::time_point deadline);
     boost::asio::awaitable<void> read_on();
     boost::asio::awaitable<size_t> read_some();
+    size_t write_now(std::string_view bytes);
     boost::asio::awaitable<bool> write_some(std::string_view bytes);
     void close_late_writer(uint64_t n_write);
 
     Socket socket_;
     std::optional<boost::asio::ssl::stream<Socket&>> tls_;
-    boost::asio::steady_timer something_happened_;
+    std::unique_ptr<Waiter> waiter_;
+    boost::asio::steady_timer alarm_;
+    Clock::time_point alarm_time_ = Clock::time_point::max();  // when alarm_ goes off
     boost::asio::steady_timer inbox_has_room_;
     boost::asio::steady_timer write_deadline_;
     std::array<char, 16384> piece_;

@@ -1,6 +1,8 @@
 #include "server/http/connection.h"
 
 #include <algorithm>
+#include <atomic>
+#include <charconv>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -15,9 +17,11 @@ namespace asio = boost::asio;
 using Clock = ByteChannel::Clock;
 
 std::string chunk(std::string_view text) {
-    std::ostringstream size;
-    size << std::hex << text.size();
-    return concat(size.str(), "\r\n", text, "\r\n");
+    char size[2 * sizeof(size_t)];
+    const auto end = std::to_chars(std::begin(size), std::end(size), text.size(), 16).ptr;
+    std::string out;
+    out.reserve(text.size() + sizeof size + 4);
+    return out.append(size, end).append("\r\n").append(text).append("\r\n");
 }
 
 }  // namespace
@@ -38,8 +42,7 @@ class Connection::WakeGate {
     Waker waker() const {
         return [shared = shared_] {
             const std::lock_guard lock(shared->mutex);
-            if (!shared->connection || shared->is_posted) return;
-            shared->is_posted = true;
+            if (!shared->connection || shared->is_posted.exchange(true)) return;
             asio::post(shared->connection->channel_->executor(), [shared] { pass_on(*shared); });
         };
     }
@@ -47,20 +50,17 @@ class Connection::WakeGate {
   private:
     struct Shared {
         std::mutex mutex;
-        std::shared_ptr<Connection> connection;
-        bool is_posted = false;  // one message on its way is enough
+        std::shared_ptr<Connection> connection;  // changed by its own thread only, under the mutex
+        std::atomic<bool> is_posted{false};      // one message on its way is enough
     };
 
+    // On the connection's own thread, so without the mutex: who wakes still holds it.
     static void pass_on(Shared& shared) {
-        std::shared_ptr<Connection> connection;
-        {
-            const std::lock_guard lock(shared.mutex);
-            shared.is_posted = false;
-            connection = shared.connection;
-        }
+        shared.is_posted = false;
+        const std::shared_ptr<Connection> connection = shared.connection;
         if (!connection) return;
         connection->is_woken_ = true;
-        connection->channel_->notify();
+        connection->channel_->notify_now();
     }
 
     std::shared_ptr<Shared> shared_;
@@ -69,13 +69,13 @@ class Connection::WakeGate {
 Connection::Connection(ByteChannel::Socket socket, ConnectionContext context)
     : channel_(std::make_shared<ByteChannel>(std::move(socket), context.tls)), context_(context) {}
 
-void Connection::on_strand(void (Connection::*action)()) {
+void Connection::on_own_thread(void (Connection::*action)()) {
     asio::post(channel_->executor(), [self = shared_from_this(), action] { (self.get()->*action)(); });
 }
 
-void Connection::finish_soon() { on_strand(&Connection::set_finishing); }
-void Connection::break_off() { on_strand(&Connection::set_aborted); }
-void Connection::close() { on_strand(&Connection::close_channel); }
+void Connection::finish_soon() { on_own_thread(&Connection::set_finishing); }
+void Connection::break_off() { on_own_thread(&Connection::set_aborted); }
+void Connection::close() { on_own_thread(&Connection::close_channel); }
 
 void Connection::set_finishing() {
     is_finishing_ = true;

@@ -25,7 +25,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   public:
     Connection(ByteChannel::Socket socket, ConnectionContext context);
 
-    /// Serves until the client goes, or the server stops. On the socket's strand.
+    /// Serves until the client goes, or the server stops. On the socket's executor.
     boost::asio::awaitable<void> run();
 
     /// Before run(): the server is stopping, and this client is told so.
@@ -60,7 +60,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void check_time() const;
     void note_request(const HttpRequest& request);
     void log_request(bool is_complete);
-    void on_strand(void (Connection::*action)());
+    void on_own_thread(void (Connection::*action)());
     void set_finishing();
     void set_aborted();
     void close_channel() { channel_->close(); }

@@ -11,10 +11,12 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/error.h"
@@ -109,15 +111,30 @@ class HttpServer::State {
     void for_each(void (Connection::*action)());
     asio::awaitable<void> pause(std::chrono::milliseconds time);
 
+    /// One thread's connections. They never leave it, so nothing is handed from thread to thread and they need no strand.
+    struct Loop {
+        asio::io_context io{1};  // run by one thread
+        asio::executor_work_guard<asio::io_context::executor_type> guard{io.get_executor()};
+    };
+
+    static std::vector<std::unique_ptr<Loop>> make_loops(int n) {
+        std::vector<std::unique_ptr<Loop>> loops;
+        for (int i = 0; i < std::max(1, n); ++i) loops.push_back(std::make_unique<Loop>());
+        return loops;
+    }
+    asio::io_context& next_io() { return loops_[n_accepted_++ % loops_.size()]->io; }
+
     const HttpLimits limits_;
     BodyBudget bodies_;
     uint16_t port_ = 0;
-    asio::io_context io_;
+    const std::vector<std::unique_ptr<Loop>> loops_;
+    asio::io_context& io_;                                  // the first loop's: the acceptor's, and some connections'
     asio::strand<asio::io_context::executor_type> strand_;  // of all below up to mutex_
     asio::basic_socket_acceptor<Protocol> acceptor_;
     std::string socket_file_;
     asio::signal_set signals_;
     asio::steady_timer stop_timer_;
+    size_t n_accepted_ = 0;
     bool is_stopping_ = false;
     bool is_stopped_ = false;  // no connection is left
     asio::thread_pool workers_;
@@ -132,6 +149,8 @@ class HttpServer::State {
 HttpServer::State::State(const ListenAddress& address, HttpService& service, const HttpLimits& limits)
     : limits_(limits),
       bodies_(limits.bodies_bytes),
+      loops_(make_loops(limits.n_io_threads)),
+      io_(loops_.front()->io),
       strand_(asio::make_strand(io_)),
       acceptor_(strand_),
       signals_(strand_),
@@ -193,7 +212,7 @@ asio::awaitable<void> HttpServer::State::wait_for_signals() {
 void HttpServer::State::run() {
     asio::co_spawn(strand_, accept(), asio::detached);
     std::vector<std::thread> threads;
-    for (int i = 1; i < limits_.n_io_threads; ++i) threads.emplace_back([this] { io_.run(); });
+    for (size_t i = 1; i < loops_.size(); ++i) threads.emplace_back([&loop = *loops_[i]] { loop.io.run(); });
     io_.run();
     for (std::thread& thread : threads) thread.join();
     workers_.join();
@@ -216,7 +235,7 @@ asio::awaitable<void> HttpServer::State::accept() {
             co_await pause(std::chrono::milliseconds(20));
             continue;
         }
-        auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(io_), with_error);
+        auto [error, socket] = co_await acceptor_.async_accept(next_io(), with_error);
         if (!acceptor_.is_open()) break;
         if (!error) {
             add(Protocol::socket(std::move(socket)));
@@ -273,6 +292,7 @@ void HttpServer::State::end_if_done() {
     signals_.cancel();
     stop_timer_.cancel();
     for (const auto& [id, connection] : connections_) connection->close();
+    for (const auto& loop : loops_) loop->guard.reset();
 }
 
 void HttpServer::State::for_each(void (Connection::*action)()) {

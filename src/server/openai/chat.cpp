@@ -33,8 +33,11 @@ class ChatWording final : public Wording {
 
     std::string piece(const ChoiceSet& choices, const ChoiceUpdate& update) override {
         std::string text;
-        if (!update.text.empty() || (choices.wants_logprobs() && !update.tokens.empty()))
-            text += chunk(update.index, {{"content", update.text}}, logprobs_json(choices, update.tokens), nullptr);
+        if (!choices.wants_logprobs()) {
+            if (!update.text.empty()) text = plain_chunk(update.index, update.text);
+        } else if (!update.text.empty() || !update.tokens.empty()) {
+            text = chunk(update.index, {{"content", update.text}}, logprobs_json(choices, update.tokens), nullptr);
+        }
         if (update.finish) text += chunk(update.index, Json::object(), nullptr, finish_name(*update.finish));
         return text;
     }
@@ -57,11 +60,15 @@ class ChatWording final : public Wording {
     }
 
     std::string chunk(size_t index, Json delta, Json logprobs, Json finish) const {
-        Json json = header_.json();
-        json["choices"].push_back(
-            {{"index", index}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}, {"finish_reason", std::move(finish)}});
-        if (include_usage_) json["usage"] = nullptr;
-        return event(json);
+        const Json choice = {
+            {"index", index}, {"delta", std::move(delta)}, {"logprobs", std::move(logprobs)}, {"finish_reason", std::move(finish)}};
+        return header_.chunk(dump(choice), include_usage_);
+    }
+
+    std::string plain_chunk(size_t index, std::string_view text) const {
+        std::string choice = "{\"index\":";
+        choice.append(std::to_string(index)).append(",\"delta\":{\"content\":").append(json_string(text));
+        return header_.chunk(choice.append("},\"logprobs\":null,\"finish_reason\":null}"), include_usage_);
     }
 
     const ResponseHeader header_;

@@ -58,11 +58,15 @@ class CompletionWording final : public Wording {
 
     std::string piece(const ChoiceSet& choices, const ChoiceUpdate& update) override {
         std::string text;
+        if (!wants_logprobs()) {
+            if (!update.text.empty()) text = plain_chunk(update.index, update.text, "null");
+            if (update.finish) text += plain_chunk(update.index, "", json_string(finish_name(*update.finish)));
+            return text;
+        }
         std::vector<TokenOutput> tokens = update.tokens;
         n_tokens_[update.index] += tokens.size();
         if (update.finish && n_tokens_[update.index] == 0) add_end(update.index, tokens, update);
-        if (!update.text.empty() || (wants_logprobs() && !tokens.empty()))
-            text += chunk(choice_json(choices, update.index, update.text, tokens, std::nullopt));
+        if (!update.text.empty() || !tokens.empty()) text += chunk(choice_json(choices, update.index, update.text, tokens, std::nullopt));
         if (update.finish) text += chunk(choice_json(choices, update.index, "", {}, update.finish));
         return text;
     }
@@ -112,11 +116,13 @@ class CompletionWording final : public Wording {
                 {"finish_reason", finish ? Json(finish_name(*finish)) : Json(nullptr)}};
     }
 
-    std::string chunk(Json choice) const {
-        Json json = header_.json();
-        json["choices"].push_back(std::move(choice));
-        if (include_usage_) json["usage"] = nullptr;
-        return event(json);
+    std::string chunk(const Json& choice) const { return header_.chunk(dump(choice), include_usage_); }
+
+    std::string plain_chunk(size_t index, std::string_view text, std::string_view finish) const {
+        std::string choice = "{\"index\":";
+        choice.append(std::to_string(index)).append(",\"text\":").append(json_string(text));
+        choice.append(",\"logprobs\":null,\"finish_reason\":").append(finish).append("}");
+        return header_.chunk(choice, include_usage_);
     }
 
     const ResponseHeader header_;

@@ -42,9 +42,20 @@ Json ResponseHeader::json() const {
             {"choices", Json::array()}};
 }
 
-ResponseHeader make_header(ModelLease model, std::string_view id_prefix, const char* object) {
-    return {random_id(id_prefix), object, seconds_now(), std::move(model)};
+std::string ResponseHeader::chunk(std::string_view choice, bool with_null_usage) const {
+    std::string text = "data: ";
+    text.reserve(before_choices.size() + choice.size() + 32);
+    return text.append(before_choices).append(choice).append(with_null_usage ? "],\"usage\":null}\n\n" : "]}\n\n");
 }
+
+ResponseHeader make_header(ModelLease model, std::string_view id_prefix, const char* object) {
+    ResponseHeader header{random_id(id_prefix), object, seconds_now(), std::move(model), {}};
+    header.before_choices = dump(header.json());
+    header.before_choices.erase(header.before_choices.size() - 2);  // "]}"
+    return header;
+}
+
+std::string json_string(std::string_view text) { return dump(Json(text)); }
 
 Json usage_json(const ChoiceSet& choices) {
     return {{"prompt_tokens", choices.n_prompt_tokens()},

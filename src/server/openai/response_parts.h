@@ -11,9 +11,12 @@ struct ResponseHeader {
     const char* object;
     int64_t created;
     ModelLease model;
+    std::string before_choices;  ///< the JSON text up to where the choices begin
 
     /// {id, object, created, model, system_fingerprint, choices: []}
     Json json() const;
+    /// The event of a chunk with this one choice, as JSON text: made once for each token, so without building a document.
+    std::string chunk(std::string_view choice, bool with_null_usage) const;
 };
 
 /// A header with an id of its own. @param id_prefix  "chatcmpl-", "cmpl-"
@@ -22,6 +25,9 @@ ResponseHeader make_header(ModelLease model, std::string_view id_prefix, const c
 Json usage_json(const ChoiceSet& choices);
 /// llama.cpp's `timings` of the first choice.
 Json timings_json(const ChoiceSet& choices);
+
+/// The text as JSON writes it, quotes included; what is no UTF-8 is repaired.
+std::string json_string(std::string_view text);
 
 constexpr const char* done_event = "data: [DONE]\n\n";
 

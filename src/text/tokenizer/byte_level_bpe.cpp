@@ -113,7 +113,7 @@ void ByteLevelBpe::append_word(std::string_view word, std::vector<TokenId>& toke
     for (const int32_t id : symbols) tokens.push_back({id});
 }
 
-void ByteLevelBpe::append_tokens(std::string_view text, bool, std::vector<TokenId>& tokens) const {
+void ByteLevelBpe::append_tokens(std::string_view text, Place, std::vector<TokenId>& tokens) const {
     WordCache cache(tokens);
     const std::string normal = vocabulary_.normalizes_to_nfc ? to_nfc(text) : std::string();
     pre_tokenizer_.split(vocabulary_.normalizes_to_nfc ? normal : text,

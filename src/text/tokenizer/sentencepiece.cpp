@@ -24,9 +24,6 @@ std::string mark_spaces(std::string_view text, std::string_view space_mark, bool
     return marked;
 }
 
-// A space mark in the middle of the text begins a word.
-size_t space_begin(std::string_view text, size_t at) { return std::min(text.find(space_mark, at + 1), text.size()); }
-
 }  // namespace
 
 SentencePiece::SentencePiece(Vocabulary vocabulary) : SentencePiecePieces(std::move(vocabulary)) {
@@ -116,7 +113,9 @@ void SentencePiece::append_tokens(std::string_view text, Place place, std::vecto
     const std::string marked = mark_spaces(text, space_mark, puts_space_before(text, place));
     WordCache cache(tokens);
     for (size_t at = 0; at < marked.size();) {
-        const size_t end = vocabulary_.splits_at_spaces ? space_begin(marked, at) : words_are_apart_ ? word_end(marked, at) : marked.size();
+        const size_t end = vocabulary_.splits_at_spaces ? std::min(marked.find(space_mark, at + 1), marked.size())
+                           : words_are_apart_           ? word_end(marked, at)
+                                                        : marked.size();
         const std::string_view word = std::string_view(marked).substr(at, end - at);
         cache.append(word, [&](std::string_view fresh) { append_word(fresh, tokens); });
         at = end;

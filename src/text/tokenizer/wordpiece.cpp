@@ -129,7 +129,7 @@ WordPiece::WordPiece(Vocabulary vocabulary)
     adds_eos_ = vocabulary_.add_eos.value_or(true) && last_token();
 }
 
-void WordPiece::append_tokens(std::string_view text, bool, std::vector<TokenId>& tokens) const {
+void WordPiece::append_tokens(std::string_view text, Place, std::vector<TokenId>& tokens) const {
     Words words([&](std::string_view word, size_t n_characters) { append_word(word, n_characters, tokens); },
                 WordRules{.lowercase = lowercase_, .strip_accents = strip_accents_, .chinese_characters_apart = chinese_characters_apart_});
     for (size_t at = 0; at < text.size();) {

@@ -11,7 +11,6 @@
 #include "base/printable.h"
 #include "engine/chat_tokens.h"
 #include "engine/load_vocabulary.h"
-#include "engine/text_vector.h"
 
 namespace quern {
 namespace {
@@ -117,7 +116,8 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     prefixes_ = std::make_unique<PrefixCache>(*pool_, options_.prefix_cache);
     scheduler_ = std::make_unique<Scheduler>(*prefixes_, SchedulerLimits{.n_batch = prompts_->limits().n_tokens,
                                                                          .n_generation = answers_->limits().n_tokens,
-                                                                         .n_sequences = options_.n_sequences});
+                                                                         .n_sequences = options_.n_sequences,
+                                                                         .n_outputs = prompts_->limits().n_outputs});
     if (!options_.draft_model_path.empty()) load_draft_model(budget);
     info_.n_ctx = budget.n_ctx;
     info_.workspace_bytes = workspace;
@@ -132,7 +132,7 @@ LocalEngine::~LocalEngine() {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
-    work_arrived_.notify_all();
+    bell_->rung.notify_all();
     thread_.join();
 }
 
@@ -263,14 +263,23 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     std::unique_ptr<Sequence> sequence = make_sequence(request);
     const bool at_start =
         std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
-    const auto wake = [this] {
+    auto generation = std::make_shared<ChannelGeneration>(sequence->channel, tokenizer_, std::move(request.stop), at_start, waker());
+    enqueue(std::move(sequence));
+    return generation;
+}
+
+/// Tells the engine that somebody has gone. Safe also when the engine itself has.
+std::function<void()> LocalEngine::waker() const {
+    return [bell = bell_] {
         {
-            const std::lock_guard lock(mutex_);
-            cancelled_ = true;
+            const std::lock_guard lock(bell->mutex);
+            bell->cancelled = true;
         }
-        work_arrived_.notify_one();
+        bell->rung.notify_one();
     };
-    auto generation = std::make_shared<ChannelGeneration>(sequence->channel, *tokenizer_, std::move(request.stop), at_start, wake);
+}
+
+void LocalEngine::enqueue(std::unique_ptr<Sequence> sequence) {
     {
         const std::lock_guard lock(mutex_);
         const auto n_waiting = static_cast<int>(submitted_.size()) + stats_.n_waiting;
@@ -279,32 +288,7 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
         ++stats_.n_requests;
         submitted_.push_back(std::move(sequence));
     }
-    work_arrived_.notify_one();
-    return generation;
-}
-
-void LocalEngine::evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) {
-    require_predictions();
-    if (tokens.empty()) throw InvalidInput("there are no tokens to evaluate", "prompt");
-    check_tokens(tokens, "prompt");
-    if (first_wanted < 0 || first_wanted >= static_cast<int64_t>(tokens.size()))
-        throw InvalidInput(concat("there is no position ", first_wanted, " in a text of ", tokens.size(), " tokens"));
-    if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(concat("this model's window is ", info_.n_ctx, " tokens, but the prompt has ", tokens.size()), "prompt");
-    run_between_steps([&] { evaluate_now(tokens, first_wanted, sink); });
-}
-
-std::vector<float> LocalEngine::embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) {
-    if (!model_->pooling()) return Engine::embed(tokens, pooling);
-    if (tokens.empty()) throw InvalidInput("there is no text to make a vector of", "input");
-    check_tokens(tokens, "input");
-    if (static_cast<int64_t>(tokens.size()) > info_.n_ctx)
-        throw ContextOverflow(
-            concat("this model's window is ", info_.n_ctx, " tokens, but the text has ", tokens.size(), "; shorten the text"), "input");
-    std::vector<float> rows;
-    run_between_steps(
-        [&] { evaluate_now(tokens, 0, [&](int64_t, std::span<const float> part) { rows.assign(part.begin(), part.end()); }); });
-    return pool_rows(rows, info_.n_embd, pooling.value_or(*model_->pooling()));
+    bell_->rung.notify_one();
 }
 
 void LocalEngine::observe_inputs(InputObserver observer) {
@@ -335,7 +319,7 @@ void LocalEngine::run_between_steps(const std::function<void()>& job) {
         const std::lock_guard lock(mutex_);
         jobs_.emplace_back([&] { task(); });
     }
-    work_arrived_.notify_one();
+    bell_->rung.notify_one();
     done.get();
 }
 

@@ -28,9 +28,9 @@ class LocalEngine final : public Engine {
     const ChatTemplate* chat_template() const override { return template_.get(); }
     std::vector<TokenId> tokenize_chat(const TemplateInput& input) const override;
     std::shared_ptr<Generation> submit(Request request) override;
-    void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) override;
+    std::shared_ptr<Evaluation> start_evaluation(EvaluationRequest request) override;
+    std::shared_ptr<Evaluation> start_embedding(EmbeddingRequest request) override;
     void observe_inputs(InputObserver observer) override;
-    std::vector<float> embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) override;
     EngineStats stats() const override;
 
   private:
@@ -42,6 +42,9 @@ class LocalEngine final : public Engine {
     void check_tokens(std::span<const TokenId> tokens, const char* field) const;
     void require_predictions() const;
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
+    std::function<void()> waker() const;
+    void enqueue(std::unique_ptr<Sequence> sequence);
+    std::shared_ptr<Evaluation> start_reading(EvaluationRequest request);
     void run_between_steps(const std::function<void()>& job);
 
     // On the engine thread.
@@ -54,12 +57,13 @@ class LocalEngine final : public Engine {
     bool begin_chunk(bool answers_wait);
     void advance_prompts(bool answers_wait);
     void finish_chunk();
+    void hand_over(Sequence& sequence, int64_t first, std::span<const float> logits);
+    StepTimes& chunk_times() { return reads_chunk_ ? reading_times_ : times_; }
     void fail(std::vector<Work> works, const std::exception& error);
     template <typename Act>
     void for_one(Sequence* sequence, Act act);
     bool sample(Sequence& sequence, std::span<const float> logits);
     void finish(Sequence* sequence, FinishReason reason, std::string error = {});
-    void evaluate_now(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink);
     void publish_stats();
 
     bool speculates() const noexcept { return options_.draft_ngram > 0 || draft_model_; }
@@ -67,7 +71,7 @@ class LocalEngine final : public Engine {
     std::unique_ptr<const GgufFile> file_;
     std::unique_ptr<const Model> model_;
     const EngineOptions options_;
-    std::unique_ptr<const Tokenizer> tokenizer_;
+    std::shared_ptr<const Tokenizer> tokenizer_;  // shared with the consumers
     std::unique_ptr<const ChatTemplate> template_;
     std::vector<TokenId> never_sampled_;
     std::unique_ptr<Device> device_;
@@ -84,19 +88,27 @@ class LocalEngine final : public Engine {
     struct BatchMemory {
         std::vector<int32_t> tokens, outputs;
         std::vector<SequenceSpan> sequences;
+        TokenKernels output_kernels = TokenKernels::few;
         void clear();
         void add(const Work& work);
-        Batch batch() const { return {.tokens = tokens, .sequences = sequences, .outputs = outputs}; }
+        Batch batch() const { return {.tokens = tokens, .sequences = sequences, .outputs = outputs, .output_kernels = output_kernels}; }
     };
     BatchMemory answers_batch_, prompts_batch_;
-    StepTimes times_;
+    StepTimes times_, reading_times_;  // of chunks of prompts, and of texts that are only read: those want more rows of logits
+    bool reads_chunk_ = false;
     EngineStats totals_;  // the counters of stats_
 
-    mutable std::mutex mutex_;
-    std::condition_variable work_arrived_;
+    /// Outlives the engine where a consumer does.
+    struct Doorbell {
+        std::mutex mutex;
+        std::condition_variable rung;
+        bool cancelled = false;  // guarded by mutex
+    };
+    const std::shared_ptr<Doorbell> bell_ = std::make_shared<Doorbell>();
+    std::mutex& mutex_ = bell_->mutex;
     std::deque<std::unique_ptr<Sequence>> submitted_;  // guarded by mutex_, like all below
     std::deque<std::function<void()>> jobs_;           // run between steps
-    bool cancelled_ = false, stopping_ = false;
+    bool stopping_ = false;
     EngineStats stats_;
     uint64_t last_id_ = 0;
 

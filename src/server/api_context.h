@@ -1,7 +1,6 @@
 // What the endpoints share.
 #pragma once
 
-#include "server/background.h"
 #include "server/metrics.h"
 #include "server/model_wait.h"
 
@@ -10,7 +9,6 @@ namespace quern {
 struct ApiContext {
     ModelStore& models;
     ServerMetrics& metrics;
-    BackgroundJobs& jobs;
 };
 
 /// A request with its parsed body and its model.

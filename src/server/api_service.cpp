@@ -27,7 +27,7 @@ ErrorShape shape_of(const std::string& path) {
 }  // namespace
 
 ApiService::ApiService(ModelStore& models, ServiceOptions options)
-    : options_(std::move(options)), api_{.models = models, .metrics = metrics_, .jobs = jobs_} {
+    : options_(std::move(options)), api_{.models = models, .metrics = metrics_} {
     add_openai_routes();
     add_other_routes();
 }

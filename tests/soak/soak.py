@@ -203,7 +203,7 @@ class Soak:
     def check_growth(self):
         calm = self.noted[max(1, len(self.noted) // 4):]  # once every buffer has seen its largest
         if len(calm) < 3:
-            return
+            return self.problem("too short to tell whether anything grows: looked", len(self.noted), "times")
         bounds = [("anonymous_kib", 12 << 10), ("n_threads", 0.9), ("n_files", 1.5)]
         for name, most in bounds:
             rise = growth([(each.seconds, getattr(each, name)) for each in calm])

@@ -8,6 +8,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 ARGS ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 1200
 
 default_model := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/quern/models/SmolLM2-135M-Instruct.Q4_1.gguf
 MODEL ?= $(default_model)
@@ -28,7 +29,7 @@ ifneq ($(wildcard ../shared/templates),)
 export QUERN_TEMPLATES ?= $(abspath ../shared/templates)
 endif
 
-.PHONY: help setup build serve test test-all test-asan bench format check tidy fuzz packages packages-test clean
+.PHONY: help setup build serve test test-all test-asan soak bench format check tidy fuzz packages packages-test clean
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +54,9 @@ test-all: build $(venv) $(clients) $(node) $(default_model) | packages-test ## r
 test-asan: build-asan/build.ninja | packages ## runs the unit tests with the address and undefined-behaviour sanitizers
 	@cmake --build build-asan
 	@python3 scripts/run_tests.py --build build-asan --unit-only
+
+soak: build $(venv) $(default_model) | packages-test ## drives the server with everything at once for SOAK_SECONDS=1200
+	@QUERN=$(abspath build/quern) $(python) tests/soak/soak.py --seconds $(SOAK_SECONDS) $(ARGS)
 
 bench: build/build.ninja $(if $(filter $(default_model),$(MODEL)),$(default_model)) | packages ## measures MODEL on this machine
 	@cmake --build build --target quern

@@ -12,6 +12,7 @@
 
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "engine/evaluation.h"
 #include "engine/request.h"
 #include "gguf/metadata_override.h"
 #include "kernels/attention/kv_type.h"
@@ -176,7 +177,21 @@ struct MatmulInput {
 /// Called on the engine thread for every matrix product of a step.
 using InputObserver = std::function<void(const MatmulInput&)>;
 
-/// One model on one device with one engine thread. All methods are safe from any thread.
+struct EmbeddingRequest {
+    std::vector<TokenId> tokens;
+    std::optional<Pooling> pooling;                ///< nothing: the model's own
+    std::function<void(std::vector<float>)> take;  ///< called once with the vector, on the engine thread. Must not own the engine
+    std::function<void()> on_done;                 ///< as in EvaluationRequest
+};
+
+struct ScoringRequest {
+    Tokenizer::Pair pair;
+    std::function<void(std::vector<float>)> take;  ///< as in EmbeddingRequest, with the scores as the model gives them
+    std::function<void()> on_done;
+};
+
+/// One model on one device with one engine thread. All methods are safe from any thread. What submit() and the start_ methods hand out may
+/// outlive the engine, whose end cancels it.
 class Engine {
   public:
     /// @throws ModelError, InvalidInput (options), DeviceError (memory)
@@ -195,29 +210,27 @@ class Engine {
     /// Queues a request. @throws InvalidInput (field names as in OpenAI's API), ContextOverflow, EngineBusy
     virtual std::shared_ptr<Generation> submit(Request request) = 0;
 
-    /// Logits [n_positions, n_vocab] of neighbouring positions from `first_position` on; valid during the call only.
-    using LogitsSink = std::function<void(int64_t first_position, std::span<const float> logits)>;
-    /// Runs the tokens through the model and hands over the logits of all positions from `first_wanted` on, in order, a portion at a time,
-    /// on the engine thread. Blocks. @throws InvalidInput, ContextOverflow, DeviceError, and what `sink` throws
-    virtual void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) = 0;
+    /// Queues a text whose logits are wanted: it is computed in chunks between the steps of the answers, as prompts are.
+    /// @throws InvalidInput, ContextOverflow, EngineBusy
+    virtual std::shared_ptr<Evaluation> start_evaluation(EvaluationRequest request) = 0;
+    /// The same, and waits for its end. @throws also DeviceError, and what `sink` throws
+    void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink);
 
     /// Shows `observer` what the model's matrices are multiplied with, from now on; an empty one ends that, and then it costs nothing.
     /// What it throws comes out of evaluate(). Blocks until the engine has taken notice.
     virtual void observe_inputs(InputObserver observer) = 0;
 
-    /// The model's vector for a text, of any length but 0; with Pooling::none, one after the other, those of its tokens. Blocks.
-    /// @param pooling  nothing: the model's own
-    /// @throws InvalidInput  this model has none, ContextOverflow
-    virtual std::vector<float> embed(std::span<const TokenId>, std::optional<Pooling> pooling = std::nullopt) {
-        (void)pooling;
-        throw InvalidInput("this model has no embeddings: take one that was trained for them, or start it with --embeddings", "model");
-    }
+    /// Queues a text, of any length but 0, of which the model's vector is wanted; with Pooling::none, one after the other, those of its
+    /// tokens. @throws InvalidInput  this model has none, ContextOverflow, EngineBusy
+    virtual std::shared_ptr<Evaluation> start_embedding(EmbeddingRequest request);
+    /// The same, and waits for the vector. @throws also DeviceError
+    std::vector<float> embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling = std::nullopt);
 
-    /// A cross-encoder's scores of a pair of texts, one for each label, as the model gives them. Blocks.
-    /// @throws InvalidInput  this model has none, ContextOverflow
-    virtual std::vector<float> score(const Tokenizer::Pair&) {
-        throw InvalidInput("this model cannot score pairs of texts: take a cross-encoder", "model");
-    }
+    /// Queues a pair of texts for a cross-encoder's scores, one for each label. @throws InvalidInput  this model has none, ContextOverflow,
+    /// EngineBusy
+    virtual std::shared_ptr<Evaluation> start_scoring(ScoringRequest request);
+    /// The same, and waits for them. @throws also DeviceError
+    std::vector<float> score(const Tokenizer::Pair& pair);
 
     /// The adapters in the order of the options, with the scales of requests that do not say.
     virtual std::vector<AdapterSource> adapters() const { return {}; }

@@ -52,10 +52,10 @@ bool LocalEngine::take_submissions() {
     std::deque<std::function<void()>> jobs;
     {
         std::unique_lock lock(mutex_);
-        const auto idle = [&] { return submitted_.empty() && jobs_.empty() && !cancelled_ && !stopping_; };
-        if (scheduler_->n_running() + scheduler_->n_waiting() == 0) work_arrived_.wait(lock, [&] { return !idle(); });
+        const auto idle = [&] { return submitted_.empty() && jobs_.empty() && !bell_->cancelled && !stopping_; };
+        if (scheduler_->n_running() + scheduler_->n_waiting() == 0) bell_->rung.wait(lock, [&] { return !idle(); });
         if (stopping_) return false;
-        if (std::exchange(cancelled_, false)) has_cancelled_ = true;
+        if (std::exchange(bell_->cancelled, false)) has_cancelled_ = true;
         for (auto& sequence : submitted_) scheduler_->enqueue(std::move(sequence));
         submitted_.clear();
         stats_.n_waiting = scheduler_->n_waiting();  // what the length of the queue is judged by
@@ -115,10 +115,13 @@ void LocalEngine::BatchMemory::clear() {
     tokens.clear();
     outputs.clear();
     sequences.clear();
+    types.clear();
     adapter_scales.clear();
+    output_kernels = TokenKernels::few;
 }
 
-// Adds a sequence's share. Where it reaches the end of the text, the logits of the last token and of the draft's are wanted.
+// Adds a sequence's share. Where it reaches the end of the text, the logits of the last token and of the draft's are wanted; of a text that
+// is only read, those of all tokens from some position on.
 void LocalEngine::BatchMemory::add(const Work& work) {
     const Sequence& sequence = *work.sequence;
     sequences.push_back({.first_token = static_cast<int64_t>(tokens.size()),
@@ -130,8 +133,12 @@ void LocalEngine::BatchMemory::add(const Work& work) {
     const int64_t n_text = std::min(work.n_tokens, sequence.n_pending());
     const auto first = sequence.tokens.begin() + sequence.n_cached;
     tokens.insert(tokens.end(), first, first + n_text);
-    const bool reaches_end = n_text == sequence.n_pending();
-    if (reaches_end) outputs.push_back(static_cast<int32_t>(tokens.size()) - 1);
+    if (const Reading* reading = sequence.reading.get()) {
+        output_kernels = TokenKernels::many;
+        for (int64_t i = 0; i < n_text; ++i) types.push_back(sequence.n_cached + i >= reading->second_begin);
+    }
+    const auto n_tokens = static_cast<int64_t>(tokens.size());
+    for (int64_t row = n_tokens - sequence.n_outputs(n_text); row < n_tokens; ++row) outputs.push_back(static_cast<int32_t>(row));
     for (int64_t i = 0; i < work.n_tokens - n_text; ++i) {
         outputs.push_back(static_cast<int32_t>(tokens.size()));
         tokens.push_back(sequence.draft[static_cast<size_t>(i)]);
@@ -178,6 +185,7 @@ void LocalEngine::run_answers(std::span<const Work> step) {
     }
     const double seconds = Seconds(Sequence::Clock::now() - begin).count();
     times_.answers_took(seconds);
+    reading_times_.answers_took(seconds);
     totals_.generation_seconds += seconds;
 }
 
@@ -206,30 +214,34 @@ void LocalEngine::check_draft(const Work& work, std::span<const float> logits) {
 // Hands the next chunk to the executor. False when no prompt can go on now.
 bool LocalEngine::begin_chunk(bool answers_wait) {
     const int64_t most = prompts_->limits().n_tokens;
-    const std::span<const Work> chunk = scheduler_->start_chunk(answers_wait ? times_.chunk_tokens(most) : most);
+    const std::span<const Work> chunk = answers_wait ? scheduler_->start_chunk(times_.chunk_tokens(most), reading_times_.chunk_tokens(most))
+                                                     : scheduler_->start_chunk(most);
     if (chunk.empty()) return false;
+    chunk_reading_ = chunk.front().sequence->reading;
     prompts_batch_.clear();
     for (const Work& work : chunk) prompts_batch_.add(work);
-    prompts_->begin(prompts_batch_.batch(), *cache_);
+    chunk_executor().begin(prompts_batch_.batch(), *cache_);
     return true;
 }
 
 void LocalEngine::advance_prompts(bool answers_wait) {
     using Clock = Sequence::Clock;
     if (scheduler_->chunk().empty() && !begin_chunk(answers_wait)) return;
-    const double time = answers_wait ? times_.time_for_prompts() : prompt_slice_seconds;
+    Executor& executor = chunk_executor();
+    StepTimes& times = chunk_times();
+    const double time = answers_wait ? times.time_for_prompts() : prompt_slice_seconds;
     const auto n_tokens = static_cast<int64_t>(prompts_batch_.tokens.size());
     const auto begin = Clock::now();
     auto now = begin;
     const auto used = [&] { return Seconds(now - begin).count(); };
     bool more = true;
     do {
-        const int64_t index = prompts_->n_done();
+        const int64_t index = executor.n_done();
         const auto before = now;
-        more = prompts_->advance();
+        more = executor.advance();
         now = Clock::now();
-        times_.prompt_step_took(index, n_tokens, Seconds(now - before).count());
-    } while (more && used() + times_.expected(prompts_->n_done(), n_tokens) <= time);
+        times.prompt_step_took(index, n_tokens, Seconds(now - before).count());
+    } while (more && used() + times.expected(executor.n_done(), n_tokens) <= time);
     totals_.prompt_seconds += used();
     if (more) return;
     require_intact_files();
@@ -241,15 +253,29 @@ void LocalEngine::finish_chunk() {
     scheduler_->drop_chunk();
     ++totals_.n_steps;
     totals_.n_batched_tokens += static_cast<int64_t>(prompts_batch_.tokens.size());
-    const std::span<const float> logits = prompts_->logits();
-    const auto n_vocab = static_cast<size_t>(info_.n_vocab);
-    size_t row = 0;
+    std::span<const float> logits = chunk_executor().logits();
+    const size_t n_columns = prompts_batch_.outputs.empty() ? 0 : logits.size() / prompts_batch_.outputs.size();
     for (const Work& work : works) {
-        scheduler_->computed(*work.sequence, work.n_tokens);
-        if (work.sequence->n_pending() > 0) continue;
-        const auto own_logits = logits.subspan(row++ * n_vocab, n_vocab);
-        for_one(work.sequence, [&] { sample(*work.sequence, own_logits); });
+        Sequence& sequence = *work.sequence;
+        const auto own = logits.first(static_cast<size_t>(sequence.n_outputs(work.n_tokens)) * n_columns);
+        logits = logits.subspan(own.size());
+        const int64_t first = sequence.n_cached;
+        scheduler_->computed(sequence, work.n_tokens);
+        for_one(&sequence, [&] {
+            if (sequence.reading)
+                hand_over(sequence, first, own);
+            else if (sequence.n_pending() == 0)
+                sample(sequence, own);
+        });
     }
+}
+
+// A text that is only read has the logits of its tokens from position `first` on, as far as they are wanted.
+void LocalEngine::hand_over(Sequence& sequence, int64_t first, std::span<const float> logits) {
+    Reading& reading = *sequence.reading;
+    if (!logits.empty()) reading.sink(std::max(first, reading.first_wanted), logits);
+    reading.first_wanted = std::max(reading.first_wanted, sequence.n_cached);
+    if (sequence.n_pending() == 0) finish(&sequence, FinishReason::stop);
 }
 
 // Draws the next token of a sequence that has logits, and ends the sequence where it must end: true then.
@@ -281,6 +307,7 @@ bool LocalEngine::sample(Sequence& sequence, std::span<const float> logits) {
 
 void LocalEngine::finish(Sequence* sequence, FinishReason reason, std::string error) {
     const std::unique_ptr<Sequence> done = scheduler_->remove(sequence);
+    if (done->reading && reason == FinishReason::error) done->reading->error = std::current_exception();
     done->channel->finish(reason, done->stats, std::move(error));
 }
 

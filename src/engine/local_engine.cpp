@@ -145,7 +145,8 @@ void LocalEngine::make_cache(const KvBudget& budget) {
     scheduler_ = std::make_unique<Scheduler>(*prefixes_, SchedulerLimits{.n_batch = prompts_->limits().n_tokens,
                                                                          .n_generation = answers_->limits().n_tokens,
                                                                          .n_sequences = options_.n_sequences,
-                                                                         .window = budget.shape.window});
+                                                                         .window = budget.shape.window,
+                                                                         .n_outputs = prompts_->limits().n_outputs});
 }
 
 LocalEngine::~LocalEngine() {
@@ -153,7 +154,7 @@ LocalEngine::~LocalEngine() {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
-    work_arrived_.notify_all();
+    bell_->rung.notify_all();
     thread_.join();
 }
 
@@ -299,14 +300,23 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     std::unique_ptr<Sequence> sequence = make_sequence(request);
     const bool at_start =
         std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
-    const auto wake = [this] {
+    auto generation = std::make_shared<ChannelGeneration>(sequence->channel, tokenizer_, std::move(request.stop), at_start, waker());
+    enqueue(std::move(sequence));
+    return generation;
+}
+
+/// Tells the engine that somebody has gone. Safe also when the engine itself has.
+std::function<void()> LocalEngine::waker() const {
+    return [bell = bell_] {
         {
-            const std::lock_guard lock(mutex_);
-            cancelled_ = true;
+            const std::lock_guard lock(bell->mutex);
+            bell->cancelled = true;
         }
-        work_arrived_.notify_one();
+        bell->rung.notify_one();
     };
-    auto generation = std::make_shared<ChannelGeneration>(sequence->channel, *tokenizer_, std::move(request.stop), at_start, wake);
+}
+
+void LocalEngine::enqueue(std::unique_ptr<Sequence> sequence) {
     {
         const std::lock_guard lock(mutex_);
         const auto n_waiting = static_cast<int>(submitted_.size()) + stats_.n_waiting;
@@ -315,8 +325,7 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
         ++stats_.n_requests;
         submitted_.push_back(std::move(sequence));
     }
-    work_arrived_.notify_one();
-    return generation;
+    bell_->rung.notify_one();
 }
 
 void LocalEngine::observe_inputs(InputObserver observer) {
@@ -347,7 +356,7 @@ void LocalEngine::run_between_steps(const std::function<void()>& job) {
         const std::lock_guard lock(mutex_);
         jobs_.emplace_back([&] { task(); });
     }
-    work_arrived_.notify_one();
+    bell_->rung.notify_one();
     done.get();
 }
 

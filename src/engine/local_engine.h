@@ -29,28 +29,16 @@ class LocalEngine final : public Engine {
     const ChatTemplate* chat_template() const override { return template_.get(); }
     std::vector<TokenId> tokenize_chat(const TemplateInput& input) const override;
     std::shared_ptr<Generation> submit(Request request) override;
-    void evaluate(std::span<const TokenId> tokens, int64_t first_wanted, const LogitsSink& sink) override;
+    std::shared_ptr<Evaluation> start_evaluation(EvaluationRequest request) override;
+    std::shared_ptr<Evaluation> start_embedding(EmbeddingRequest request) override;
     void observe_inputs(InputObserver observer) override;
-    std::vector<float> embed(std::span<const TokenId> tokens, std::optional<Pooling> pooling) override;
+    std::shared_ptr<Evaluation> start_scoring(ScoringRequest request) override;
     std::vector<AdapterSource> adapters() const override;
     void set_adapter_scales(std::span<const float> scales) override;
-    std::vector<float> score(const Tokenizer::Pair& pair) override;
     EngineStats stats() const override;
     std::string failure() const override;
 
   private:
-    /// A text on its way through the model beside all sequences, on pages of its own.
-    struct Evaluation {
-        std::span<const TokenId> tokens;
-        int64_t first_wanted = 0;
-        size_t second_begin = SIZE_MAX;  ///< tokens from here on are of type 1
-        int64_t n_done = 0;              ///< tokens in batches before the one that is under way
-        PageTables pages = {};
-        std::vector<int32_t> batch = {}, outputs = {}, types = {};
-        std::vector<float> adapter_scales = {};
-        SequenceSpan sequence = {};
-    };
-
     void load_text(const EngineOptions& options);
     void load_draft_model(const KvBudget& budget);
     void make_cache(const KvBudget& budget);
@@ -59,9 +47,11 @@ class LocalEngine final : public Engine {
     void check_tokens(std::span<const TokenId> tokens, const char* field) const;
     void require_predictions() const;
     void check_text(std::span<const TokenId> tokens) const;
-    void make_vectors(Evaluation text, const LogitsSink& sink);
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
     std::vector<float> default_scales() const;
+    std::function<void()> waker() const;
+    void enqueue(std::unique_ptr<Sequence> sequence);
+    std::shared_ptr<Evaluation> start_reading(Reading reading, const std::vector<TokenId>& tokens, std::function<void()> on_done);
     void run_between_steps(const std::function<void()>& job);
 
     // On the engine thread.
@@ -76,15 +66,14 @@ class LocalEngine final : public Engine {
     void finish_chunk();
     void fail_all(const char* error);
     void require_intact_files() const;
+    void hand_over(Sequence& sequence, int64_t first, std::span<const float> logits);
+    StepTimes& chunk_times() { return chunk_reading_ ? reading_times_ : times_; }
+    Executor& chunk_executor() { return chunk_reading_ && chunk_reading_->makes_vectors && vectors_ ? *vectors_ : *prompts_; }
     void fail(std::vector<Work> works, const std::exception& error);
     template <typename Act>
     void for_one(Sequence* sequence, Act act);
     bool sample(Sequence& sequence, std::span<const float> logits);
     void finish(Sequence* sequence, FinishReason reason, std::string error = {});
-    void cover(Evaluation& text, int64_t n_tokens);
-    void begin_batch(Executor& executor, Evaluation& text);
-    bool advance(Executor& executor, Evaluation& text, double seconds, const LogitsSink& sink);
-    void evaluate_now(Executor& executor, Evaluation text, const LogitsSink& sink);
     void publish_stats();
 
     bool speculates() const noexcept { return options_.draft_ngram > 0 || draft_model_; }
@@ -93,7 +82,7 @@ class LocalEngine final : public Engine {
     std::unique_ptr<const Model> model_;
     const EngineOptions options_;
     const AdapterSet adapters_;
-    std::unique_ptr<const Tokenizer> tokenizer_;
+    std::shared_ptr<const Tokenizer> tokenizer_;  // shared with the consumers
     std::unique_ptr<const ChatTemplate> template_;
     bool template_adds_bos_ = false;
     std::vector<TokenId> never_sampled_;
@@ -112,25 +101,39 @@ class LocalEngine final : public Engine {
     struct BatchMemory {
         std::vector<int32_t> tokens, outputs;
         std::vector<SequenceSpan> sequences;
+        std::vector<int32_t> types;  // empty, or one for each token
         std::vector<float> adapter_scales;
+        TokenKernels output_kernels = TokenKernels::few;
         void clear();
         void add(const Work& work);
-        Batch batch() const { return {.tokens = tokens, .sequences = sequences, .outputs = outputs, .adapter_scales = adapter_scales}; }
+        Batch batch() const {
+            return {.tokens = tokens,
+                    .sequences = sequences,
+                    .outputs = outputs,
+                    .types = types,
+                    .output_kernels = output_kernels,
+                    .adapter_scales = adapter_scales};
+        }
     };
     BatchMemory answers_batch_, prompts_batch_;
-    StepTimes times_;
-    EngineStats totals_;  // the counters of stats_
+    StepTimes times_, reading_times_;               // of chunks of prompts, and of texts that are only read: those want more rows of logits
+    std::shared_ptr<const Reading> chunk_reading_;  // of a chunk of such texts
+    EngineStats totals_;                            // the counters of stats_
     // So that those who wait cost the steps of others nothing:
     bool has_cancelled_ = false;            // somebody may have gone since the last look
     Sequence::Clock::time_point listed_{};  // when the waiting ones were last listed in stats_
 
-    std::mutex one_text_;  // held by who computes in vectors_
-
-    mutable std::mutex mutex_;
-    std::condition_variable work_arrived_;
+    /// Outlives the engine where a consumer does.
+    struct Doorbell {
+        std::mutex mutex;
+        std::condition_variable rung;
+        bool cancelled = false;  // guarded by mutex
+    };
+    const std::shared_ptr<Doorbell> bell_ = std::make_shared<Doorbell>();
+    std::mutex& mutex_ = bell_->mutex;
     std::deque<std::unique_ptr<Sequence>> submitted_;  // guarded by mutex_, like all below
     std::deque<std::function<void()>> jobs_;           // run between steps
-    bool cancelled_ = false, stopping_ = false;
+    bool stopping_ = false;
     EngineStats stats_;
     std::vector<float> adapter_scales_;  // of requests that do not say
     uint64_t last_id_ = 0;

@@ -44,11 +44,11 @@ GenerationStats OutputChannel::stats() const {
     return stats_;
 }
 
-ChannelGeneration::ChannelGeneration(std::shared_ptr<OutputChannel> channel, const Tokenizer& tokenizer, std::vector<std::string> stops,
-                                     bool at_start, std::function<void()> wake_engine)
+ChannelGeneration::ChannelGeneration(std::shared_ptr<OutputChannel> channel, std::shared_ptr<const Tokenizer> tokenizer,
+                                     std::vector<std::string> stops, bool at_start, std::function<void()> wake_engine)
     : channel_(std::move(channel)),
-      tokenizer_(tokenizer),
-      detokenizer_(tokenizer, at_start),
+      tokenizer_(std::move(tokenizer)),
+      detokenizer_(*tokenizer_, at_start),
       stops_(std::move(stops)),
       wake_engine_(std::move(wake_engine)) {}
 
@@ -74,7 +74,7 @@ OutputDelta ChannelGeneration::to_delta(OutputChannel::Events events) {
     OutputDelta delta;
     for (OutputChannel::Event& event : events.tokens) {
         delta.text += stops_.push(detokenizer_.push(event.token));
-        delta.tokens.push_back({event.token, tokenizer_.token_bytes(event.token), std::move(event.logprobs)});
+        delta.tokens.push_back({event.token, tokenizer_->token_bytes(event.token), std::move(event.logprobs)});
         if (!stops_.stopped()) continue;
         cancel();
         finished_ = true;

@@ -55,10 +55,10 @@ class OutputChannel {
 /// Reads a channel, detokenizes, and watches for stop strings, on the consumer's thread.
 class ChannelGeneration final : public Generation {
   public:
-    /// `wake_engine` is called after a cancel, so that the engine drops the request soon. `tokenizer` must outlive this.
+    /// `wake_engine` is called after a cancel, so that the engine drops the request soon.
     /// @param at_start  the output begins a text: SentencePiece's leading space is dropped
-    ChannelGeneration(std::shared_ptr<OutputChannel> channel, const Tokenizer& tokenizer, std::vector<std::string> stops, bool at_start,
-                      std::function<void()> wake_engine);
+    ChannelGeneration(std::shared_ptr<OutputChannel> channel, std::shared_ptr<const Tokenizer> tokenizer, std::vector<std::string> stops,
+                      bool at_start, std::function<void()> wake_engine);
     ~ChannelGeneration() override;
 
     std::optional<OutputDelta> poll() override;
@@ -71,7 +71,7 @@ class ChannelGeneration final : public Generation {
     OutputDelta to_delta(OutputChannel::Events events);
 
     std::shared_ptr<OutputChannel> channel_;
-    const Tokenizer& tokenizer_;
+    const std::shared_ptr<const Tokenizer> tokenizer_;
     StreamingDetokenizer detokenizer_;
     StopMatcher stops_;
     std::function<void()> wake_engine_;

@@ -121,7 +121,8 @@ bool Scheduler::waits_for_another(const Sequence& sequence) const {
 // preempted would come back at once and be preempted again. The first in line may always start when nothing runs.
 bool Scheduler::start(Sequence& sequence) {
     find_prefix(sequence);
-    const int64_t needed = pages_for(static_cast<int64_t>(sequence.tokens.size()) + 1) - sequence.n_prefix_pages;
+    const int64_t n_tokens = static_cast<int64_t>(sequence.tokens.size()) + (sequence.reading ? 0 : 1);
+    const int64_t needed = pages_for(n_tokens) - sequence.n_prefix_pages;
     bool fits = needed + n_running() <= cache_.n_available();
     if (cache_.has_windows()) {
         const int64_t step_tokens = std::max(limits_.n_batch, limits_.n_generation);
@@ -191,6 +192,13 @@ std::vector<Work> Scheduler::next_step() {
 void Scheduler::add_to_chunk(Sequence& sequence, int64_t n_tokens) {
     const auto known = std::find_if(chunk_.begin(), chunk_.end(), [&](const Work& work) { return work.sequence == &sequence; });
     const int64_t n_before = known == chunk_.end() ? 0 : known->n_tokens;
+    if (sequence.reading) {
+        int64_t rows = sequence.reading->makes_vectors ? limits_.n_batch : limits_.n_outputs;
+        for (const Work& work : chunk_) rows -= work.sequence == &sequence ? 0 : work.sequence->n_outputs(work.n_tokens);
+        const int64_t n_unwanted = std::max<int64_t>(0, sequence.reading->first_wanted - sequence.n_cached);
+        n_tokens = std::min(n_tokens, n_unwanted + rows - n_before);
+        if (sequence.reading->in_one_chunk && n_before + n_tokens < sequence.n_pending()) return;
+    }
     if (n_tokens <= 0 || !cover(sequence, n_before + n_tokens)) return;
     if (known == chunk_.end())
         chunk_.push_back({&sequence, n_tokens});
@@ -198,14 +206,29 @@ void Scheduler::add_to_chunk(Sequence& sequence, int64_t n_tokens) {
         known->n_tokens += n_tokens;
 }
 
-// A part for the oldest prompt, then the shortest ones, so that a long prompt does not hold up short ones and is never starved.
-std::span<const Work> Scheduler::start_chunk(int64_t most_tokens) {
-    QUERN_CHECK(chunk_.empty());
-    std::vector<Sequence*> prompts;
+// Other kernels make the logits of texts that are read, and another graph makes vectors: these never share a chunk.
+std::vector<Sequence*> Scheduler::prompts_in_turn() {
+    constexpr int n_kinds = 3;
+    std::vector<Sequence*> by_kind[n_kinds];
     for (const auto& each : running_)
-        if (each->in_prompt()) prompts.push_back(each.get());
+        if (each->in_prompt()) by_kind[!each->reading ? 0 : each->reading->makes_vectors ? 2 : 1].push_back(each.get());
+    for (int i = 1; i <= n_kinds; ++i) {
+        const int kind = (last_kind_ + i) % n_kinds;
+        if (by_kind[kind].empty()) continue;
+        last_kind_ = kind;
+        return std::move(by_kind[kind]);
+    }
+    return {};
+}
+
+// A part for the oldest prompt, then the shortest ones, so that a long prompt does not hold up short ones and is never starved.
+std::span<const Work> Scheduler::start_chunk(int64_t most_tokens, int64_t most_read_tokens) {
+    QUERN_CHECK(chunk_.empty());
+    std::vector<Sequence*> prompts = prompts_in_turn();
     if (prompts.empty()) return {};
-    int64_t budget = std::min(most_tokens, limits_.n_batch);
+    const Reading* reading = prompts.front()->reading.get();
+    int64_t budget = std::min(reading ? most_read_tokens : most_tokens, limits_.n_batch);
+    if (reading && reading->in_one_chunk) budget = limits_.n_batch;
     const auto left = [](const Sequence& sequence) { return sequence.n_prompt - sequence.n_cached; };
     Sequence& oldest = *prompts.front();
     const int64_t share = std::min(left(oldest), prompts.size() == 1 ? budget : (budget + oldest_share - 1) / oldest_share);
@@ -219,9 +242,10 @@ std::span<const Work> Scheduler::start_chunk(int64_t most_tokens) {
     }
     if (!chunk_.empty()) return chunk_;
     // No page is left: the youngest gives way, unless answers will soon be done with theirs.
-    if (prompts.size() == running_.size() && running_.size() > 1) {
+    const bool all_are_prompts = std::all_of(running_.begin(), running_.end(), [](const auto& each) { return each->in_prompt(); });
+    if (all_are_prompts && running_.size() > 1) {
         preempt_youngest();
-        return start_chunk(most_tokens);
+        return start_chunk(most_tokens, most_read_tokens);
     }
     return {};
 }

@@ -17,6 +17,7 @@ struct SchedulerLimits {
     int64_t n_generation = 64;  ///< tokens in a step of answers
     int n_sequences = 32;       ///< sequences that run at once
     int64_t window = 0;         ///< of the windowed layers; 0: there are none
+    int64_t n_outputs = 64;     ///< rows of logits in a chunk
 };
 
 /// A sequence's share of a step or chunk: n_tokens from n_cached on: of its tokens, then of its draft. Its page table covers them.
@@ -48,9 +49,10 @@ class Scheduler {
     /// later, with the same result. May drop the chunk.
     std::vector<Work> next_step();
 
-    /// Chooses what of the prompts is computed next. REQUIRES: there is no chunk. Empty when there is no prompt to compute, or no page for
-    /// it.
-    std::span<const Work> start_chunk(int64_t most_tokens);
+    /// Chooses what of the prompts is computed next: of those that want an answer, those that are read for their logits, or for vectors, in
+    /// turns. REQUIRES: there is no chunk. Empty when there is no prompt to compute, or no page for it.
+    /// @param most_read_tokens  the same for texts that are only read
+    std::span<const Work> start_chunk(int64_t most_tokens, int64_t most_read_tokens = INT64_MAX);
     /// What start_chunk() chose, until it is finished or dropped.
     std::span<const Work> chunk() const noexcept { return chunk_; }
     void drop_chunk() noexcept { chunk_.clear(); }
@@ -88,6 +90,7 @@ class Scheduler {
     bool waits_for_another(const Sequence& sequence) const;
     bool cover(Sequence& sequence, int64_t n_tokens);
     bool make_room(size_t index, std::vector<Work>& step, int64_t n_tokens);
+    std::vector<Sequence*> prompts_in_turn();
     void add_to_chunk(Sequence& sequence, int64_t n_tokens);
     bool in_chunk(const Sequence& sequence) const noexcept;
     void release_pages(Sequence& sequence);
@@ -100,6 +103,7 @@ class Scheduler {
     std::vector<int32_t> key_tokens_;
     std::vector<PrefixCache::PrefixId> prefixes_;
     int64_t n_preemptions_ = 0;
+    int last_kind_ = 0;  // of texts, that had a chunk
 };
 
 }  // namespace quern

@@ -1,12 +1,14 @@
 // A request on its way through the engine.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "engine/local_evaluation.h"
 #include "engine/output_channel.h"
 #include "engine/page_tables.h"
 #include "engine/prefix_cache.h"
@@ -34,6 +36,8 @@ struct Sequence {
     std::vector<float> adapter_scales;
     std::shared_ptr<const SamplingParams> sampling;  ///< what the sampler was made of, for those who ask
 
+    std::shared_ptr<Reading> reading;  ///< of a text that is only read; nullptr: an answer is wanted
+
     PrefixCache::PrefixId prefix = 0;  ///< of the first n_prefix_pages pages, which are in the prefix cache
     int64_t n_prefix_pages = 0;
 
@@ -43,6 +47,11 @@ struct Sequence {
     bool has_started = false;
 
     int64_t n_pending() const noexcept { return static_cast<int64_t>(tokens.size()) - n_cached; }
+    /// Rows of logits that its next n_tokens have, drafts apart.
+    int64_t n_outputs(int64_t n_tokens) const noexcept {
+        if (!reading) return n_tokens == n_pending() ? 1 : 0;
+        return std::max<int64_t>(0, n_cached + n_tokens - std::max(reading->first_wanted, n_cached));
+    }
     /// Prompts and generated tokens are computed by different kernels, also when a sequence is computed anew.
     bool in_prompt() const noexcept { return n_cached < n_prompt; }
     int64_t n_generated() const noexcept { return static_cast<int64_t>(tokens.size()) - n_prompt; }

@@ -1,7 +1,6 @@
 // What the endpoints share.
 #pragma once
 
-#include "server/background.h"
 #include "server/metrics.h"
 #include "server/model_wait.h"
 
@@ -10,7 +9,6 @@ namespace quern {
 struct ApiContext {
     ModelStore& models;
     ServerMetrics& metrics;
-    BackgroundJobs& jobs;
     bool has_keys = false;       ///< only clients with a key are served
     bool is_local = true;        ///< no other machine can reach the server
     std::string root_path = {};  ///< prefix of the server's URL, or ""

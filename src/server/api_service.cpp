@@ -8,7 +8,6 @@ ApiService::ApiService(ModelStore& models, ServiceOptions options)
     : options_(std::move(options)),
       api_{.models = models,
            .metrics = metrics_,
-           .jobs = jobs_,
            .has_keys = options_.access.has_keys(),
            .is_local = options_.is_local,
            .root_path = options_.root_path} {

@@ -35,7 +35,6 @@ class ApiService final : public HttpService {
     Router router_;
     const ServiceOptions options_;
     ServerMetrics metrics_;
-    BackgroundJobs jobs_;
     ApiContext api_;
 };
 

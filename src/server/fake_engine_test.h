@@ -62,14 +62,21 @@ class FakeEngine : public Engine {
         if (static_cast<int64_t>(request.prompt.size()) >= info_.n_ctx)
             throw ContextOverflow(concat("the window is ", info_.n_ctx, " tokens, but the prompt has ", request.prompt.size()), "prompt");
         auto channel = std::make_shared<OutputChannel>(request.on_output);
-        auto generation = std::make_shared<ChannelGeneration>(channel, *tokenizer_, request.stop, false, [] {});
+        auto generation = std::make_shared<ChannelGeneration>(channel, tokenizer_, request.stop, false, [] {});
         const std::lock_guard lock(mutex_);
         requests_.push_back(request);
         threads_.emplace_back([this, channel, request](const std::stop_token& stop) { speak(*channel, request, stop); });
         return generation;
     }
 
-    void evaluate(std::span<const TokenId>, int64_t, const LogitsSink&) override {}
+    std::shared_ptr<Evaluation> start_evaluation(EvaluationRequest request) override {
+        struct Done final : Evaluation {
+            bool is_done() override { return true; }
+            void wait() override {}
+        };
+        if (request.on_done) request.on_done();
+        return std::make_shared<Done>();
+    }
     void observe_inputs(InputObserver) override {}
     EngineStats stats() const override { return {.n_running = n_running_}; }
 
@@ -117,7 +124,7 @@ class FakeEngine : public Engine {
     const Script script_;
     std::list<std::string> names_;
     ModelInfo info_;
-    std::unique_ptr<const Tokenizer> tokenizer_;
+    std::shared_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<const ChatTemplate> template_;
     std::atomic<int> n_running_{0}, n_cancelled_{0};
     mutable std::mutex mutex_;

@@ -13,7 +13,8 @@ struct PromptScores {
     TokenId likeliest;
 };
 
-/// Blocks for as long as the prompt takes. @throws what Engine::evaluate throws
-PromptScores score_prompt(Engine& engine, const std::vector<TokenId>& prompt, int n_top);
+/// Queues the prompt; once that is done, `scores` is complete. @throws what Engine::start_evaluation throws
+std::shared_ptr<Evaluation> score_prompt(Engine& engine, const std::vector<TokenId>& prompt, int n_top,
+                                         std::shared_ptr<PromptScores> scores, std::function<void()> on_done);
 
 }  // namespace quern

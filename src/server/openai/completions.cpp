@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "server/generation/evaluation_series.h"
 #include "server/generation/prompt_scores.h"
 #include "server/openai/completion_request.h"
 #include "server/openai/response_parts.h"
@@ -10,7 +11,7 @@
 namespace quern {
 namespace {
 
-using ScoreList = std::shared_ptr<std::vector<PromptScores>>;
+using ScoreList = std::vector<std::shared_ptr<PromptScores>>;  // by prompt
 
 double mean_logprob(const ChoiceUpdate& choice) {
     double sum = 0;
@@ -20,7 +21,7 @@ double mean_logprob(const ChoiceUpdate& choice) {
 
 class CompletionWording final : public Wording {
   public:
-    /// @param scores  of the prompts, for an echo with log probabilities; else nullptr
+    /// @param scores  of the prompts, for an echo with log probabilities; else none
     CompletionWording(ModelLease model, CompletionRequest& request, ScoreList scores)
         : header_(make_header(std::move(model), "cmpl-", "text_completion")),
           echoes_(std::move(request.echoes)),
@@ -86,13 +87,13 @@ class CompletionWording final : public Wording {
 
     std::string echo_of(size_t choice) const { return echoes_.empty() ? std::string() : echoes_[choice / best_of_]; }
     std::vector<TokenOutput> echoed_tokens(size_t choice) const {
-        return scores_ ? (*scores_)[choice / best_of_].tokens : std::vector<TokenOutput>();
+        return scores_.empty() ? std::vector<TokenOutput>() : scores_[choice / best_of_]->tokens;
     }
 
     // Who scores a prompt takes the last entry off, as that of a token made: an answer that is nothing but its end has one too.
     void add_end(size_t choice, std::vector<TokenOutput>& tokens, const ChoiceUpdate& update) const {
-        if (!scores_ || update.finish != FinishReason::stop || !update.text.empty()) return;
-        const PromptScores& scores = (*scores_)[choice / best_of_];
+        if (scores_.empty() || update.finish != FinishReason::stop || !update.text.empty()) return;
+        const PromptScores& scores = *scores_[choice / best_of_];
         if (tokens.size() > scores.tokens.size()) return;
         tokens.push_back({.token = scores.likeliest, .text = {}, .logprobs = scores.next});
     }
@@ -148,17 +149,18 @@ Answer generate(ApiContext& api, const ModelLease& model, CompletionRequest& par
 
 Answer make_completion(const ModelRequest& asked) {
     auto parsed = std::make_shared<CompletionRequest>(read_completion_request(asked.body, *asked.model->engine));
-    if (parsed->echoes.empty() || parsed->n_logprobs < 0) return generate(asked.api, asked.model, *parsed, nullptr, asked.wake);
-    const auto scores = std::make_shared<std::vector<PromptScores>>();
-    const auto work = [model = asked.model, parsed, scores] {
-        for (const auto& prompt : parsed->prompts) scores->push_back(score_prompt(*model->engine, prompt, parsed->n_logprobs));
+    if (parsed->echoes.empty() || parsed->n_logprobs < 0) return generate(asked.api, asked.model, *parsed, {}, asked.wake);
+    ScoreList scores;
+    for (size_t i = 0; i < parsed->prompts.size(); ++i) scores.push_back(std::make_shared<PromptScores>());
+    const auto start = [model = asked.model, parsed, scores, wake = asked.wake](size_t i) {
+        return score_prompt(*model->engine, parsed->prompts[i], parsed->n_logprobs, scores[i], wake);
     };
-    const auto job = asked.api.jobs.add(work, asked.wake);
-    const auto make = [&api = asked.api, model = asked.model, parsed, scores, job, wake = asked.wake] {
-        job->check();
+    const auto series = std::make_shared<EvaluationSeries>(scores.size(), 1, start);
+    const auto make = [&api = asked.api, model = asked.model, parsed, scores, series, wake = asked.wake] {
+        series->check();
         return generate(api, model, *parsed, scores, wake);
     };
-    return answer_when([job] { return job->is_done(); }, make, parsed->fields.stream);
+    return answer_when([series] { return series->is_done(); }, make, parsed->fields.stream);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "server/generation/evaluation_series.h"
 #include "server/generation/prompt_reader.h"
 #include "server/generation/wording.h"
 
@@ -105,23 +106,26 @@ void cut_to_window(const Engine& engine, std::vector<TokenId>& tokens) {
 
 Answer answer_with_embeddings(const ModelRequest& asked, std::vector<std::vector<TokenId>> inputs, int64_t n_dimensions,
                               std::function<Answer(const Embeddings&)> make) {
+    constexpr size_t most_at_once = 2;  // so that the next is there when one is done
     const auto made = std::make_shared<Embeddings>();
-    const auto work = [model = asked.model, inputs = std::move(inputs), n_dimensions, made] {
-        for (const std::vector<TokenId>& input : inputs) {
-            try {
-                made->vectors.push_back(model->engine->embed(input));
-            } catch (const ContextOverflow& error) {
-                const std::string which = inputs.size() > 1 ? concat("text ", made->vectors.size(), ": ") : "";
-                throw ContextOverflow(concat(which, error.what(), ", or set `truncate`"), error.field());
-            }
-            cut(made->vectors.back(), n_dimensions);
-            made->n_tokens += static_cast<int64_t>(input.size());
+    const size_t n_texts = inputs.size();
+    made->vectors.resize(n_texts);
+    for (const std::vector<TokenId>& input : inputs) made->n_tokens += static_cast<int64_t>(input.size());
+    auto start = [model = asked.model, inputs = std::move(inputs), made, wake = asked.wake](size_t i) {
+        try {
+            return model->engine->start_embedding({.tokens = inputs[i],
+                                                   .take = [made, i](std::vector<float> vector) { made->vectors[i] = std::move(vector); },
+                                                   .on_done = wake});
+        } catch (const ContextOverflow& error) {
+            const std::string which = inputs.size() > 1 ? concat("text ", i, ": ") : "";
+            throw ContextOverflow(concat(which, error.what(), ", or set `truncate`"), error.field());
         }
     };
-    const auto job = asked.api.jobs.add(work, asked.wake);
-    return answer_when([job] { return job->is_done(); },
-                       [job, made, make = std::move(make)] {
-                           job->check();
+    const auto series = std::make_shared<EvaluationSeries>(n_texts, most_at_once, std::move(start));
+    return answer_when([series] { return series->is_done(); },
+                       [series, made, n_dimensions, make = std::move(make)] {
+                           series->check();
+                           for (std::vector<float>& vector : made->vectors) cut(vector, n_dimensions);
                            return make(*made);
                        },
                        false);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "server/generation/evaluation_series.h"
 #include "server/generation/wording.h"
 #include "server/openai/embeddings.h"
 
@@ -93,34 +94,37 @@ RerankRequest read_request(const Json& body) {
     return request;
 }
 
-/// A cross-encoder's score of each document.
-Scores score_documents(Engine& engine, const RerankRequest& request) {
-    Scores scores;
-    for (size_t i = 0; i < request.documents.size(); ++i) {
-        Tokenizer::Pair pair = engine.tokenizer().tokenize_pair(request.query, request.documents[i]);
-        if (request.truncate) cut_to_window(engine, pair.tokens);
-        double score = 0;
-        try {
-            score = static_cast<double>(engine.score(pair).front());
-        } catch (const ContextOverflow& error) {
-            throw ContextOverflow(concat("the query with document ", i, ": ", error.what(), ", or set `truncate`"), "documents");
-        }
-        scores.values.push_back(request.raw_scores ? score : 1 / (1 + std::exp(-score)));
-        scores.n_tokens += static_cast<int64_t>(pair.tokens.size());
+/// Queues a document for its score by a cross-encoder, which becomes scores->values[i].
+std::shared_ptr<Evaluation> start_score(const ModelLease& model, const Waker& wake, const RerankRequest& request, size_t i,
+                                        const std::shared_ptr<Scores>& scores) {
+    Engine& engine = *model->engine;
+    Tokenizer::Pair pair = engine.tokenizer().tokenize_pair(request.query, request.documents[i]);
+    if (request.truncate) cut_to_window(engine, pair.tokens);
+    const auto n_tokens = static_cast<int64_t>(pair.tokens.size());
+    auto take = [scores, i, n_tokens, is_raw = request.raw_scores](const std::vector<float>& labels) {
+        const auto score = static_cast<double>(labels.front());
+        scores->values[i] = is_raw ? score : 1 / (1 + std::exp(-score));
+        scores->n_tokens += n_tokens;
+    };
+    try {
+        return engine.start_scoring({.pair = std::move(pair), .take = std::move(take), .on_done = wake});
+    } catch (const ContextOverflow& error) {
+        throw ContextOverflow(concat("the query with document ", i, ": ", error.what(), ", or set `truncate`"), "documents");
     }
-    return scores;
 }
 
 Answer rerank_by_scores(const ModelRequest& asked, const RerankRequest& request) {
+    constexpr size_t most_at_once = 2;  // so that the next is there when one is done
     const int64_t n_labels = asked.model->engine->info().n_labels;
     if (n_labels != 1)
         refuse_value("model", concat("gives a pair of texts ", n_labels, " scores: it is a classifier, and a reranker has one score"));
     const auto made = std::make_shared<Scores>();
-    const auto work = [model = asked.model, request, made] { *made = score_documents(*model->engine, request); };
-    const auto job = asked.api.jobs.add(work, asked.wake);
-    return answer_when([job] { return job->is_done(); },
-                       [job, made, id = asked.model->id, request] {
-                           job->check();
+    made->values.resize(request.documents.size());
+    auto start = [model = asked.model, wake = asked.wake, request, made](size_t i) { return start_score(model, wake, request, i, made); };
+    const auto series = std::make_shared<EvaluationSeries>(request.documents.size(), most_at_once, std::move(start));
+    return answer_when([series] { return series->is_done(); },
+                       [series, made, id = asked.model->id, request] {
+                           series->check();
                            return rerank_answer(id, request, *made);
                        },
                        false);

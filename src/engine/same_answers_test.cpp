@@ -178,6 +178,7 @@ TEST_CASE("the same over 500 interleavings where every other layer keeps only it
     interleave_often(model, make_requests(random, 40, {40, 64, 130, 200, 270}), 448, [](EngineOptions& options, std::mt19937& dice) {
         options.n_batch = std::min<int64_t>(options.n_batch, 64);
         options.kv_bytes = page_bytes / 2 * (7 + 3 + dice() % 14);  // a sequence of full length: pages of the full layer, of the other
+        if (!options.draft_model_path.empty()) options.kv_bytes += 7 * page_bytes;
         const auto engine = Engine::load(options);
         CHECK(engine->info().n_windowed_layers == 1);
         CHECK(engine->info().kv_bytes <= options.kv_bytes);
@@ -190,6 +191,7 @@ TEST_CASE("the same over 500 interleavings where all layers keep only their wind
     interleave_often(model, make_requests(random, 40, {40, 64, 130, 200, 270}), 448, [](EngineOptions& options, std::mt19937& dice) {
         options.n_batch = std::min<int64_t>(options.n_batch, 64);
         options.kv_bytes = page_bytes * (4 + dice() % 6);
+        if (!options.draft_model_path.empty()) options.kv_bytes += 7 * page_bytes;
         CHECK(Engine::load(options)->info().n_windowed_layers == 2);
     });
 }

@@ -173,8 +173,9 @@ TEST_CASE("every setting can be read back but keys and synonyms, and has a descr
     for (const Setting& setting : serve_settings()) {
         CAPTURE(setting.key);
         const std::string_view key = setting.key;
-        const bool works = !setting.no_effect && !setting.refusal,
-                   is_synonym = key == "api_key" || key == "draft_model" || key == "rope_scale";
+        constexpr std::string_view synonyms[] = {"api_key", "draft_model", "rope_scale", "lora_scaled", "lora_path", "reranking"};
+        const bool works = !setting.no_effect && !setting.refusal;
+        const bool is_synonym = std::find(std::begin(synonyms), std::end(synonyms), key) != std::end(synonyms);
         CHECK(works == (setting.set_server || setting.set_model));
         CHECK((setting.get_server || setting.get_model) == (works && !is_synonym));
         CHECK((!works || *setting.description != '\0'));

@@ -30,9 +30,9 @@ TEST_CASE("a model with a weight replaced by itself predicts the same, and the c
     const auto file = GgufFile::open(model.path());
     SensitivityProbe probe(*file, some_tokens(), 2);
     const GgufTensor& tensor = *file->find_tensor("blk.0.ffn_up.weight");
-    CHECK(probe.divergence(tensor, tensor.view) < 1e-8);
+    const double same = probe.divergence(tensor, tensor.view);
     const double fine = divergence_with(probe, tensor, DType::q8_0), coarse = divergence_with(probe, tensor, DType::q4_0);
-    CHECK(fine > 0);
+    CHECK(same < fine / 10);  // rounding of logarithms
     CHECK(coarse > 20 * fine);
     CHECK(probe.importance().size() == 2 * 7 + 1);
     CHECK(probe.importance().at("blk.1.ffn_down.weight").size() == 64);

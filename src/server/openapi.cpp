@@ -158,7 +158,7 @@ constexpr Refusal refusals[] = {
     {"403", "The Host or Origin of the request may not use this server, or it takes a key.", false, true},
     {"404", "There is no such model; the message lists those that there are.", false, true},
     {"408", "The body took too long to arrive.", true},
-    {"409", "The model is in use.", true},
+    {"409", "The model is in use, or not loaded.", false, true},
     {"413", "The body is too large.", true},
     {"429", "Too many requests wait already; Retry-After says when to try again.", true},
     {"500", "The server failed."},

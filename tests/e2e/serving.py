@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 
 import openai
 import requests
@@ -17,12 +18,14 @@ class Server:
     """Started when made. Extra arguments go to `quern serve`."""
 
     def __init__(self, *arguments, env=None):
-        self.process = subprocess.Popen([str(QUERN), "serve", "--port", "0", *map(str, arguments)], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+        self.errors = tempfile.TemporaryFile("w+")  # a pipe that nobody reads would hold up the server once it is full
+        self.process = subprocess.Popen([str(QUERN), "serve", "--port", "0", *map(str, arguments)], stdout=subprocess.PIPE, stderr=self.errors,
+                                        text=True, env={**os.environ, **(env or {})})
         self.ready_line = self.process.stdout.readline()
         found = re.search(r"https?://\S+:(\d+)", self.ready_line)
         if not found:
-            raise RuntimeError(f"quern serve did not start: {self.ready_line!r} {self.process.communicate(timeout=10)}")
+            self.process.wait(timeout=10)
+            raise RuntimeError(f"quern serve did not start: {self.ready_line!r} {self.read_errors()}")
         self.port = int(found.group(1))
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -36,8 +39,12 @@ class Server:
     def stop(self, which=signal.SIGTERM, timeout=40):
         """The exit code and what was written to standard error."""
         self.process.send_signal(which)
-        _, errors = self.process.communicate(timeout=timeout)
-        return self.process.returncode, errors
+        self.process.communicate(timeout=timeout)
+        return self.process.returncode, self.read_errors()
+
+    def read_errors(self):
+        self.errors.seek(0)
+        return self.errors.read()
 
     def client(self, **options):
         return openai.OpenAI(**{"base_url": self.url + "/v1", "api_key": "none", "max_retries": 0, **options})

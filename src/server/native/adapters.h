@@ -6,7 +6,7 @@
 
 namespace quern {
 
-/// [{"id", "path", "scale"}, ...] of the model in the query (`?model=`), else the default one. @throws ApiError  404; 503 while it is not
+/// [{"id", "path", "scale"}, ...] of the model in the query (`?model=`), else the default one. @throws ApiError  404; 409 while it is not
 /// loaded
 HttpResponse list_adapters(const ApiContext& api, const HttpRequest& request);
 /// Sets them for requests from now on; what runs goes on as it began. @throws ApiError  also 400

@@ -70,7 +70,7 @@ ModelLease asked_model(const ApiContext& api, const HttpRequest& request) {
     if (!model)
         throw ApiError(
             concat("the model ", api.models.id_of(name ? std::optional<std::string_view>(*name) : std::nullopt), " is not loaded"),
-            {.status = 503, .code = "model_not_loaded", .headers = {{"Retry-After", "5"}}});
+            {.status = 409, .code = "model_not_loaded"});
     return model;
 }
 

@@ -5,7 +5,7 @@
 
 namespace quern {
 
-/// Of the model in the query (`?model=`), else the default one. @throws ApiError  404; 503 while it is not loaded
+/// Of the model in the query (`?model=`), else the default one. @throws ApiError  404; 409 while it is not loaded
 HttpResponse describe_properties(const ApiContext& api, const HttpRequest& request);
 /// The model in the query. @throws ApiError  as above
 ModelLease asked_model(const ApiContext& api, const HttpRequest& request);

@@ -78,9 +78,9 @@ Json tag_json(const ModelStatus& model, const std::optional<ModelFacts>& facts) 
 Json capabilities(const ServedModel& model, const std::string& source) {
     const ModelInfo& info = model.engine->info();
     Json list = Json::array();
+    if (info.generates) list.push_back("completion");
     if (info.pooling) list.push_back("embedding");
     if (!info.generates) return list;
-    list.push_back("completion");
     if (source.find("tools") != std::string::npos) list.push_back("tools");
     if (fill_in_tokens(model.engine->tokenizer())) list.push_back("insert");
     if (source.find("<think>") != std::string::npos || source.find("enable_thinking") != std::string::npos) list.push_back("thinking");

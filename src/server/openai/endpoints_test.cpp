@@ -120,7 +120,7 @@ TEST_CASE("a character in several tokens is one in text, and bytes in log probab
         CHECK(entry["top_logprobs"].size() == 2);
         for (const Json& byte : entry["bytes"]) bytes += static_cast<char>(byte.get<int>());
     }
-    CHECK(bytes == choice["message"]["content"]);
+    CHECK(Json(bytes) == choice["message"]["content"]);
     for (const std::string& data : ApiClient::events(api.chat("{\"stream\":true," + hello + "}")))
         CHECK(Json::accept(data == "[DONE]" ? "0" : data));
 }

@@ -100,7 +100,7 @@ TEST_CASE("made prompts are the same for a seed, share what they are told to, an
     PromptSource source = PromptSource::of_words(5);
     source.set_length(40, 10);
     const std::string first = source.prompt(0), second = source.prompt(1);
-    CHECK(first == source.prompt(0));
+    CHECK(source.prompt(0).get<std::string>() == first);
     size_t n_same = 0;
     while (first[n_same] == second[n_same]) ++n_same;
     CHECK(std::count(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(n_same), ' ') >= 10);

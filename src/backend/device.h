@@ -1,4 +1,5 @@
-// Something that can run the phases of a forward pass: the CPU today. A new device implements this interface and nothing else changes.
+// Something that can run the phases of a forward pass: the CPU today. A device whose memory the host cannot reach
+// will also need ways to bring weights and a batch's numbers there, and logits back.
 #pragma once
 
 #include <cstdint>

@@ -72,7 +72,9 @@ void AdapterConversion::read_config() {
         const bool is_anchored = key.starts_with('^');
         if (!is_plain(std::string_view(key).substr(is_anchored)))
             fail_config(concat("alpha_pattern: ", quoted(key), " is a regular expression; quern reads plain names of modules"));
-        alphas_.emplace_back(key, value.get<double>());
+        const auto alpha = value.get<double>();
+        if (!(std::abs(alpha) < 1e9)) fail_config(concat("alpha_pattern: ", quoted(key), " is ", alpha, ", which is out of range"));
+        alphas_.emplace_back(key, alpha);
     }
 }
 

@@ -24,8 +24,8 @@ AdapterSet::AdapterSet(std::span<const AdapterSource> sources, const GgufFile& b
     check_scales(scales);
 }
 
-void AdapterSet::apply(Graph& graph) const {
-    for (size_t i = 0; i < adapters_.size(); ++i) adapters_[i]->apply(graph, static_cast<int>(i));
+void AdapterSet::apply(Graph& graph, Adapter::Reach reach) const {
+    for (size_t i = 0; i < adapters_.size(); ++i) adapters_[i]->apply(graph, static_cast<int>(i), reach);
 }
 
 uint64_t AdapterSet::bytes() const noexcept {

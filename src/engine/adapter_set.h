@@ -19,7 +19,7 @@ class AdapterSet {
 
     size_t size() const noexcept { return adapters_.size(); }
     /// Puts them into a graph of the base; this must outlive the graph's use. @throws ModelError
-    void apply(Graph& graph) const;
+    void apply(Graph& graph, Adapter::Reach reach = Adapter::Reach::all) const;
     uint64_t bytes() const noexcept;
 
     /// @throws InvalidInput  when there is not one finite scale for each adapter

@@ -181,12 +181,14 @@ struct EmbeddingRequest {
     std::vector<TokenId> tokens;
     std::optional<Pooling> pooling;                ///< nothing: the model's own
     std::function<void(std::vector<float>)> take;  ///< called once with the vector, on the engine thread. Must not own the engine
+    bool goes_on = false;                          ///< as in EvaluationRequest
     std::function<void()> on_done;                 ///< as in EvaluationRequest
 };
 
 struct ScoringRequest {
     Tokenizer::Pair pair;
     std::function<void(std::vector<float>)> take;  ///< as in EmbeddingRequest, with the scores as the model gives them
+    bool goes_on = false;
     std::function<void()> on_done;
 };
 

@@ -34,10 +34,14 @@ void LocalEngine::serve() {
     for (const auto& sequence : scheduler_->take_all()) sequence->channel->finish(FinishReason::cancelled, sequence->stats);
 }
 
+// REQUIRES: an exception is being handled.
 void LocalEngine::fail_all(const char* error) {
     log_error(concat("the engine failed: ", error));
     scheduler_->drop_chunk();
-    for (const auto& sequence : scheduler_->take_all()) sequence->channel->finish(FinishReason::error, sequence->stats, error);
+    for (const auto& sequence : scheduler_->take_all()) {
+        if (sequence->reading) sequence->reading->error = std::current_exception();
+        sequence->channel->finish(FinishReason::error, sequence->stats, error);
+    }
     publish_stats();
 }
 
@@ -260,8 +264,8 @@ void LocalEngine::finish_chunk() {
         const auto own = logits.first(static_cast<size_t>(sequence.n_outputs(work.n_tokens)) * n_columns);
         logits = logits.subspan(own.size());
         const int64_t first = sequence.n_cached;
-        scheduler_->computed(sequence, work.n_tokens);
         for_one(&sequence, [&] {
+            scheduler_->computed(sequence, work.n_tokens);
             if (sequence.reading)
                 hand_over(sequence, first, own);
             else if (sequence.n_pending() == 0)

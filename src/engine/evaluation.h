@@ -17,6 +17,7 @@ struct EvaluationRequest {
     std::vector<TokenId> tokens;
     int64_t first_wanted = 0;  ///< position of the first token whose logits are wanted
     LogitsSink sink;           ///< called for all positions from there on, in order, a portion at a time. Must not own the engine
+    bool goes_on = false;      ///< with a request that was let in: the length of the queue is no reason to refuse it
     /// Called on the engine thread when it is over, one way or another; must return at once. May be empty.
     std::function<void()> on_done;
 };

@@ -55,7 +55,7 @@ Graph build_graph(const Model& model, int64_t n_ctx, const AdapterSet& adapters)
 
 Graph vector_graph(const Model& model, int64_t n_ctx, const AdapterSet& adapters) {
     Graph graph = model.build_vectors(n_ctx);
-    adapters.apply(graph);
+    adapters.apply(graph, Adapter::Reach::as_far_as_it_goes);
     return graph;
 }
 
@@ -168,7 +168,12 @@ void LocalEngine::load_text(const EngineOptions& options) {
     if (static_cast<int64_t>(vocabulary.pieces.size()) > n_vocab)
         throw ModelError(concat(file_->path(), ": the vocabulary has ", vocabulary.pieces.size(), " tokens, but token_embd.weight only ",
                                 n_vocab, " rows"));
-    tokenizer_ = make_tokenizer(*file_, std::move(vocabulary));
+    struct Owner {  // the vocabulary's texts stand in the file
+        std::shared_ptr<const GgufFile> file;
+        std::unique_ptr<const Tokenizer> tokenizer;
+    };
+    const auto owner = std::make_shared<const Owner>(file_, make_tokenizer(*file_, std::move(vocabulary)));
+    tokenizer_ = {owner, owner->tokenizer.get()};
     never_sampled_ = tokenizer_->never_sampled();
     for (int32_t id = tokenizer_->n_vocab(); id < n_vocab; ++id) never_sampled_.push_back({id});  // rows that pad the table
     LoadedTemplate loaded = choose_chat_template(*file_, *tokenizer_, options);
@@ -316,11 +321,12 @@ std::function<void()> LocalEngine::waker() const {
     };
 }
 
-void LocalEngine::enqueue(std::unique_ptr<Sequence> sequence) {
+void LocalEngine::enqueue(std::unique_ptr<Sequence> sequence, bool goes_on) {
     {
         const std::lock_guard lock(mutex_);
         const auto n_waiting = static_cast<int>(submitted_.size()) + stats_.n_waiting;
-        if (n_waiting >= options_.n_queue) throw EngineBusy(concat(n_waiting, " requests are waiting already; try again later"));
+        if (!goes_on && n_waiting >= options_.n_queue)
+            throw EngineBusy(concat(n_waiting, " requests are waiting already; try again later"));
         sequence->id = ++last_id_;
         ++stats_.n_requests;
         submitted_.push_back(std::move(sequence));

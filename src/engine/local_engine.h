@@ -50,8 +50,9 @@ class LocalEngine final : public Engine {
     std::unique_ptr<Sequence> make_sequence(Request& request) const;
     std::vector<float> default_scales() const;
     std::function<void()> waker() const;
-    void enqueue(std::unique_ptr<Sequence> sequence);
-    std::shared_ptr<Evaluation> start_reading(Reading reading, const std::vector<TokenId>& tokens, std::function<void()> on_done);
+    void enqueue(std::unique_ptr<Sequence> sequence, bool goes_on = false);
+    std::shared_ptr<Evaluation> start_reading(Reading reading, const std::vector<TokenId>& tokens, std::function<void()> on_done,
+                                              bool goes_on);
     void run_between_steps(const std::function<void()>& job);
 
     // On the engine thread.
@@ -78,11 +79,11 @@ class LocalEngine final : public Engine {
 
     bool speculates() const noexcept { return options_.draft_ngram > 0 || draft_model_; }
 
-    std::unique_ptr<const GgufFile> file_;
+    std::shared_ptr<const GgufFile> file_;
     std::unique_ptr<const Model> model_;
     const EngineOptions options_;
     const AdapterSet adapters_;
-    std::shared_ptr<const Tokenizer> tokenizer_;  // shared with the consumers
+    std::shared_ptr<const Tokenizer> tokenizer_;  // shared with the consumers, and with it the file
     std::unique_ptr<const ChatTemplate> template_;
     bool template_adds_bos_ = false;
     std::vector<TokenId> never_sampled_;

@@ -66,7 +66,7 @@ std::shared_ptr<Evaluation> LocalEngine::start_evaluation(EvaluationRequest requ
         throw ContextOverflow(concat("this model's maximum context length is ", info_.n_ctx, " tokens, but the prompt has ", n_tokens),
                               "prompt");
     return start_reading({.sink = std::move(request.sink), .first_wanted = request.first_wanted}, request.tokens,
-                         std::move(request.on_done));
+                         std::move(request.on_done), request.goes_on);
 }
 
 void LocalEngine::check_text(std::span<const TokenId> tokens) const {
@@ -91,21 +91,25 @@ std::shared_ptr<Evaluation> LocalEngine::start_embedding(EmbeddingRequest reques
         if (first + static_cast<int64_t>(rows.size()) / n_embd == n_tokens) take(vector.result());
     };
     return start_reading({.sink = std::move(pool), .first_wanted = how == Pooling::last ? n_tokens - 1 : 0, .makes_vectors = true},
-                         request.tokens, std::move(request.on_done));
+                         request.tokens, std::move(request.on_done), request.goes_on);
 }
 
 std::shared_ptr<Evaluation> LocalEngine::start_scoring(ScoringRequest request) {
     const ClassifierHead* head = model_->head();
     if (!head) return Engine::start_scoring(std::move(request));
     check_text(request.pair.tokens);
-    auto score = [head, n_embd = info_.n_embd, take = std::move(request.take)](int64_t first, std::span<const float> rows) {
-        if (first == 0) take(head->scores(rows.first(static_cast<size_t>(n_embd))));
+    auto score = [this, head, take = std::move(request.take)](int64_t first, std::span<const float> rows) {
+        if (first != 0) return;
+        std::vector<float> scores = head->scores(rows.first(static_cast<size_t>(info_.n_embd)));
+        require_intact_files();  // the head is read from the file, too
+        take(std::move(scores));
     };
     return start_reading({.sink = std::move(score), .second_begin = static_cast<int64_t>(request.pair.second_begin), .makes_vectors = true},
-                         request.pair.tokens, std::move(request.on_done));
+                         request.pair.tokens, std::move(request.on_done), request.goes_on);
 }
 
-std::shared_ptr<Evaluation> LocalEngine::start_reading(Reading asked, const std::vector<TokenId>& tokens, std::function<void()> on_done) {
+std::shared_ptr<Evaluation> LocalEngine::start_reading(Reading asked, const std::vector<TokenId>& tokens, std::function<void()> on_done,
+                                                       bool goes_on) {
     const auto n_tokens = static_cast<int64_t>(tokens.size());
     asked.in_one_chunk = !info_.generates;
     auto reading = std::make_shared<Reading>(std::move(asked));
@@ -123,7 +127,7 @@ std::shared_ptr<Evaluation> LocalEngine::start_reading(Reading asked, const std:
     sequence->stats.n_prompt_tokens = n_tokens;
     sequence->reading = reading;
     auto evaluation = std::make_shared<LocalEvaluation>(sequence->channel, std::move(reading), waker());
-    enqueue(std::move(sequence));
+    enqueue(std::move(sequence), goes_on);
     return evaluation;
 }
 

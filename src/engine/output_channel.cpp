@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/error.h"
+
 namespace quern {
 
 void OutputChannel::push(Event event, const GenerationStats& stats) {
@@ -68,7 +70,10 @@ std::optional<OutputDelta> ChannelGeneration::poll() {
     return to_delta(std::move(events));
 }
 
-OutputDelta ChannelGeneration::next() { return to_delta(channel_->take(true)); }
+OutputDelta ChannelGeneration::next() {
+    QUERN_CHECK(!finished_);
+    return to_delta(channel_->take(true));
+}
 
 OutputDelta ChannelGeneration::to_delta(OutputChannel::Events events) {
     OutputDelta delta;

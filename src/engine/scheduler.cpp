@@ -231,7 +231,9 @@ std::span<const Work> Scheduler::start_chunk(int64_t most_tokens, int64_t most_r
     if (reading && reading->in_one_chunk) budget = limits_.n_batch;
     const auto left = [](const Sequence& sequence) { return sequence.n_prompt - sequence.n_cached; };
     Sequence& oldest = *prompts.front();
-    const int64_t share = std::min(left(oldest), prompts.size() == 1 ? budget : (budget + oldest_share - 1) / oldest_share);
+    const bool as_a_whole = reading && reading->in_one_chunk;
+    const int64_t wanted = prompts.size() == 1 ? budget : (budget + oldest_share - 1) / oldest_share;
+    const int64_t share = as_a_whole ? left(oldest) : std::min(left(oldest), wanted);
     add_to_chunk(oldest, share);
     std::stable_sort(prompts.begin(), prompts.end(), [&](const Sequence* a, const Sequence* b) { return left(*a) < left(*b); });
     budget -= share;
@@ -252,6 +254,7 @@ std::span<const Work> Scheduler::start_chunk(int64_t most_tokens, int64_t most_r
 
 void Scheduler::computed(Sequence& sequence, int64_t n_tokens) {
     sequence.n_cached += n_tokens;
+    if (sequence.reading && sequence.reading->in_one_chunk) return;  // what looks in both directions is nobody's prefix
     for (; (sequence.n_prefix_pages + 1) * kv_page_tokens <= sequence.n_cached; ++sequence.n_prefix_pages) {
         const int64_t page = sequence.n_prefix_pages;
         const auto added =

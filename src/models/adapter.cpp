@@ -113,14 +113,15 @@ Adapter::Adapter(const std::string& path, const GgufFile& base) : file_(path, ba
         factors_.push_back({.a = a, .b = b, .rank = rank, .b_stride = n_out, .factor = pair.factor});
         at = b + pair.b.shape.n_values();
     }
+    if (const std::string damage = file_.damage(); !damage.empty()) throw ModelError(damage);  // what it lacks was read as zeros
 }
 
-void Adapter::apply(Graph& graph, int index) const {
+void Adapter::apply(Graph& graph, int index, Reach reach) const {
     for (size_t i = 0; i < factors_.size(); ++i) {
         const AdapterPair& pair = file_.pairs()[i];
         AdapterFactors factors = factors_[i];
         factors.adapter = index;
-        if (graph.adapt(pair.base, pair.is_table ? Op::embed : Op::matmul, factors) == 0)
+        if (graph.adapt(pair.base, pair.is_table ? Op::embed : Op::matmul, factors) == 0 && reach == Reach::all)
             throw ModelError(concat(path(), ": quern cannot apply an adapter to ", printable(pair.name), " of this architecture"));
     }
 }

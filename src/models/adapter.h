@@ -34,6 +34,8 @@ class AdapterFile {
 
     const std::string& path() const noexcept { return path_; }
     std::span<const AdapterPair> pairs() const noexcept { return pairs_; }
+    /// What has become of the file since it was opened, see GgufFile::damage().
+    std::string damage() const { return file_->damage(); }
 
   private:
     void check_keys(const GgufFile& base) const;
@@ -55,10 +57,12 @@ class Adapter {
     /// Cost: reads the whole file. @throws ModelError, DeviceError
     Adapter(const std::string& path, const GgufFile& base);
 
+    /// Whether each of its products must find its weight: a graph that ends early has no output matrix.
+    enum class Reach : uint8_t { all, as_far_as_it_goes };
     /// Puts the products beside the weights. This must outlive the graph's use.
     /// @param index  the adapter's place in Batch::adapter_scales
     /// @throws ModelError  when quern does not use the weight in a way that can be adapted
-    void apply(Graph& graph, int index) const;
+    void apply(Graph& graph, int index, Reach reach = Reach::all) const;
 
     const std::string& path() const noexcept { return file_.path(); }
     std::span<const AdapterPair> pairs() const noexcept { return file_.pairs(); }

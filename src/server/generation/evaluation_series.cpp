@@ -9,17 +9,8 @@ EvaluationSeries::EvaluationSeries(size_t n_texts, size_t most_at_once, Start st
     start_more();
 }
 
-// Only the first text may find the queue full: the others have been let in with it, and wait for their turn.
 void EvaluationSeries::start_more() {
-    while (n_started_ < n_texts_ && under_way_.size() < most_at_once_) {
-        try {
-            under_way_.push_back(start_(n_started_));
-        } catch (const EngineBusy&) {
-            if (under_way_.empty()) throw;
-            return;
-        }
-        ++n_started_;
-    }
+    for (; n_started_ < n_texts_ && under_way_.size() < most_at_once_; ++n_started_) under_way_.push_back(start_(n_started_));
 }
 
 bool EvaluationSeries::is_done() {

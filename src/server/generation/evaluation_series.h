@@ -12,7 +12,7 @@ namespace quern {
 /// Used by one thread at a time. Dropping it cancels what is under way.
 class EvaluationSeries {
   public:
-    /// Queues text number i. @throws what Engine::start_evaluation() throws
+    /// Queues text number i, all but the first as going on with a request that was let in. @throws what Engine::start_evaluation() throws
     using Start = std::function<std::shared_ptr<Evaluation>(size_t i)>;
     /// @throws what the first text is refused with
     EvaluationSeries(size_t n_texts, size_t most_at_once, Start start);

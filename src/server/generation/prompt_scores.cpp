@@ -4,7 +4,7 @@
 
 namespace quern {
 
-std::shared_ptr<Evaluation> score_prompt(Engine& engine, const std::vector<TokenId>& prompt, int n_top,
+std::shared_ptr<Evaluation> score_prompt(Engine& engine, const std::vector<TokenId>& prompt, int n_top, bool goes_on,
                                          std::shared_ptr<PromptScores> scores, std::function<void()> on_done) {
     for (const TokenId token : prompt)
         scores->tokens.push_back({.token = token, .text = engine.tokenizer().token_bytes(token, true), .logprobs = {}});
@@ -22,7 +22,7 @@ std::shared_ptr<Evaluation> score_prompt(Engine& engine, const std::vector<Token
             }
         }
     };
-    return engine.start_evaluation({.tokens = prompt, .sink = std::move(take), .on_done = std::move(on_done)});
+    return engine.start_evaluation({.tokens = prompt, .sink = std::move(take), .goes_on = goes_on, .on_done = std::move(on_done)});
 }
 
 }  // namespace quern

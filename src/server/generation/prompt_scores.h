@@ -14,7 +14,7 @@ struct PromptScores {
 };
 
 /// Queues the prompt; once that is done, `scores` is complete. @throws what Engine::start_evaluation throws
-std::shared_ptr<Evaluation> score_prompt(Engine& engine, const std::vector<TokenId>& prompt, int n_top,
+std::shared_ptr<Evaluation> score_prompt(Engine& engine, const std::vector<TokenId>& prompt, int n_top, bool goes_on,
                                          std::shared_ptr<PromptScores> scores, std::function<void()> on_done);
 
 }  // namespace quern

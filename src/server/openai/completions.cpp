@@ -153,7 +153,7 @@ Answer make_completion(const ModelRequest& asked) {
     ScoreList scores;
     for (size_t i = 0; i < parsed->prompts.size(); ++i) scores.push_back(std::make_shared<PromptScores>());
     const auto start = [model = asked.model, parsed, scores, wake = asked.wake](size_t i) {
-        return score_prompt(*model->engine, parsed->prompts[i], parsed->n_logprobs, scores[i], wake);
+        return score_prompt(*model->engine, parsed->prompts[i], parsed->n_logprobs, i > 0, scores[i], wake);
     };
     const auto series = std::make_shared<EvaluationSeries>(scores.size(), 1, start);
     const auto make = [&api = asked.api, model = asked.model, parsed, scores, series, wake = asked.wake] {

@@ -104,22 +104,27 @@ void cut_to_window(const Engine& engine, std::vector<TokenId>& tokens) {
     if (engine.tokenizer().adds_eos()) tokens.back() = last;
 }
 
+void require_window(const Engine& engine, size_t n_tokens, const std::string& what, const char* field) {
+    if (n_tokens > static_cast<size_t>(engine.info().n_ctx))
+        throw ContextOverflow(concat(what, "this model's maximum context length is ", engine.info().n_ctx, " tokens, but the text has ",
+                                     n_tokens, "; shorten the text, or set `truncate`"),
+                              field);
+}
+
 Answer answer_with_embeddings(const ModelRequest& asked, std::vector<std::vector<TokenId>> inputs, int64_t n_dimensions,
                               std::function<Answer(const Embeddings&)> make) {
     constexpr size_t most_at_once = 2;  // so that the next is there when one is done
     const auto made = std::make_shared<Embeddings>();
     const size_t n_texts = inputs.size();
     made->vectors.resize(n_texts);
+    for (size_t i = 0; i < n_texts; ++i)
+        require_window(*asked.model->engine, inputs[i].size(), n_texts > 1 ? concat("text ", i, ": ") : "", "input");
     for (const std::vector<TokenId>& input : inputs) made->n_tokens += static_cast<int64_t>(input.size());
     auto start = [model = asked.model, inputs = std::move(inputs), made, wake = asked.wake](size_t i) {
-        try {
-            return model->engine->start_embedding({.tokens = inputs[i],
-                                                   .take = [made, i](std::vector<float> vector) { made->vectors[i] = std::move(vector); },
-                                                   .on_done = wake});
-        } catch (const ContextOverflow& error) {
-            const std::string which = inputs.size() > 1 ? concat("text ", i, ": ") : "";
-            throw ContextOverflow(concat(which, error.what(), ", or set `truncate`"), error.field());
-        }
+        return model->engine->start_embedding({.tokens = inputs[i],
+                                               .take = [made, i](std::vector<float> vector) { made->vectors[i] = std::move(vector); },
+                                               .goes_on = i > 0,
+                                               .on_done = wake});
     };
     const auto series = std::make_shared<EvaluationSeries>(n_texts, most_at_once, std::move(start));
     return answer_when([series] { return series->is_done(); },

@@ -16,6 +16,8 @@ inline constexpr size_t most_texts = 2048;
 
 /// Cuts off what goes beyond the model's window, but for the token that ends a text.
 void cut_to_window(const Engine& engine, std::vector<TokenId>& tokens);
+/// @param what  is too long, should it be: "text 3", or "" @throws ContextOverflow
+void require_window(const Engine& engine, size_t n_tokens, const std::string& what, const char* field);
 
 /// Vectors of length 1 for each input, in order, made in the background. @throws as the job
 struct Embeddings {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "server/generation/evaluation_series.h"
@@ -59,7 +60,8 @@ struct Scores {
 
 Json ranking(const RerankRequest& request, const Scores& made) {
     std::vector<std::pair<double, size_t>> scores;
-    for (const double value : made.values) scores.emplace_back(value, scores.size());
+    for (const double value : made.values)  // a broken model's: last, and comparable
+        scores.emplace_back(std::isnan(value) ? std::numeric_limits<double>::lowest() : value, scores.size());
     std::stable_sort(scores.begin(), scores.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
     scores.resize(std::min(scores.size(), request.n_top));
     Json list = Json::array();
@@ -94,34 +96,34 @@ RerankRequest read_request(const Json& body) {
     return request;
 }
 
-/// Queues a document for its score by a cross-encoder, which becomes scores->values[i].
-std::shared_ptr<Evaluation> start_score(const ModelLease& model, const Waker& wake, const RerankRequest& request, size_t i,
-                                        const std::shared_ptr<Scores>& scores) {
-    Engine& engine = *model->engine;
-    Tokenizer::Pair pair = engine.tokenizer().tokenize_pair(request.query, request.documents[i]);
-    if (request.truncate) cut_to_window(engine, pair.tokens);
-    const auto n_tokens = static_cast<int64_t>(pair.tokens.size());
-    auto take = [scores, i, n_tokens, is_raw = request.raw_scores](const std::vector<float>& labels) {
-        const auto score = static_cast<double>(labels.front());
-        scores->values[i] = is_raw ? score : 1 / (1 + std::exp(-score));
-        scores->n_tokens += n_tokens;
-    };
-    try {
-        return engine.start_scoring({.pair = std::move(pair), .take = std::move(take), .on_done = wake});
-    } catch (const ContextOverflow& error) {
-        throw ContextOverflow(concat("the query with document ", i, ": ", error.what(), ", or set `truncate`"), "documents");
+std::vector<Tokenizer::Pair> read_pairs(const Engine& engine, const RerankRequest& request) {
+    std::vector<Tokenizer::Pair> pairs;
+    for (const std::string& document : request.documents) {
+        Tokenizer::Pair& pair = pairs.emplace_back(engine.tokenizer().tokenize_pair(request.query, document));
+        if (request.truncate) cut_to_window(engine, pair.tokens);
+        require_window(engine, pair.tokens.size(), concat("the query with document ", pairs.size() - 1, ": "), "documents");
     }
+    return pairs;
 }
 
+/// By a cross-encoder's score of each document.
 Answer rerank_by_scores(const ModelRequest& asked, const RerankRequest& request) {
     constexpr size_t most_at_once = 2;  // so that the next is there when one is done
     const int64_t n_labels = asked.model->engine->info().n_labels;
     if (n_labels != 1)
         refuse_value("model", concat("gives a pair of texts ", n_labels, " scores: it is a classifier, and a reranker has one score"));
+    const auto pairs = std::make_shared<std::vector<Tokenizer::Pair>>(read_pairs(*asked.model->engine, request));
     const auto made = std::make_shared<Scores>();
-    made->values.resize(request.documents.size());
-    auto start = [model = asked.model, wake = asked.wake, request, made](size_t i) { return start_score(model, wake, request, i, made); };
-    const auto series = std::make_shared<EvaluationSeries>(request.documents.size(), most_at_once, std::move(start));
+    made->values.resize(pairs->size());
+    for (const Tokenizer::Pair& pair : *pairs) made->n_tokens += static_cast<int64_t>(pair.tokens.size());
+    auto start = [model = asked.model, wake = asked.wake, is_raw = request.raw_scores, pairs, made](size_t i) {
+        auto take = [made, i, is_raw](const std::vector<float>& labels) {
+            const auto score = static_cast<double>(labels.front());
+            made->values[i] = is_raw ? score : 1 / (1 + std::exp(-score));
+        };
+        return model->engine->start_scoring({.pair = (*pairs)[i], .take = std::move(take), .goes_on = i > 0, .on_done = wake});
+    };
+    const auto series = std::make_shared<EvaluationSeries>(pairs->size(), most_at_once, std::move(start));
     return answer_when([series] { return series->is_done(); },
                        [series, made, id = asked.model->id, request] {
                            series->check();

@@ -58,6 +58,8 @@ class HttpClient::Link : public std::enable_shared_from_this<HttpClient::Link> {
         throw CallFailure(kind, concat(what, ": ", error.message()));
     }
 
+    bool is_late() const noexcept { return is_late_; }
+
     Socket socket;
     std::optional<asio::ssl::stream<Socket&>> tls;
 
@@ -96,16 +98,16 @@ asio::awaitable<void> HttpClient::connect_tcp(std::shared_ptr<Link> link) {
     const ServerUrl& url = options_.url;
     tcp::resolver resolver(io_);
     const auto [resolve_error, found] = co_await resolver.async_resolve(url.host, std::to_string(url.port), with_error);
-    if (resolve_error) link->fail("connect", concat("the host ", url.host, " has no address"), resolve_error);
+    if (resolve_error || link->is_late()) link->fail("connect", concat("the host ", url.host, " has no address"), resolve_error);
     error_code last = asio::error::host_not_found;
     for (const auto& each : found) {
         const asio::generic::stream_protocol::endpoint endpoint = each.endpoint();
         link->socket = Socket(io_);
         const auto [error] = co_await link->socket.async_connect(endpoint, with_error);
         last = error;
-        if (!error) break;
+        if (!error || link->is_late()) break;
     }
-    if (last) link->fail("connect", concat("cannot connect to ", url.host, ":", url.port), last);
+    if (last || link->is_late()) link->fail("connect", concat("cannot connect to ", url.host, ":", url.port), last);
     error_code ignored;
     link->socket.set_option(tcp::no_delay(true), ignored);
 }

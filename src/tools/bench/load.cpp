@@ -62,17 +62,16 @@ int64_t LoadGenerator::count_prompt() {
     return usage == answer.end() ? 0 : integer_of(*usage, "prompt_tokens").value_or(0);
 }
 
-// The count grows with the number of words: a line through two short prompts, then corrected where the wished length itself is short.
-int64_t LoadGenerator::calibrate(int64_t n_prompt, int64_t n_shared) {
+// The count grows with the number of words: a line through two short prompts.
+void LoadGenerator::calibrate(int64_t n_prompt, int64_t n_shared) {
     n_shared = std::min(n_shared, n_prompt);
     prompts_.set_length(n_prompt, n_shared);
-    if (prompts_.is_ids()) return n_prompt;
+    if (prompts_.is_ids()) return;
     const int64_t n_long = std::min(n_prompt, longest_probe), n_short = std::max<int64_t>(1, n_long / 4);
     prompts_.set_length(n_long, 0);
     const auto at_long = static_cast<double>(count_prompt());
     if (at_long <= 0) {
-        prompts_.set_length(n_prompt, n_shared);
-        return 0;
+        return prompts_.set_length(n_prompt, n_shared);
     }
     double per_word = at_long / static_cast<double>(n_long), extra = 0;
     if (n_short < n_long) {
@@ -85,7 +84,6 @@ int64_t LoadGenerator::calibrate(int64_t n_prompt, int64_t n_shared) {
     };
     const int64_t n_words = words_for(n_prompt, extra);
     prompts_.set_length(n_words, n_shared == 0 ? 0 : std::min(n_words, words_for(n_shared, std::max(0.0, extra))));
-    return n_prompt <= longest_probe ? count_prompt() : n_prompt;
 }
 
 asio::awaitable<void> LoadGenerator::measure_one(uint64_t index, RequestRecord& record) {

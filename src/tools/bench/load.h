@@ -35,9 +35,8 @@ class LoadGenerator {
 
     /// The first model that the server lists. @throws CallFailure
     std::string first_model();
-    /// Makes the prompts as long as wished, by the server's own count of tokens. Sends up to four short requests.
-    /// @return the tokens that a prompt came to when it was last counted; 0 when the server does not count. @throws CallFailure
-    int64_t calibrate(int64_t n_prompt, int64_t n_shared);
+    /// Makes the prompts as long as wished, by the server's own count of tokens. Sends two short requests. @throws CallFailure
+    void calibrate(int64_t n_prompt, int64_t n_shared);
     /// One request that is not counted; finds out whether the server takes stream_options. @throws CallFailure
     void warm_up();
     /// @param on_done  called after each request

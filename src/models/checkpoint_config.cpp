@@ -70,6 +70,11 @@ bool CheckpointConfig::is_text(std::string_view name) const {
 
 bool CheckpointConfig::has(std::string_view name) const { return find_one(*json_, name) != nullptr; }
 
+bool CheckpointConfig::is_null(std::string_view name) const {
+    const auto found = json_->find(name);
+    return found != json_->end() && found->is_null();
+}
+
 void CheckpointConfig::fail(std::string_view what) const { throw ModelError(concat(printable(path_), ": ", what)); }
 
 void CheckpointConfig::fail_type(std::string_view name, std::string_view expected) const { fail(concat(name, " is no ", expected)); }

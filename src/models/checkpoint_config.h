@@ -26,6 +26,8 @@ class CheckpointConfig {
 
     const std::string& path() const noexcept { return path_; }
     bool has(std::string_view name) const;
+    /// There, and null: some configs mean "none" by that where their default is another. At the top only.
+    bool is_null(std::string_view name) const;
     /// Absent, null, false, or a list or section without entries.
     bool is_empty(std::string_view name) const;
     bool is_text(std::string_view name) const;

@@ -42,10 +42,12 @@ constexpr std::string_view gemma_classes[] = {"GemmaForCausalLM"};
 
 constexpr std::string_view gemma_ignored[] = {"lm_head.weight"};  // always tied
 
+void set_gemma_keys(const CheckpointKeys& keys) { set_decoder_keys(keys, tanh_gelu); }
+
 }  // namespace
 
 const CheckpointFormat Gemma::checkpoint{.classes = gemma_classes,
-                                         .set_keys = set_decoder_keys,
+                                         .set_keys = set_gemma_keys,
                                          .list_tensors = list_plain_decoder<GemmaLayer, RopeStyle::halves>,
                                          .ignored = gemma_ignored};
 

@@ -65,10 +65,13 @@ constexpr std::string_view gemma2_classes[] = {"Gemma2ForCausalLM"};
 constexpr std::string_view gemma2_ignored[] = {"lm_head.weight"};  // always tied
 
 void set_gemma2_keys(const CheckpointKeys& keys) {
-    set_decoder_keys(keys);
+    set_decoder_keys(keys, tanh_gelu);
+    require_windowed_layers(keys.config, [](int layer) { return layer % 2 == 0; });
     keys.integer("attention.sliding_window", {"sliding_window"});
     keys.real("attn_logit_softcapping", {"attn_logit_softcapping"});
     keys.real("final_logit_softcapping", {"final_logit_softcapping"});
+    for (const char* cap : {"attn_logit_softcapping", "final_logit_softcapping"})
+        if (keys.config.is_null(cap)) keys.set(cap, 0.0f);
     set_query_scale(keys);
 }
 

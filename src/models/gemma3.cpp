@@ -78,7 +78,10 @@ constexpr std::string_view gemma3_ignored[] = {"lm_head.weight", "vision_tower."
 constexpr std::string_view gemma3_prefixes[] = {"language_model.", "model.language_model."};
 
 void set_gemma3_keys(const CheckpointKeys& keys) {
-    set_decoder_keys(keys);
+    set_decoder_keys(keys, tanh_gelu);
+    require_windowed_layers(keys.config, [](int layer) { return layer % 6 < 5; });
+    keys.real("attn_logit_softcapping", {"attn_logit_softcapping"});
+    keys.real("final_logit_softcapping", {"final_logit_softcapping"});
     keys.integer("attention.sliding_window", {"sliding_window"});
     keys.real("rope.freq_base_swa", {"rope_local_base_freq", "rope_parameters.sliding_attention.rope_theta"});
     set_query_scale(keys);

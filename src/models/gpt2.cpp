@@ -72,6 +72,11 @@ constexpr std::string_view gpt2_prefixes[] = {"transformer."};
 constexpr std::string_view gpt2_ignored[] = {".attn.bias", ".attn.masked_bias", "lm_head.weight"};  // masks; always tied
 
 void set_gpt2_keys(const CheckpointKeys& keys) {
+    if (!keys.config.boolean({"scale_attn_weights"}).value_or(true)) keys.config.fail("scale_attn_weights is false; quern knows true");
+    if (keys.config.boolean({"scale_attn_by_inverse_layer_idx"}).value_or(false))
+        keys.config.fail("scale_attn_by_inverse_layer_idx is true; quern knows false");
+    if (keys.config.string({"activation_function"}).value_or("gelu_new") != "gelu_pytorch_tanh")
+        keys.config.require_value("activation_function", "gelu_new");
     keys.require_integer("block_count", {"n_layer"});
     keys.require_integer("context_length", {"n_positions", "n_ctx"});
     keys.require_integer("embedding_length", {"n_embd"});

@@ -69,6 +69,7 @@ constexpr std::string_view gpt_oss_classes[] = {"GptOssForCausalLM"};
 
 void set_gpt_oss_keys(const CheckpointKeys& keys) {
     set_decoder_keys(keys);
+    require_windowed_layers(keys.config, [](int layer) { return layer % 2 == 0; });
     keys.integer("expert_feed_forward_length", {"intermediate_size"});
     keys.integer("attention.sliding_window", {"sliding_window"});
 }

@@ -60,8 +60,12 @@ Tensor Llama::feed_forward(Graph& g, const LlamaLayer& w, Tensor x) const {
 }
 
 Tensor Llama::attention(Graph& g, const LlamaLayer& w, Tensor x, int layer, int rope) const {
-    const Tensor q = g.rope(g.heads(linear(g, w.wq, w.bq, x), config_.n_heads), rope);     // [n_tokens, n_heads, head_dim]
-    const Tensor k = g.rope(g.heads(linear(g, w.wk, w.bk, x), config_.n_kv_heads), rope);  // [n_tokens, n_kv_heads, head_dim]
+    Tensor q = g.heads(linear(g, w.wq, w.bq, x), config_.n_heads);     // [n_tokens, n_heads, head_dim]
+    Tensor k = g.heads(linear(g, w.wk, w.bk, x), config_.n_kv_heads);  // [n_tokens, n_kv_heads, head_dim]
+    if (turns(layer)) {
+        q = g.rope(q, rope);
+        k = g.rope(k, rope);
+    }
     const Tensor v = g.heads(linear(g, w.wv, w.bv, x), config_.n_kv_heads);
     return linear(g, w.wo, w.bo,
                   g.attend(q, k, v, layer, {.scale = config_.attention_scale, .window = config_.window}));  // [n_tokens, n_embd]

@@ -1,6 +1,6 @@
-// The Llama family: Llama 1 to 3.3, DeepSeek LLM and Coder, Mistral, Yi, SmolLM2; and Mixtral, whose feed-forward layers are experts.
-// Pre-norm decoder, rotary positions, grouped-query attention, SwiGLU. Source: Touvron et al. 2023 (Llama, Llama 2); Grattafiori et al.
-// 2024 (Llama 3: frequency factors); Jiang et al. 2024 (Mixtral).
+// The Llama family: Llama 1 to 3.3, DeepSeek LLM and Coder, Mistral, Yi, SmolLM2 and, but for one thing, SmolLM3; and Mixtral, whose
+// feed-forward layers are experts. Pre-norm decoder, rotary positions, grouped-query attention, SwiGLU. Source: Touvron et al. 2023 (Llama,
+// Llama 2); Grattafiori et al. 2024 (Llama 3: frequency factors); Jiang et al. 2024 (Mixtral).
 #pragma once
 
 #include "models/checkpoint.h"
@@ -14,11 +14,15 @@ struct LlamaLayer {
     static std::vector<WeightRow<LlamaLayer>> table(const DecoderConfig& c);
 };
 
-class Llama final : public Decoder<LlamaLayer> {
+class Llama : public Decoder<LlamaLayer> {
   public:
     /// GGUF files of this architecture hold q and k with their rows permuted, so that the values of a rotary pair are neighbours.
     explicit Llama(const GgufFile& file) : Decoder(file, RopeStyle::adjacent) {}
     static const CheckpointFormat checkpoint;
+
+  protected:
+    /// Whether q and k of the layer turn with their positions.
+    virtual bool turns(int) const { return true; }
 
   private:
     Tensor forward(Graph& g, const LlamaLayer& w, Tensor x, int layer, int rope) const override;

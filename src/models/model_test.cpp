@@ -47,7 +47,7 @@ TEST_CASE("tied embeddings are the output matrix") {
 TEST_CASE("an unknown architecture names the known ones") {
     const std::string error = load_error({.architecture = "frobnicator"});
     CHECK(mentions(error, "'frobnicator'"));
-    CHECK(mentions(error, "llama, qwen2"));
+    CHECK(mentions(error, "llama, smollm3, qwen2"));
 }
 
 TEST_CASE("a missing tensor is named") {

@@ -38,10 +38,15 @@ namespace {
 
 constexpr std::string_view qwen2_classes[] = {"Qwen2ForCausalLM", "Qwen2Model"};
 
+void set_qwen2_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    refuse_sliding_window(keys.config);
+}
+
 }  // namespace
 
 const CheckpointFormat Qwen2::checkpoint{.classes = qwen2_classes,
-                                         .set_keys = set_decoder_keys,
+                                         .set_keys = set_qwen2_keys,
                                          .list_tensors = list_plain_decoder<Qwen2Layer, RopeStyle::halves>,
                                          .optional_prefixes = model_prefix};
 

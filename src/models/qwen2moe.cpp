@@ -68,6 +68,7 @@ constexpr std::string_view qwen2moe_classes[] = {"Qwen2MoeForCausalLM"};
 
 void set_qwen2moe_keys(const CheckpointKeys& keys) {
     set_decoder_keys(keys);
+    refuse_sliding_window(keys.config);
     if (const auto normalized = keys.config.boolean({"norm_topk_prob"})) keys.set("expert_weights_norm", *normalized);
 }
 

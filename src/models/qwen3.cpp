@@ -39,10 +39,15 @@ namespace {
 
 constexpr std::string_view qwen3_classes[] = {"Qwen3ForCausalLM", "Qwen3Model"};
 
+void set_qwen3_keys(const CheckpointKeys& keys) {
+    set_decoder_keys(keys);
+    refuse_sliding_window(keys.config);
+}
+
 }  // namespace
 
 const CheckpointFormat Qwen3::checkpoint{.classes = qwen3_classes,
-                                         .set_keys = set_decoder_keys,
+                                         .set_keys = set_qwen3_keys,
                                          .list_tensors = list_plain_decoder<Qwen3Layer, RopeStyle::halves>,
                                          .optional_prefixes = model_prefix};
 

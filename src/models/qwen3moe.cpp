@@ -55,6 +55,7 @@ constexpr std::string_view qwen3moe_classes[] = {"Qwen3MoeForCausalLM"};
 
 void set_qwen3moe_keys(const CheckpointKeys& keys) {
     set_decoder_keys(keys);
+    refuse_sliding_window(keys.config);
     if (const auto normalized = keys.config.boolean({"norm_topk_prob"})) keys.set("expert_weights_norm", *normalized);
 }
 

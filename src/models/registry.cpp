@@ -18,6 +18,7 @@
 #include "models/qwen2moe.h"
 #include "models/qwen3.h"
 #include "models/qwen3moe.h"
+#include "models/smollm3.h"
 #include "models/starcoder2.h"
 
 namespace quern {
@@ -37,6 +38,7 @@ struct FamilyEntry {
 // clang-format off
 constexpr FamilyEntry families[] = {
     {"llama", make<Llama>, &Llama::checkpoint},
+    {"smollm3", make<SmolLm3>, &SmolLm3::checkpoint},
     {"qwen2", make<Qwen2>, &Qwen2::checkpoint},
     {"qwen3", make<Qwen3>, &Qwen3::checkpoint},
     {"qwen", make<Qwen>, &Qwen::checkpoint},

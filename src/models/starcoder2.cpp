@@ -57,7 +57,7 @@ namespace {
 constexpr std::string_view starcoder2_classes[] = {"Starcoder2ForCausalLM"};
 
 void set_starcoder2_keys(const CheckpointKeys& keys) {
-    set_decoder_keys(keys);
+    set_decoder_keys(keys, tanh_gelu);
     keys.integer("attention.sliding_window", {"sliding_window"});
 }
 

@@ -28,6 +28,12 @@ GEMMA3_ROPE = dict(sliding_attention=dict(rope_type="default", rope_theta=10000.
 MODELS = {
     "qwen3": ("qwen3", hf.Qwen3ForCausalLM, lambda: hf.Qwen3Config(**SIZES, num_key_value_heads=2, head_dim=24)),
     "mistral-window": ("llama", hf.MistralForCausalLM, lambda: hf.MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=40)),
+    "smollm3": ("smollm3", hf.SmolLM3ForCausalLM, lambda: hf.SmolLM3Config(**sizes(num_hidden_layers=5), num_key_value_heads=2)),
+    "gemma2-uncapped": ("gemma2", hf.Gemma2ForCausalLM, lambda: hf.Gemma2Config(
+        **sizes(num_hidden_layers=2), num_key_value_heads=2, head_dim=32, sliding_window=24, query_pre_attn_scalar=32, attn_logit_softcapping=None, final_logit_softcapping=None)),
+    "gemma3-capped": ("gemma3", hf.Gemma3ForCausalLM, lambda: hf.Gemma3TextConfig(
+        **sizes(num_hidden_layers=7), num_key_value_heads=1, head_dim=32, sliding_window=24, query_pre_attn_scalar=32, rope_parameters=GEMMA3_ROPE,
+        final_logit_softcapping=5.0)),
     "gemma": ("gemma", hf.GemmaForCausalLM, lambda: hf.GemmaConfig(**SIZES, num_key_value_heads=1, head_dim=32)),
     "gemma2": ("gemma2", hf.Gemma2ForCausalLM, lambda: hf.Gemma2Config(
         **sizes(num_hidden_layers=4), num_key_value_heads=2, head_dim=32, sliding_window=24, query_pre_attn_scalar=32, attn_logit_softcapping=2.0, final_logit_softcapping=5.0)),

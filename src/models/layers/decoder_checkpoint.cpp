@@ -1,5 +1,6 @@
 #include "models/layers/decoder_checkpoint.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -50,6 +51,14 @@ double require_real(const CheckpointConfig& config, std::string_view old_name, s
 }  // namespace
 
 void set_decoder_keys(const CheckpointKeys& keys) {
+    constexpr std::string_view silu[] = {"silu", "swish"};
+    set_decoder_keys(keys, silu);
+}
+
+void set_decoder_keys(const CheckpointKeys& keys, std::span<const std::string_view> activations) {
+    const auto activation = keys.config.string({"hidden_activation", "hidden_act"});
+    if (activation && std::find(activations.begin(), activations.end(), *activation) == activations.end())
+        keys.config.fail(concat("hidden_act is ", quoted(*activation), "; of ", keys.architecture, " quern knows ", activations.front()));
     keys.require_integer("block_count", {"num_hidden_layers", "n_layers", "n_layer", "num_layers"});
     keys.require_integer("context_length",
                          {"max_position_embeddings", "n_ctx", "n_positions", "max_sequence_length", "seq_length", "model_max_length"});
@@ -74,6 +83,20 @@ void set_decoder_keys(const CheckpointKeys& keys) {
     if (head_dim > 0 && head_dim < (1 << 20))
         keys.set("rope.dimension_count", static_cast<uint32_t>(static_cast<double>(head_dim) * rotated));
     set_rope_keys(keys);
+}
+
+void refuse_sliding_window(const CheckpointConfig& config) {
+    if (!config.boolean({"use_sliding_window"}).value_or(false) || !config.integer({"sliding_window"})) return;
+    if (config.integer({"max_window_layers"}).value_or(0) < config.require_integer({"num_hidden_layers"}))
+        config.fail("use_sliding_window is true: quern computes this family without windows, and GGUF has no place for them");
+}
+
+void require_windowed_layers(const CheckpointConfig& config, bool (*is_windowed)(int layer)) {
+    if (!config.integer({"sliding_window"})) return;
+    const std::vector<std::string> kinds = config.strings({"layer_types"});
+    for (size_t i = 0; i < kinds.size(); ++i)
+        if ((kinds[i] == "sliding_attention") != is_windowed(static_cast<int>(i)))
+            config.fail(concat("layer_types: layer ", i, " is ", quoted(kinds[i]), ", which is not the order of this family in GGUF"));
 }
 
 Transform transform_of(HfForm form, const DecoderConfig& config) {

@@ -1,6 +1,7 @@
 // What the checkpoints of decoder-only families have in common: hyper-parameters, rotary scaling, names of tensors.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "models/checkpoint.h"
@@ -12,7 +13,18 @@ namespace quern {
 inline constexpr std::string_view model_prefix[] = {"model."};
 
 /// block_count, context_length, embedding_length, feed_forward_length, attention.*, rope.*, vocab_size.
+/// @throws ModelError  also when the feed-forward layers have another activation than the family's
 void set_decoder_keys(const CheckpointKeys& keys);
+/// The same for a family with these activations, in the config's words.
+void set_decoder_keys(const CheckpointKeys& keys, std::span<const std::string_view> activations);
+
+/// What transformers calls the approximation by tanh, and what older configs of the same models say.
+inline constexpr std::string_view tanh_gelu[] = {"gelu_pytorch_tanh", "gelu_new", "gelu"};
+
+/// For families whose layers have no window here. @throws ModelError  when the config gives some of them one
+void refuse_sliding_window(const CheckpointConfig& config);
+/// For families that know which layers have a window. @throws ModelError  when the config says otherwise
+void require_windowed_layers(const CheckpointConfig& config, bool (*is_windowed)(int layer));
 
 /// attention.scale, where a config's query_pre_attn_scalar is not the width of a head.
 void set_query_scale(const CheckpointKeys& keys);

@@ -59,7 +59,7 @@ void add_flags(CLI::App& app, ConvertFlags& flags) {
     app.add_flag("--print-supported-models", flags.list_models, "List the architectures that can be converted");
     app.add_option("-t,--threads", flags.n_threads, "Threads (0: the physical cores)")->check(CLI::Range(0, 1024));
     app.add_option("--concurrency", flags.concurrency, "The same as --threads")->check(CLI::Range(0, 1024))->group("");
-    app.add_flag("--pad-vocab,--padvocab", flags.pad, "Accepted: the vocabulary is always filled up to the embeddings' rows")->group("");
+    app.add_flag("--pad-vocab,--padvocab", flags.pad, "Accepted: the vocabulary is always filled up to the embeddings' rows");
     app.add_flag("--no-lazy,--use-temp-file,--verbose", flags.ignored, "Accepted: memory is bounded without them")->group("");
     app.add_flag("--bigendian,--big-endian", flags.big_endian)->group("");
     app.add_option("--awq-path", flags.awq_path)->group("");

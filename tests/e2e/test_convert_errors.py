@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 import checkpoints  # noqa: E402
+import family_models  # noqa: E402
 import tiny_models  # noqa: E402
 from program import complaint, quern  # noqa: E402
 
@@ -78,6 +79,23 @@ def test_an_unknown_architecture_says_what_is_known_and_what_was_seen(folder):
 def test_a_config_that_does_not_suit_the_weights(change, expected, folder):
     change_config(folder, **change)
     assert expected in refusal(folder)
+
+
+@pytest.mark.parametrize("family, changes, expected", [
+    ("qwen3", dict(hidden_act="relu"), 'hidden_act is "relu"; of qwen3 quern knows silu'),
+    ("gemma2", dict(hidden_activation="silu"), 'hidden_act is "silu"'),
+    ("qwen3", dict(use_sliding_window=True, sliding_window=8, max_window_layers=1), "use_sliding_window is true"),
+    ("gemma3", dict(layer_types=["full_attention"] + ["sliding_attention"] * 6), 'layer_types: layer 0 is "full_attention"'),
+    ("gpt2", dict(scale_attn_weights=False), "scale_attn_weights is false"),
+    ("gpt2", dict(scale_attn_by_inverse_layer_idx=True), "scale_attn_by_inverse_layer_idx is true"),
+    ("smollm3", dict(no_rope_layers=[1, 1, 1, 1, 1]), "no_rope_layers: quern knows models where each fourth layer has no RoPE, and layer 3 differs"),
+])
+def test_a_config_that_the_family_computes_otherwise(family, changes, expected, tmp_path):
+    """Converted all the same, it would be another model without a word."""
+    _, kind, config = family_models.MODELS[family]
+    checkpoints.save(kind(config()), tmp_path / "hf")
+    change_config(tmp_path / "hf", **changes)
+    assert expected in refusal(tmp_path / "hf")
 
 
 def test_weights_that_lie_or_are_cut_off(folder):

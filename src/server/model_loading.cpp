@@ -88,6 +88,8 @@ void ModelStore::run() {
     }
     for (const auto& entry : entries_)
         if (entry->state == ModelState::loading) settle(*entry, std::make_exception_ptr(shutting_down()), lock);
+    has_stopped_ = true;
+    changed_.notify_all();
 }
 
 // One for which nobody waits any more is not loaded.

@@ -60,12 +60,15 @@ ModelStore::ModelStore(uint64_t budget_bytes, ModelLoader loader)
     : budget_bytes_(budget_bytes > 0 ? budget_bytes : usual_memory_budget()), loader_(std::move(loader)), thread_([this] { run(); }) {}
 
 ModelStore::~ModelStore() {
-    {
-        const std::lock_guard lock(mutex_);
-        is_stopping_ = true;
-    }
-    changed_.notify_all();
+    stop({});
     thread_.join();
+}
+
+bool ModelStore::stop(std::chrono::milliseconds at_most) {
+    std::unique_lock lock(mutex_);
+    is_stopping_ = true;
+    changed_.notify_all();
+    return changed_.wait_for(lock, at_most, [this] { return has_stopped_; });
 }
 
 void ModelStore::declare(ModelEntry config) {

@@ -99,6 +99,8 @@ class ModelStore {
     ModelLease find_loaded(std::optional<std::string_view> name);
     /// Asks for a model. `wake` is called, from any thread, when the ticket is ready. @throws ApiError  404; 503 when too many wait
     std::shared_ptr<ModelTicket> request(std::optional<std::string_view> name, Waker wake);
+    /// No more loads. False: one is still under way after that time, and the destructor will wait for it.
+    bool stop(std::chrono::milliseconds at_most);
     /// @throws ApiError  404; 409 while it is in use or being loaded
     void unload(std::string_view name);
 
@@ -159,7 +161,7 @@ class ModelStore {
     std::vector<std::unique_ptr<Entry>> entries_;  // fixed once the server runs; their states are guarded by mutex_, like all below
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    bool is_stopping_ = false;
+    bool is_stopping_ = false, has_stopped_ = false;
     int64_t n_loads_ = 0, n_evictions_ = 0;
     uint64_t n_wanted_ = 0;
     std::thread thread_;  // last

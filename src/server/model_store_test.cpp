@@ -131,6 +131,20 @@ TEST_CASE("a model is not drained any longer when nobody waits for the other one
     CHECK(fake.n_loads == 1);
 }
 
+TEST_CASE("a store that is to stop refuses who waits, and does not wait for a load for long") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    for (const char* name : {"slow", "a"}) store.declare(entry(name));
+    const auto slow = store.request("slow", [] {}), a = store.request("a", [] {});
+    CHECK(comes_true([&] { return fake.n_loads == 1; }));
+    CHECK(!store.stop(20ms));
+    fake.may_load = true;
+    CHECK(store.stop(10s));
+    CHECK(slow->take()->id == "slow");
+    REQUIRE(a->is_ready());
+    CHECK_THROWS_AS(a->take(), ApiError);
+}
+
 TEST_CASE("models are loaded in the order in which they were asked for") {
     FakeLoader fake;
     std::vector<std::string> order;

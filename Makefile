@@ -55,7 +55,7 @@ test-asan: build-asan/build.ninja | packages ## runs the unit tests with the add
 	@cmake --build build-asan
 	@python3 scripts/run_tests.py --build build-asan --unit-only
 
-test-tsan: build-tsan/build.ninja | packages ## runs the engine's and the server's unit tests with the thread sanitizer
+test-tsan: build-tsan/build.ninja | packages ## runs the engine's and the server's unit tests with the thread sanitizer (takes long)
 	@cmake --build build-tsan --target test_engine test_server
 	@for test in engine server; do TSAN_OPTIONS=halt_on_error=1 build-tsan/test_$$test; done
 

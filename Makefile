@@ -29,7 +29,7 @@ ifneq ($(wildcard ../shared/templates),)
 export QUERN_TEMPLATES ?= $(abspath ../shared/templates)
 endif
 
-.PHONY: help setup build serve test test-all test-asan soak bench format check tidy fuzz packages packages-test clean
+.PHONY: help setup build serve test test-all test-asan test-tsan soak bench format check tidy fuzz packages packages-test clean
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,10 @@ test-asan: build-asan/build.ninja | packages ## runs the unit tests with the add
 	@cmake --build build-asan
 	@python3 scripts/run_tests.py --build build-asan --unit-only
 
+test-tsan: build-tsan/build.ninja | packages ## runs the engine's and the server's unit tests with the thread sanitizer (takes long)
+	@cmake --build build-tsan --target test_engine test_server
+	@for test in engine server; do TSAN_OPTIONS=halt_on_error=1 build-tsan/test_$$test; done
+
 soak: build $(venv) $(default_model) | packages-test ## drives the server with everything at once for SOAK_SECONDS=1200
 	@QUERN=$(abspath build/quern) $(python) tests/soak/soak.py --seconds $(SOAK_SECONDS) $(ARGS)
 
@@ -79,7 +83,7 @@ fuzz: | packages ## feeds random files and templates to the parsers, FUZZ_SECOND
 	@for target in build-fuzz/fuzz_*; do [ ! -x $$target ] || $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; done
 
 clean: ## removes what was built, but not the model
-	rm -rf build build-asan build-fuzz .venv
+	rm -rf build build-asan build-tsan build-fuzz .venv
 
 packages:
 	@scripts/install_packages.sh scripts/packages-build.txt
@@ -93,6 +97,9 @@ build/build.ninja: | packages
 
 build-asan/build.ninja: | packages
 	@cmake --preset asan
+
+build-tsan/build.ninja: | packages
+	@cmake --preset tsan
 
 $(venv): tests/requirements.txt | packages
 	@python3 -m venv --clear .venv

@@ -80,6 +80,35 @@ TEST_CASE("running answers go on while a prompt is read") {
     }
 }
 
+TEST_CASE("prompts, texts read for logits and texts read for vectors take turns, and never share a chunk") {
+    PagePool pool(100);
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 8, .n_outputs = 16});
+    const auto kind_of = [](const Sequence& sequence) { return !sequence.reading ? 'a' : sequence.reading->makes_vectors ? 'v' : 'l'; };
+    for (int i = 0; i < 6; ++i) {
+        auto sequence = sequence_of(300);
+        if (i % 3 > 0) {
+            sequence->reading = std::make_shared<Reading>(Reading{.sink = nullptr, .makes_vectors = i % 3 == 2});
+            sequence->reuse_prefix = false;
+        }
+        scheduler.enqueue(std::move(sequence));
+    }
+    std::string kinds;
+    for (int i = 0; i < 9; ++i) {
+        scheduler.admit();
+        const auto chunk = scheduler.start_chunk(64);
+        REQUIRE(!chunk.empty());
+        const char kind = kind_of(*chunk[0].sequence);
+        for (const Work& work : chunk) CHECK(kind_of(*work.sequence) == kind);
+        CHECK(total(chunk) == (kind == 'l' ? 16 : 64));  // each row of logits costs memory
+        kinds += kind;
+        compute(scheduler, chunk);
+    }
+    CHECK(kinds.substr(0, 3) == kinds.substr(3, 3));
+    CHECK(kinds.substr(0, 3) == kinds.substr(6, 3));
+    for (const char kind : {'a', 'l', 'v'}) CHECK(kinds.substr(0, 3).find(kind) != std::string::npos);
+}
+
 TEST_CASE("a short prompt does not wait for a long one, nor is the long one starved") {
     PagePool pool(100);
     PrefixCache prefixes(pool, true);

@@ -76,10 +76,8 @@ void ModelStore::preload() {
 void ModelStore::run() {
     std::unique_lock lock(mutex_);
     while (!is_stopping_) {
-        const auto wanted =
-            std::find_if(entries_.begin(), entries_.end(), [](const auto& entry) { return entry->state == ModelState::loading; });
-        if (wanted != entries_.end()) {
-            load(**wanted, lock);
+        if (Entry* wanted = next_to_load()) {
+            load(*wanted, lock);
             continue;
         }
         if (drop_broken_one(lock) || evict_expired_one(lock)) continue;  // the lock was released meanwhile: what was seen may have changed
@@ -90,6 +88,21 @@ void ModelStore::run() {
     }
     for (const auto& entry : entries_)
         if (entry->state == ModelState::loading) settle(*entry, std::make_exception_ptr(shutting_down()), lock);
+    has_stopped_ = true;
+    changed_.notify_all();
+}
+
+// One for which nobody waits any more is not loaded.
+ModelStore::Entry* ModelStore::next_to_load() {
+    Entry* first = nullptr;
+    for (const auto& entry : entries_) {
+        if (entry->state != ModelState::loading) continue;
+        if (!has_waiting(*entry))
+            entry->state = ModelState::unloaded;
+        else if (first == nullptr || entry->load_number < first->load_number)
+            first = entry.get();
+    }
+    return first;
 }
 
 // The file is looked at before anything has to make room for it: one that cannot be loaded costs nobody else.
@@ -103,13 +116,18 @@ void ModelStore::load(Entry& entry, std::unique_lock<std::mutex>& lock) {
         const MemoryNeed need = loader_.need(wanted);
         lock.lock();
         learn_needs(entry, lock);
-        const EngineOptions options = make_room(entry, need, lock);
+        const std::optional<EngineOptions> options = make_room(entry, need, lock);
+        if (!options) return stop_draining(lock);
+        stop_draining(lock);
         lock.unlock();
-        engine = loader_.load(options);
+        engine = loader_.load(*options);
+    } catch (const InvalidInput& invalid) {  // the settings are the server's, not the client's
+        error = std::make_exception_ptr(ModelError(concat("the model ", entry.id, " cannot be loaded: ", invalid.what())));
     } catch (...) {
         error = std::current_exception();
     }
     if (!lock.owns_lock()) lock.lock();
+    stop_draining(lock);
     if (engine) {
         entry.model = make_model(entry.id, entry.config, std::move(engine));
         ++n_loads_;
@@ -195,20 +213,19 @@ uint64_t ModelStore::share_of_cache(const Entry& entry, const MemoryNeed& need, 
     return std::max(least, std::min(most, need.useful_kv_bytes));
 }
 
-ModelStore::Entry* ModelStore::least_used(bool& some_busy) {
+/// Of those that may go.
+ModelStore::Entry* ModelStore::least_used(bool is_busy) {
     Entry* oldest = nullptr;
     for (const auto& entry : entries_) {
-        if (!entry->model || entry->config.pin) continue;
-        if (entry->n_leases > 0)
-            some_busy = true;
-        else if (oldest == nullptr || entry->last_used < oldest->last_used)
-            oldest = entry.get();
+        if (!entry->model || entry->config.pin || (entry->n_leases > 0) != is_busy) continue;
+        if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry.get();
     }
     return oldest;
 }
 
-/// The options to load with: as wanted, and with a share of the memory for the cache.
-EngineOptions ModelStore::make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock) {
+/// The options to load with: as wanted, and with a share of the memory for the cache. Nothing: nobody waits for it any more. Some models
+/// may still be draining then.
+std::optional<EngineOptions> ModelStore::make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock) {
     EngineOptions options = entry.config.options;
     const uint64_t kv_bytes = std::max(options.kv_bytes, least_kv_bytes(options, need));
     const auto needed = [&] { return missing_weights(options, need) + need.workspace_bytes + kv_bytes; };
@@ -218,23 +235,45 @@ EngineOptions ModelStore::make_room(Entry& entry, const MemoryNeed& need, std::u
                                  " MiB are taken by models that may not be unloaded; raise --memory-budget or ask for a smaller window"));
     };
     if (bytes_of(true) + needed() > budget_bytes_) refuse();  // before others have made room in vain
+    const auto is_draining = [](const auto& other) { return other->is_draining; };
     while (used_now() + needed() > budget_bytes_) {
-        bool some_busy = false;
-        if (Entry* oldest = least_used(some_busy))
+        if (!has_waiting(entry)) {
+            entry.state = ModelState::unloaded;
+            return std::nullopt;
+        }
+        Entry* busy = nullptr;
+        if (Entry* oldest = least_used(false)) {
             evict(*oldest, lock);
-        else if (some_busy)
-            changed_.wait(lock);  // until one of them is done
-        else
+        } else if (std::any_of(entries_.begin(), entries_.end(), is_draining)) {
+            changed_.wait_for(lock, std::chrono::seconds(1));  // until it is idle; clients who go say nothing
+        } else if ((busy = least_used(true)) != nullptr) {
+            busy->is_draining = true;
+            log_info(concat(busy->id, " ends what it answers and is then unloaded: ", entry.id, " is wanted"));
+        } else {
             refuse();
+        }
         if (is_stopping_) throw shutting_down();
     }
     if (options.kv_bytes == 0) options.kv_bytes = share_of_cache(entry, need, kv_bytes);
     return options;
 }
 
+// Those that need not go after all answer who has waited.
+void ModelStore::stop_draining(std::unique_lock<std::mutex>& lock) {
+    for (const auto& entry : entries_) {
+        if (!std::exchange(entry->is_draining, false) || !has_waiting(*entry)) continue;
+        if (is_usable(*entry))
+            settle(*entry, nullptr, lock);
+        else
+            want(*entry);
+    }
+}
+
 void ModelStore::evict(Entry& entry, std::unique_lock<std::mutex>& lock) {
     std::shared_ptr<ServedModel> model = std::exchange(entry.model, nullptr);
     entry.state = ModelState::unloaded;
+    entry.is_draining = false;
+    if (has_waiting(entry)) want(entry);
     ++n_evictions_;
     lock.unlock();
     model.reset();  // ends the engine's thread

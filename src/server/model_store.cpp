@@ -60,12 +60,15 @@ ModelStore::ModelStore(uint64_t budget_bytes, ModelLoader loader)
     : budget_bytes_(budget_bytes > 0 ? budget_bytes : usual_memory_budget()), loader_(std::move(loader)), thread_([this] { run(); }) {}
 
 ModelStore::~ModelStore() {
-    {
-        const std::lock_guard lock(mutex_);
-        is_stopping_ = true;
-    }
-    changed_.notify_all();
+    stop({});
     thread_.join();
+}
+
+bool ModelStore::stop(std::chrono::milliseconds at_most) {
+    std::unique_lock lock(mutex_);
+    is_stopping_ = true;
+    changed_.notify_all();
+    return changed_.wait_for(lock, at_most, [this] { return has_stopped_; });
 }
 
 void ModelStore::declare(ModelEntry config) {
@@ -142,22 +145,32 @@ ModelLease ModelStore::find_loaded(std::optional<std::string_view> name) {
     return is_usable(entry) ? lease(entry) : nullptr;
 }
 
+// Forgets those who have gone meanwhile.
+bool ModelStore::has_waiting(Entry& entry) {
+    std::erase_if(entry.waiting, [](const auto& ticket) { return ticket.expired(); });
+    return !entry.waiting.empty();
+}
+
+void ModelStore::want(Entry& entry) {
+    if (entry.state != ModelState::loading) entry.load_number = ++n_wanted_;
+    entry.state = ModelState::loading;
+}
+
 std::shared_ptr<ModelTicket> ModelStore::request(std::optional<std::string_view> name, Waker wake) {
     const std::shared_ptr<ModelTicket> ticket(new ModelTicket(std::move(wake)));
     {
         const std::lock_guard lock(mutex_);
         Entry& entry = find(name);
-        if (is_usable(entry)) {
+        if (is_usable(entry) && !entry.is_draining) {
             ticket->lease_ = lease(entry);
             ticket->is_ready_ = true;
             return ticket;
         }
-        std::erase_if(entry.waiting, [](const auto& other) { return other.expired(); });
-        if (entry.waiting.size() >= max_waiting)
+        if (has_waiting(entry) && entry.waiting.size() >= max_waiting)
             throw ApiError(concat("too many requests wait for the model ", entry.id, " already"),
                            {.status = 503, .code = "overloaded", .headers = {{"Retry-After", "5"}}});
         entry.waiting.push_back(ticket);
-        entry.state = ModelState::loading;
+        if (!is_usable(entry)) want(entry);
     }
     changed_.notify_all();
     return ticket;

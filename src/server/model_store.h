@@ -74,7 +74,8 @@ struct ModelLoader {
 /// Nine tenths of what the machine and the cgroup have free now.
 uint64_t usual_memory_budget();
 
-/// Entries are declared first; then any thread. One load at a time; a model in use is never unloaded.
+/// Entries are declared first; then any thread. One load at a time, in the order in which they were asked for; a model in use is never
+/// unloaded. Where only busy models could make room, one of them is drained: what it answers ends, and new requests wait as for a load.
 class ModelStore {
   public:
     /// @param budget_bytes  for weights, caches and workspaces together; 0: nine tenths of what the machine has free now
@@ -98,6 +99,8 @@ class ModelStore {
     ModelLease find_loaded(std::optional<std::string_view> name);
     /// Asks for a model. `wake` is called, from any thread, when the ticket is ready. @throws ApiError  404; 503 when too many wait
     std::shared_ptr<ModelTicket> request(std::optional<std::string_view> name, Waker wake);
+    /// No more loads. False: one is still under way after that time, and the destructor will wait for it.
+    bool stop(std::chrono::milliseconds at_most);
     /// @throws ApiError  404; 409 while it is in use or being loaded
     void unload(std::string_view name);
 
@@ -121,13 +124,19 @@ class ModelStore {
         int n_leases = 0;
         Clock::time_point last_used{};
         std::vector<std::weak_ptr<ModelTicket>> waiting;
+        uint64_t load_number = 0;             // loads are made in this order
+        bool is_draining = false;             // is to make room, and answers nobody new
         std::optional<uint64_t> least_bytes;  // what it takes at least
     };
 
     void run();
     void load(Entry& entry, std::unique_lock<std::mutex>& lock);
-    EngineOptions make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock);
-    Entry* least_used(bool& some_busy);
+    Entry* next_to_load();
+    std::optional<EngineOptions> make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock);
+    Entry* least_used(bool is_busy);
+    void stop_draining(std::unique_lock<std::mutex>& lock);
+    static bool has_waiting(Entry& entry);
+    void want(Entry& entry);
     void evict(Entry& entry, std::unique_lock<std::mutex>& lock);
     void drop_broken(Entry& entry, std::unique_lock<std::mutex>& lock);
     bool drop_broken_one(std::unique_lock<std::mutex>& lock);
@@ -152,8 +161,9 @@ class ModelStore {
     std::vector<std::unique_ptr<Entry>> entries_;  // fixed once the server runs; their states are guarded by mutex_, like all below
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    bool is_stopping_ = false;
+    bool is_stopping_ = false, has_stopped_ = false;
     int64_t n_loads_ = 0, n_evictions_ = 0;
+    uint64_t n_wanted_ = 0;
     std::thread thread_;  // last
 };
 

@@ -93,6 +93,94 @@ TEST_CASE("the least recently used model makes room, and never one in use or pin
     CHECK(store.used_bytes() <= store.budget_bytes());
 }
 
+TEST_CASE("a model that is never idle is drained for one that is wanted, and comes back for those who wait") {
+    FakeLoader fake;
+    ModelStore store(10 * mib, fake.loader());
+    for (const char* name : {"a", "b"}) store.declare(entry(name));
+    ModelLease running = get(store, "a");
+    const auto b = store.request("b", [] {});
+    std::shared_ptr<ModelTicket> late;
+    CHECK(comes_true([&] {  // as under constant load: somebody always holds a
+        late = store.request("a", [] {});
+        if (late->is_ready()) running = late->take();
+        return !late->is_ready();
+    }));
+    CHECK(!b->is_ready());
+    CHECK(running->engine->failure().empty());
+    running.reset();
+    CHECK(comes_true([&] { return b->is_ready(); }));
+    CHECK(!late->is_ready());
+    b->take().reset();
+    CHECK(comes_true([&] { return late->is_ready(); }));
+    CHECK(late->take()->id == "a");
+    CHECK(fake.n_loads == 3);
+}
+
+TEST_CASE("a model is not drained any longer when nobody waits for the other one") {
+    FakeLoader fake;
+    ModelStore store(10 * mib, fake.loader());
+    for (const char* name : {"a", "b"}) store.declare(entry(name));
+    const ModelLease running = get(store, "a");
+    auto b = store.request("b", [] {});
+    std::shared_ptr<ModelTicket> late;
+    CHECK(comes_true([&] { return !(late = store.request("a", [] {}))->is_ready(); }));
+    b.reset();
+    CHECK(comes_true([&] { return late->is_ready(); }));
+    CHECK(late->take() == running);
+    CHECK(comes_true([&] { return state_of(store, "b") == ModelState::unloaded; }));
+    CHECK(fake.n_loads == 1);
+}
+
+TEST_CASE("a store that is to stop refuses who waits, and does not wait for a load for long") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    for (const char* name : {"slow", "a"}) store.declare(entry(name));
+    const auto slow = store.request("slow", [] {}), a = store.request("a", [] {});
+    CHECK(comes_true([&] { return fake.n_loads == 1; }));
+    CHECK(!store.stop(20ms));
+    fake.may_load = true;
+    CHECK(store.stop(10s));
+    CHECK(slow->take()->id == "slow");
+    REQUIRE(a->is_ready());
+    CHECK_THROWS_AS(a->take(), ApiError);
+}
+
+TEST_CASE("models are loaded in the order in which they were asked for") {
+    FakeLoader fake;
+    std::vector<std::string> order;
+    ModelLoader loader = fake.loader();
+    loader.load = [&, load = loader.load](const EngineOptions& options) {
+        order.push_back(options.model_path);
+        return load(options);
+    };
+    ModelStore store(100 * mib, loader);
+    for (const char* name : {"a", "b", "c", "slow"}) store.declare(entry(name));
+    std::vector<std::shared_ptr<ModelTicket>> tickets{store.request("slow", [] {})};
+    CHECK(comes_true([&] { return fake.n_loads == 1; }));
+    for (const char* name : {"c", "a", "b", "c"}) tickets.push_back(store.request(name, [] {}));
+    tickets[2].reset();  // nobody wants a any more
+    fake.may_load = true;
+    CHECK(comes_true([&] { return tickets[1]->is_ready() && tickets[3]->is_ready() && tickets[4]->is_ready(); }));
+    CHECK(order == std::vector<std::string>{"slow", "c", "b"});
+}
+
+TEST_CASE("settings that a model cannot have are the server's fault, not the client's") {
+    FakeLoader fake;
+    ModelLoader loader = fake.loader();
+    loader.load = [](const EngineOptions&) -> std::unique_ptr<Engine> {
+        throw InvalidInput("the cache type q8_0 needs heads of 32", "cache_type");
+    };
+    ModelStore store(100 * mib, loader);
+    store.declare(entry("a"));
+    ApiService service(store, {.access = AccessRules({}, "localhost", true)});
+    RunningServer running(service);
+    TestClient client = running.connect();
+    client.post("/v1/completions", R"({"prompt":"x"})");
+    const std::string answer = client.read_response();
+    CHECK(answer.find("HTTP/1.1 500") != std::string::npos);
+    CHECK(answer.find("the model a cannot be loaded: the cache type q8_0 needs heads of 32") != std::string::npos);
+}
+
 TEST_CASE("a model that cannot be loaded is an error for those who ask, and harms no other") {
     FakeLoader fake;
     ModelStore store(20 * mib, fake.loader());

@@ -2,13 +2,17 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "engine/memory_table.h"
 #include "server/api_service.h"
 #include "server/http/server.h"
@@ -73,6 +77,7 @@ HttpLimits limits_of(const ServeSettings& settings) {
     limits.body_bytes = static_cast<uint64_t>(settings.max_body_mib) << 20;
     limits.bodies_bytes = std::max(limits.bodies_bytes, 2 * limits.body_bytes);
     limits.n_connections = static_cast<size_t>(settings.n_connections);
+    limits.n_large_workers = std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, 4);
     limits.answer_time = std::chrono::seconds(settings.timeout_s);
     limits.stop_time = std::chrono::seconds(settings.stop_timeout_s);
     return limits;
@@ -152,7 +157,10 @@ int serve(const ServeFlags& flags) {
     server.stop_on_signals();
     announce(store, settings, server.port());
     server.run();
-    return 0;
+    if (store.stop(std::chrono::seconds(1))) return 0;
+    log_info("a model was still being loaded");  // nobody waits for it any more, and the system takes all back
+    std::fflush(nullptr);
+    std::_Exit(0);
 }
 
 void declare_setting(CLI::App& app, const Setting& setting, std::vector<std::string>& values) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -35,6 +36,7 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
     std::string_view input() const { return std::string_view(inbox_).substr(consumed_); }
     void consume(size_t n_bytes);
     /// The client closed its side, or the connection broke. What is in input() can still be read.
+    /// Any thread.
     bool is_gone() const { return is_gone_; }
 
     /// Waits until `ready` is true, looking again whenever something happened: bytes, the end, notify(). False: the deadline came first.
@@ -84,7 +86,7 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
     std::string inbox_;
     size_t consumed_ = 0;
     uint64_t n_writes_ = 0;
-    bool is_gone_ = false;
+    std::atomic<bool> is_gone_{false};
 };
 
 }  // namespace quern

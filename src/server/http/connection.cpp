@@ -1,7 +1,6 @@
 #include "server/http/connection.h"
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 
 #include <boost/asio/co_spawn.hpp>
@@ -103,6 +102,7 @@ void Connection::note_request(const HttpRequest& request) {
     record_.status = 0;
     record_.n_request_bytes = request.body.size();
     record_.n_response_bytes = 0;
+    is_large_ = request.body.size() > context_.limits.large_body_bytes;
     extra_headers_ = context_.service.headers_for(request);
     has_stream_head_ = false;
 }
@@ -183,14 +183,16 @@ asio::awaitable<bool> Connection::write_answer(Answer answer, bool is_head) {
 
 HttpResponse Connection::error_now() const { return context_.service.error(std::current_exception(), record_.path, record_.id); }
 
-// Parsing, tokenizing and rendering cost time: not on the threads that serve the sockets.
+// Parsing, tokenizing and rendering cost time: not on the threads that serve the sockets. Nothing is done for a client who has gone while
+// the request waited for a worker.
 asio::awaitable<Answer> Connection::on_worker(const std::function<Answer()>& make) {
     Answer answer;
     co_await asio::co_spawn(
-        context_.workers,
+        is_large_ ? context_.large_workers : context_.workers,
         [this, &answer, &make]() -> asio::awaitable<void> {
             try {
-                answer = make();
+                if (is_aborted_) throw shutting_down();
+                if (!channel_->is_gone()) answer = make();
             } catch (...) {
                 answer = error_now();
             }

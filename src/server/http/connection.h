@@ -1,6 +1,7 @@
 // One client's connection: its requests one after the other, each read, answered, and forgotten.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -18,7 +19,8 @@ struct ConnectionContext {
     const HttpLimits& limits;
     BodyBudget& bodies;
     boost::asio::thread_pool& workers;
-    boost::asio::ssl::context* tls;  ///< nullptr: plain HTTP
+    boost::asio::thread_pool& large_workers;  ///< for requests with large bodies
+    boost::asio::ssl::context* tls;           ///< nullptr: plain HTTP
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -77,7 +79,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool is_woken_ = false;
     bool is_finishing_ = false;
     bool is_turned_away_ = false;
-    bool is_aborted_ = false;
+    std::atomic<bool> is_aborted_{false};
+    bool is_large_ = false;  // the request's body was
     bool has_stream_head_ = false;
 };
 

@@ -24,6 +24,8 @@ struct HttpLimits {
     std::chrono::milliseconds answer_time{0};       ///< for a whole answer; 0: as long as it takes
     int n_io_threads = 2;
     int n_workers = 4;
+    uint64_t large_body_bytes = 64 << 10;  ///< requests with larger bodies have workers of their own, and never hold up the others
+    int n_large_workers = 1;
 };
 
 }  // namespace quern

@@ -105,7 +105,7 @@ class HttpServer::State {
     asio::awaitable<void> stop_late();
     void begin_stop();
     void end_if_done();
-    void add(Protocol::socket socket);
+    bool add(Protocol::socket socket);
     void remove(uint64_t id);
     void close_acceptor();
     void for_each(void (Connection::*action)());
@@ -137,7 +137,7 @@ class HttpServer::State {
     size_t n_accepted_ = 0;
     bool is_stopping_ = false;
     bool is_stopped_ = false;  // no connection is left
-    asio::thread_pool workers_;
+    asio::thread_pool workers_, large_workers_;
     const std::unique_ptr<asio::ssl::context> tls_;
     const ConnectionContext context_;
 
@@ -156,8 +156,9 @@ HttpServer::State::State(const ListenAddress& address, HttpService& service, con
       signals_(strand_),
       stop_timer_(strand_),
       workers_(static_cast<size_t>(limits.n_workers)),
+      large_workers_(static_cast<size_t>(limits.n_large_workers)),
       tls_(make_tls(address)),
-      context_{service, limits_, bodies_, workers_, tls_.get()} {
+      context_{service, limits_, bodies_, workers_, large_workers_, tls_.get()} {
     listen(address);
 }
 
@@ -216,6 +217,7 @@ void HttpServer::State::run() {
     io_.run();
     for (std::thread& thread : threads) thread.join();
     workers_.join();
+    large_workers_.join();
 }
 
 asio::awaitable<void> HttpServer::State::pause(std::chrono::milliseconds time) {
@@ -237,17 +239,15 @@ asio::awaitable<void> HttpServer::State::accept() {
         }
         auto [error, socket] = co_await acceptor_.async_accept(next_io(), with_error);
         if (!acceptor_.is_open()) break;
-        if (!error) {
-            add(Protocol::socket(std::move(socket)));
-            continue;
-        }
-        if (!has_complained) log_warning(concat("cannot take a connection: ", error.message()));
+        if (!error && add(Protocol::socket(std::move(socket)))) continue;
+        if (!has_complained) log_warning(concat("cannot take a connection: ", error ? error.message() : "out of memory"));
         has_complained = true;
         co_await pause(std::chrono::milliseconds(100));  // out of file descriptors, most likely
     }
 }
 
-void HttpServer::State::add(Protocol::socket socket) {
+// False: there is no memory for it. The loop that accepts goes on whatever happens.
+bool HttpServer::State::add(Protocol::socket socket) try {
     const auto executor = socket.get_executor();
     auto connection = std::make_shared<Connection>(std::move(socket), context_);
     if (is_stopping_) connection->turn_away();
@@ -263,6 +263,9 @@ void HttpServer::State::add(Protocol::socket socket) {
             if (error) log_error("a connection ended by an error of the server's own");
             remove(id);
         });
+    return true;
+} catch (const std::bad_alloc&) {
+    return false;
 }
 
 void HttpServer::State::remove(uint64_t id) {

@@ -22,6 +22,11 @@ class RowLanes {
     using TwoFloats = typename V::TwoFloats;
     using Weights = Unpacked<V, Format>;
     using Block = typename Format::Block;
+    static constexpr bool has_halves = requires(Block b) { b.d; };  // factors of 16 bits, which become floats when they are used
+    static constexpr bool has_minima = requires(Block b) { b.m; };
+    static constexpr bool is_nibbles = Format::dtype == DType::q4_0 || Format::dtype == DType::q4_1;
+    static constexpr float zero_point = Format::dtype == DType::q4_0 ? 8.0f : 16.0f;  // of formats without minima
+    using Factor = std::conditional_t<has_halves, uint16_t, float>;
     static constexpr int n_rows_at_once = V::row_lanes, most_blocks = 8, most_tokens = 32;
 
   public:
@@ -40,8 +45,13 @@ class RowLanes {
     /// Some blocks of sixteen rows: of each 8 times 4 values of every row, and their factors.
     struct Panel {
         typename V::TwoBytes values[most_blocks][8];
-        alignas(64) float d[most_blocks][n_rows_at_once];
-        alignas(64) float offset[most_blocks][n_rows_at_once];
+        alignas(64) Factor d[most_blocks][n_rows_at_once];
+        alignas(64) Factor minima[most_blocks][n_rows_at_once];
+
+        QUERN_INLINE TwoFloats offsets(int b, TwoFloats ds) const {
+            if constexpr (has_minima) return V::load_two_floats(minima[b]);
+            return V::times(ds, V::two_splat(-zero_point));
+        }
     };
 
     QUERN_INLINE static void multiply(const MatmulTask& task, int64_t row, int n_rows, int64_t token, int n_tokens) {
@@ -70,19 +80,29 @@ class RowLanes {
             const std::byte* const next = rows[r] + n_rows_at_once * row_bytes;
             for (int at = 0; at < n_blocks * static_cast<int>(sizeof(Block)); at += 64) V::prefetch(next + at);
         }
-        for (int b = 0; b < n_blocks; ++b) {
+        for (int b = 0; b < n_blocks; ++b) fill_block(panel, b, rows);
+    }
+
+    QUERN_INLINE static void fill_block(Panel& panel, int b, const std::byte* const (&rows)[n_rows_at_once]) {
+        const auto block = [&](int r) -> const Block& { return reinterpret_cast<const Block*>(rows[r])[b]; };
+#pragma GCC unroll 16
+        for (int r = 0; r < n_rows_at_once; ++r) {
+            if constexpr (has_halves)
+                panel.d[b][r] = block(r).d;
+            else
+                panel.d[b][r] = Weights(block(r)).d;
+            if constexpr (has_minima) panel.minima[b][r] = block(r).m;
+        }
+        if constexpr (is_nibbles) {
+            V::nibble_rows_to_lanes([&](int r) { return block(r).qs; }, panel.values[b]);
+        } else {
             typename V::Bytes values[n_rows_at_once];
 #pragma GCC unroll 16
-            for (int r = 0; r < n_rows_at_once; ++r) {
-                const Weights block(reinterpret_cast<const Block*>(rows[r])[b]);
-                values[r] = block.values();
-                panel.d[b][r] = block.d;
-                if constexpr (!Weights::is_signed) panel.offset[b][r] = block.offset;
-            }
+            for (int r = 0; r < n_rows_at_once; ++r) values[r] = Weights(block(r)).values();
             V::rows_to_lanes(values, panel.values[b]);
-            if constexpr (Weights::is_signed)
-                for (auto& each : panel.values[b]) each = V::less_byte(each, 128);  // modulo 256: the bytes of the products are unsigned
         }
+        if constexpr (Weights::is_signed)
+            for (auto& each : panel.values[b]) each = V::less_byte(each, 128);  // modulo 256: the bytes of the products are unsigned
     }
 
     template <int n_tokens>
@@ -108,8 +128,7 @@ class RowLanes {
             for (int t = 0; t < n_tokens; ++t) {
                 const TwoFloats dot = V::to_floats(V::add(V::times_256(high[t]), low[t]));
                 sum[t] = V::multiply_add(dot, V::times(d, V::two_splat(at(t).scale)), sum[t]);
-                if constexpr (!Weights::is_signed)
-                    sum[t] = V::multiply_add(V::load_two_floats(panel.offset[b]), V::two_splat(at(t).sum), sum[t]);
+                if constexpr (!Weights::is_signed) sum[t] = V::multiply_add(panel.offsets(b, d), V::two_splat(at(t).sum), sum[t]);
             }
         }
         for (int t = 0; t < n_tokens; ++t) sums[t] = sum[t];

@@ -213,7 +213,7 @@ void multiply_rows_one_by_one(const MatmulTask& task) noexcept {
 /// The MatmulKernel of one format on one instruction set.
 template <typename V, typename Format>
 void multiply_rows(const MatmulTask& task) noexcept {
-    if constexpr (HasRowLanes<V> && Format::block_values == 32) {
+    if constexpr (has_row_lanes<V, Format>()) {
         RowLanes<V, Format>::run(task);
     } else {
         if constexpr (has_row_tile<V, Format>())

@@ -67,8 +67,6 @@ struct Simd : avx2::Simd {
     /// A lane for each of sixteen rows (matmul/row_lanes.h).
     static constexpr int row_lanes = 16;
     QUERN_INLINE static TwoInts add_dot_bytes(TwoInts sum, TwoBytes u, TwoBytes s) { return _mm512_dpbusd_epi32(sum, u, s); }
-    QUERN_INLINE static TwoInts two_splat_int(int x) { return _mm512_set1_epi32(x); }
-    QUERN_INLINE static TwoFloats load_two_floats(const float* p) { return _mm512_loadu_ps(p); }
     QUERN_INLINE static TwoFloats load_two_floats(const uint16_t* halves) {
         return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves)));
     }
@@ -80,28 +78,8 @@ struct Simd : avx2::Simd {
         std::memcpy(&bytes, p, sizeof bytes);
         return _mm512_set1_epi32(bytes);
     }
-    /// columns[j]: in each row's lane its bytes 4 j to 4 j + 3.
-    QUERN_INLINE static void rows_to_lanes(const Bytes (&rows)[16], TwoBytes (&columns)[8]) {
-        TwoBytes a[8], b[8];
-        for (int i = 0; i < 4; ++i) {  // a quarter is half of a row; those of rows i and i + 4, i + 8 and i + 12
-            a[i] = two_bytes(rows[i], rows[i + 4]);
-            a[4 + i] = two_bytes(rows[8 + i], rows[12 + i]);
-        }
-        for (int i = 0; i < 8; i += 2) {
-            b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
-            b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
-        }
-        for (int i = 0; i < 8; i += 4)
-            for (int j = 0; j < 2; ++j) {  // a[i + c]: four rows of columns c, 4 + c, each in two quarters
-                a[i + 2 * j] = _mm512_unpacklo_epi64(b[i + j], b[i + 2 + j]);
-                a[i + 2 * j + 1] = _mm512_unpackhi_epi64(b[i + j], b[i + 2 + j]);
-            }
-        for (int c = 0; c < 4; ++c) {
-            columns[c] = _mm512_shuffle_i64x2(a[c], a[4 + c], 0x88);
-            columns[4 + c] = _mm512_shuffle_i64x2(a[c], a[4 + c], 0xdd);
-        }
-    }
-    /// The same where a row is 16 bytes of two values each: the low halves are the first 16 values. @param at  of row r, its bytes
+    /// columns[j]: in each row's lane its values 4 j to 4 j + 3. A row is 16 bytes of two values, the low halves the first 16.
+    /// @param at  of row r, its bytes
     template <typename At>
     QUERN_INLINE static void nibble_rows_to_lanes(At at, TwoBytes (&columns)[8]) {
         const auto load = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at(r))); };

@@ -12,8 +12,6 @@ namespace {
 constexpr int64_t bytes_per_block = 64 * 1024;
 // Rows in one unit of work that computes: what a batch's activations are read for from the outer caches.
 constexpr int64_t rows_per_batch_block = 128;
-// Rows that the kernels for few tokens multiply at once, at most.
-constexpr int64_t rows_of_few = 16;
 // Units that each thread should get at least, so that all finish together.
 constexpr int64_t blocks_per_thread = 4;
 // Tokens that one thread norms and quantizes at a time.
@@ -25,7 +23,7 @@ int64_t rows_per_block(const TensorView& weight, int64_t row_multiple, int64_t h
     const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(weight.shape.n_cols())));
     const int64_t even_share = weight.shape.n_rows() / (blocks_per_thread * n_threads);
     const int64_t rows = row_multiple == 1 ? bytes_per_block / bytes : std::min(rows_per_batch_block, even_share);
-    const int64_t both = std::lcm(row_multiple == 1 ? rows_of_few : row_multiple, head_rows);
+    const int64_t both = std::lcm(row_multiple, head_rows);
     const int64_t granularity = both > std::max(rows, 2 * head_rows) ? head_rows : both;
     return std::max(granularity, rows / granularity * granularity);
 }

@@ -111,7 +111,7 @@ class RowLanes {
 };
 
 /// Whether RowLanes serves this format here. 16 answers of SmolLM2 in Q4_1 come half again as fast, one alone 7 % slower; in Q8_0, which
-/// waits for memory, one alone would be slower by 12 to 25 % (measured on Zen 5).
+/// waits for memory, one alone was slower by 12 to 25 % (measured on Zen 5, a shared machine).
 template <typename V, typename Format>
 constexpr bool has_row_lanes() {
     return HasRowLanes<V> && Format::dtype == DType::q4_1;

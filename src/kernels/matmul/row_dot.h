@@ -4,6 +4,7 @@
 
 #include "kernels/matmul/decode_row.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/matmul/row_lanes.h"
 #include "kernels/matmul/row_tile.h"
 
 namespace quern {
@@ -190,11 +191,8 @@ void multiply_row_tiles(const MatmulTask& task) noexcept {
     }
 }
 
-/// The MatmulKernel of one format on one instruction set.
 template <typename V, typename Format>
-void multiply_rows(const MatmulTask& task) noexcept {
-    if constexpr (has_row_tile<V, Format>())
-        if (task.n_tokens > 1 || one_token_takes_tile<V, Format>()) return multiply_row_tiles<V, Format>(task);
+void multiply_rows_one_by_one(const MatmulTask& task) noexcept {
     int64_t token = 0;
     for (; token + tokens_per_tile <= task.n_tokens; token += tokens_per_tile) multiply_tile<V, Format, tokens_per_tile>(task, token);
     switch (task.n_tokens - token) {
@@ -209,6 +207,18 @@ void multiply_rows(const MatmulTask& task) noexcept {
             break;
         default:
             break;
+    }
+}
+
+/// The MatmulKernel of one format on one instruction set.
+template <typename V, typename Format>
+void multiply_rows(const MatmulTask& task) noexcept {
+    if constexpr (has_row_lanes<V, Format>()) {
+        RowLanes<V, Format>::run(task);
+    } else {
+        if constexpr (has_row_tile<V, Format>())
+            if (task.n_tokens > 1 || one_token_takes_tile<V, Format>()) return multiply_row_tiles<V, Format>(task);
+        multiply_rows_one_by_one<V, Format>(task);
     }
 }
 

@@ -63,6 +63,45 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static Floats half_of(TwoFloats v) {
         return _mm512_extractf32x8_ps(v, half);
     }
+
+    /// A lane for each of sixteen rows (matmul/row_lanes.h).
+    static constexpr int row_lanes = 16;
+    QUERN_INLINE static TwoInts add_dot_bytes(TwoInts sum, TwoBytes u, TwoBytes s) { return _mm512_dpbusd_epi32(sum, u, s); }
+    QUERN_INLINE static TwoFloats load_two_floats(const uint16_t* halves) {
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves)));
+    }
+    QUERN_INLINE static void store_first(float* p, TwoFloats v, int n) {
+        _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), v);
+    }
+    QUERN_INLINE static TwoBytes four_bytes_everywhere(const int8_t* p) {
+        int bytes;
+        std::memcpy(&bytes, p, sizeof bytes);
+        return _mm512_set1_epi32(bytes);
+    }
+    /// columns[j]: in each row's lane its values 4 j to 4 j + 3. A row is 16 bytes of two values, the low halves the first 16.
+    /// @param at  of row r, its bytes
+    template <typename At>
+    QUERN_INLINE static void nibble_rows_to_lanes(At at, TwoBytes (&columns)[8]) {
+        const auto load = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at(r))); };
+        TwoBytes a[4], b[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i)  // a quarter is a row
+            a[i] = two_bytes(_mm256_inserti128_si256(_mm256_castsi128_si256(load(i)), load(4 + i), 1),
+                             _mm256_inserti128_si256(_mm256_castsi128_si256(load(8 + i)), load(12 + i), 1));
+        for (int i = 0; i < 4; i += 2) {
+            b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+            b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+        }
+        for (int j = 0; j < 2; ++j) {
+            a[2 * j] = _mm512_unpacklo_epi64(b[j], b[2 + j]);
+            a[2 * j + 1] = _mm512_unpackhi_epi64(b[j], b[2 + j]);
+        }
+        const __m512i low = _mm512_set1_epi8(15);
+        for (int c = 0; c < 4; ++c) {
+            columns[c] = _mm512_and_si512(a[c], low);
+            columns[4 + c] = _mm512_and_si512(_mm512_srli_epi16(a[c], 4), low);
+        }
+    }
 };
 
 /// 16 lanes of a float, or of a unit of 4 bytes; avx2.h says what the words mean.

@@ -135,10 +135,10 @@ def add_keys(w, c):
         w.add_layer_norm_rms_eps(c.rms_norm_eps)
     if getattr(c, "sliding_window", None):
         w.add_sliding_window(c.sliding_window)
-    if getattr(c, "attn_logit_softcapping", None):
-        w.add_attn_logit_softcapping(c.attn_logit_softcapping)
-    if getattr(c, "final_logit_softcapping", None):
-        w.add_final_logit_softcapping(c.final_logit_softcapping)
+    if hasattr(c, "attn_logit_softcapping"):
+        w.add_attn_logit_softcapping(c.attn_logit_softcapping or 0.0)
+    if hasattr(c, "final_logit_softcapping"):
+        w.add_final_logit_softcapping(c.final_logit_softcapping or 0.0)
     add_rope_scaling(w, c, rope)
     add_experts(w, c)
 
@@ -203,9 +203,9 @@ def to_gguf(arch, name, data, c):
         data = data + 1
     if arch == "gpt2" and name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
         data = data.T
-    if arch == "llama" and ".q_proj." in name:
+    if arch in ("llama", "smollm3") and ".q_proj." in name:
         data = permute(data, c.num_attention_heads)
-    if arch == "llama" and ".k_proj." in name:
+    if arch in ("llama", "smollm3") and ".k_proj." in name:
         data = permute(data, c.num_key_value_heads)
     stem, _, kind = name.rpartition(".")
     if name.endswith("kv_b_proj.weight"):  # keys are multiplied into q, values into the result

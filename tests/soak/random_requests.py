@@ -117,7 +117,7 @@ class RequestMaker:
             ("/detokenize", {"model": model, "tokens": [self.rng.randint(0, 258) for _ in range(30)]}),
             ("/apply-template", {"model": self.rng.choice(CHATS), "messages": [{"role": "user", "content": content}]}),
             ("/v1/messages/count_tokens", {"model": "smol", "messages": [{"role": "user", "content": content}], "max_tokens": 1}),
-            ("/v1/completions", {"model": model, "prompt": content, "max_tokens": 1}), ("/api/show", {"model": model})])
+            ("/v1/completions", {"model": model, "prompt": content, "max_tokens": 1, "temperature": 0}), ("/api/show", {"model": model})])
 
     def look(self):
         return self.rng.choice(["/v1/models", f"/v1/models/{self.rng.choice(MODELS)}", "/metrics", "/health", "/slots?model=smol", "/props?model=stories",

@@ -107,7 +107,7 @@ def test_a_masked_language_model_is_converted_with_its_pooling(tmp_path, pooling
 def test_quantized_weights_give_nearly_the_same(bert, tmp_path):
     quern("quantize", bert[1], tmp_path / "q8.gguf", "q8_0")
     for a, b in zip(vectors(bert[1]), vectors(tmp_path / "q8.gguf")):
-        assert a @ b > 0.999
+        assert a @ b > 0.99
 
 
 @pytest.mark.skipif(not PEER, reason="QUERN_PEER names no llama.cpp driver")

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,5 +61,7 @@ uint64_t cgroup_available() {
 }  // namespace
 
 uint64_t available_memory_bytes() { return std::min(system_available(), cgroup_available()); }
+
+void return_freed_memory() noexcept { malloc_trim(0); }
 
 }  // namespace quern

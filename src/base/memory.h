@@ -8,4 +8,7 @@ namespace quern {
 /// The least of what the system has available and what the cgroup leaves. Cached file pages count as available.
 uint64_t available_memory_bytes();
 
+/// Gives back to the system what was freed but is still kept for later allocations. Takes milliseconds: for the end of something large.
+void return_freed_memory() noexcept;
+
 }  // namespace quern

@@ -4,6 +4,7 @@
 #include <iomanip>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "server/http/errors.h"
 #include "server/model_store.h"
 
@@ -238,6 +239,7 @@ void ModelStore::evict(Entry& entry, std::unique_lock<std::mutex>& lock) {
     ++n_evictions_;
     lock.unlock();
     model.reset();  // ends the engine's thread
+    return_freed_memory();
     log_info(concat("unloaded ", entry.id));
     lock.lock();
 }
@@ -250,6 +252,7 @@ void ModelStore::drop_broken(Entry& entry, std::unique_lock<std::mutex>& lock) {
     log_warning(concat("unloaded ", entry.id, ": ", entry.error));
     lock.unlock();
     model.reset();  // ends the engine's thread
+    return_freed_memory();
     lock.lock();
 }
 

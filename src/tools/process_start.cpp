@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/file_faults.h"
+#include "base/log.h"
 
 namespace quern {
 namespace {
@@ -32,5 +33,10 @@ void explain_bus_errors() {
 }
 
 void survive_bus_errors() { survive_file_faults(say_bus_error); }
+
+void survive_lost_readers() {
+    std::signal(SIGPIPE, SIG_IGN);
+    drop_messages_that_block();
+}
 
 }  // namespace quern

@@ -14,4 +14,7 @@ void explain_bus_errors();
 /// what was computed.
 void survive_bus_errors();
 
+/// From now on output that nobody reads neither holds up the program nor ends it.
+void survive_lost_readers();
+
 }  // namespace quern

@@ -9,6 +9,8 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "engine/memory_table.h"
 #include "server/api_service.h"
 #include "server/http/server.h"
@@ -109,7 +111,7 @@ void announce(const ModelStore& store, const ServeSettings& settings, uint16_t p
 
 std::unique_ptr<Engine> load_and_tell(const EngineOptions& options) {
     auto engine = Engine::load(options);
-    std::fputs(memory_table(engine->info()).c_str(), stderr);
+    log_lines(memory_table(engine->info()));
     return engine;
 }
 
@@ -135,7 +137,9 @@ int serve(const ServeFlags& flags) {
         return 0;
     }
     if (flags.dry_run) return print_plan(settings);
+    keep_little_freed_memory();
     survive_bus_errors();
+    survive_lost_readers();
     const std::vector<std::string> keys = all_keys(settings);
     const bool is_local = is_loopback(settings.host);
     check_exposure(settings, !keys.empty(), is_local);

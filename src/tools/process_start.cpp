@@ -8,6 +8,7 @@
 
 #include "base/file_faults.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 namespace quern {
 namespace {
@@ -34,7 +35,8 @@ void explain_bus_errors() {
 
 void survive_bus_errors() { survive_file_faults(say_bus_error); }
 
-void survive_lost_readers() {
+void prepare_to_run_for_long() {
+    keep_little_freed_memory();
     std::signal(SIGPIPE, SIG_IGN);
     drop_messages_that_block();
 }

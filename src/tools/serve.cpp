@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "engine/memory_table.h"
 #include "server/api_service.h"
 #include "server/http/server.h"
@@ -137,9 +136,8 @@ int serve(const ServeFlags& flags) {
         return 0;
     }
     if (flags.dry_run) return print_plan(settings);
-    keep_little_freed_memory();
     survive_bus_errors();
-    survive_lost_readers();
+    prepare_to_run_for_long();
     const std::vector<std::string> keys = all_keys(settings);
     const bool is_local = is_loopback(settings.host);
     check_exposure(settings, !keys.empty(), is_local);

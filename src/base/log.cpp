@@ -1,6 +1,13 @@
 #include "base/log.h"
 
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
 #include <fstream>
+#include <mutex>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -12,9 +19,30 @@
 namespace quern {
 namespace {
 
+std::atomic<bool> drops_what_blocks = false;
+std::mutex standard_error_mutex;                      // between the question whether there is room and the writing
+constexpr size_t at_once_bytes = 4096;                // what a pipe takes when it says that it takes something
+constexpr size_t message_bytes = at_once_bytes - 96;  // the time, the level and colours are beside it
+
+bool has_to_wait() {
+    pollfd state{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    return poll(&state, 1, 0) != 1 || state.revents != POLLOUT;
+}
+
+class StandardErrorSink : public spdlog::sinks::stderr_color_sink_mt {
+  public:
+    void log(const spdlog::details::log_msg& message) override {
+        if (!drops_what_blocks) return spdlog::sinks::stderr_color_sink_mt::log(message);
+        spdlog::details::log_msg cut = message;
+        cut.payload = {message.payload.data(), std::min(message.payload.size(), message_bytes)};
+        const std::lock_guard lock(standard_error_mutex);
+        if (!has_to_wait()) spdlog::sinks::stderr_color_sink_mt::log(cut);
+    }
+};
+
 spdlog::logger& logger() {
     static const std::shared_ptr<spdlog::logger> instance = [] {
-        auto made = std::make_shared<spdlog::logger>("quern", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+        auto made = std::make_shared<spdlog::logger>("quern", std::make_shared<StandardErrorSink>());
         made->set_pattern("%H:%M:%S.%e %^%l%$ %v");
         made->set_level(spdlog::level::warn);
         return made;
@@ -68,6 +96,15 @@ void log_to_file(const std::string& path) {
     }
     logger().set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
     logger().flush_on(spdlog::level::trace);
+}
+
+void drop_messages_that_block() { drops_what_blocks = true; }
+
+void log_lines(std::string_view lines) {
+    if (log_level() > LogLevel::warning) return;
+    const std::lock_guard lock(standard_error_mutex);
+    if (drops_what_blocks) lines = has_to_wait() ? std::string_view() : lines.substr(0, at_once_bytes);
+    std::fwrite(lines.data(), 1, lines.size(), stderr);
 }
 
 void log_debug(std::string_view message) { logger().debug("{}", one_line(message)); }

@@ -17,6 +17,12 @@ LogLevel log_level();
 /// @throws InvalidInput  when it cannot be written
 void log_to_file(const std::string& path);
 
+/// From now on messages that standard error would have to wait for are dropped: for a server, which goes on when nobody reads what it says.
+void drop_messages_that_block();
+
+/// Writes lines as they are to standard error, where warnings are not dropped.
+void log_lines(std::string_view lines);
+
 void log_debug(std::string_view message);
 void log_info(std::string_view message);
 void log_warning(std::string_view message);

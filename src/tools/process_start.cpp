@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "base/file_faults.h"
+#include "base/log.h"
+#include "base/memory.h"
 
 namespace quern {
 namespace {
@@ -32,5 +34,11 @@ void explain_bus_errors() {
 }
 
 void survive_bus_errors() { survive_file_faults(say_bus_error); }
+
+void prepare_to_run_for_long() {
+    keep_little_freed_memory();
+    std::signal(SIGPIPE, SIG_IGN);
+    drop_messages_that_block();
+}
 
 }  // namespace quern

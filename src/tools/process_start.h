@@ -14,4 +14,7 @@ void explain_bus_errors();
 /// what was computed.
 void survive_bus_errors();
 
+/// From now on output that nobody reads neither holds up the program nor ends it, and memory that it has freed goes back to the system.
+void prepare_to_run_for_long();
+
 }  // namespace quern

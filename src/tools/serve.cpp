@@ -114,7 +114,7 @@ void announce(const ModelStore& store, const ServeSettings& settings, uint16_t p
 
 std::unique_ptr<Engine> load_and_tell(const EngineOptions& options) {
     auto engine = Engine::load(options);
-    std::fputs(memory_table(engine->info()).c_str(), stderr);
+    log_lines(memory_table(engine->info()));
     return engine;
 }
 
@@ -141,6 +141,7 @@ int serve(const ServeFlags& flags) {
     }
     if (flags.dry_run) return print_plan(settings);
     survive_bus_errors();
+    prepare_to_run_for_long();
     const std::vector<std::string> keys = all_keys(settings);
     const bool is_local = is_loopback(settings.host);
     check_exposure(settings, !keys.empty(), is_local);

@@ -28,3 +28,21 @@ def slope(points):
 def growth(points):
     """How much the fitted line rises over all points."""
     return slope(points) * (points[-1][0] - points[0][0]) if len(points) > 1 else 0.0
+
+
+MOST_GROWTH = {"anonymous_kib": 4 << 10, "n_threads": 0.9, "n_files": 1.5}
+LEAST_LOOKS = 6
+
+
+def complaints(noted):
+    """What grew among all that was noted, once every buffer had seen its largest."""
+    if len(noted) < LEAST_LOOKS:
+        return [f"too short to tell whether anything grows: looked {len(noted)} times"]
+    calm = noted[len(noted) // 4:]
+    found = []
+    for name, most in MOST_GROWTH.items():
+        rise = growth([(each.seconds, getattr(each, name)) for each in calm])
+        print(f"growth of {name} from {calm[0].seconds:.0f} to {calm[-1].seconds:.0f} s: {rise:.1f}, at most {most}")
+        if rise > most:
+            found.append(f"{name} grew: {[getattr(each, name) for each in calm]}")
+    return found

@@ -86,6 +86,8 @@ void LocalEngine::step() {
         }
     }
     if (scheduler_->has_prompts()) {
+        const auto n_answers = static_cast<int>(answers.size());
+        for (StepTimes* times : {&times_, &reading_times_}) times->set_load(scheduler_->n_running() - n_answers, n_answers);
         try {
             advance_prompts(!answers.empty());
         } catch (const std::exception& error) {

@@ -8,12 +8,19 @@ namespace {
 // Weights are decoded once for any number of tokens; below so many, that is most of the time.
 constexpr int64_t least_chunk = 32;
 
+// With it the longest pauses stay below three times the usual ones.
+constexpr double most_share = 1.75;
+
 }  // namespace
 
 void StepTimes::prompt_step_took(int64_t index, int64_t n_tokens, double seconds) {
     const auto at = static_cast<size_t>(index);
     if (prompt_steps_.size() <= at) prompt_steps_.resize(at + 1);
     prompt_steps_[at] = smoothed(prompt_steps_[at], seconds / static_cast<double>(std::max(n_tokens, least_chunk)));
+}
+
+void StepTimes::set_load(int n_prompts, int n_answers) {
+    prompts_share_ = std::clamp(static_cast<double>(n_prompts) / std::max(1, n_answers), 1.0, most_share);
 }
 
 double StepTimes::expected(int64_t index, int64_t n_tokens) const {

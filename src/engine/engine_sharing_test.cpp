@@ -66,6 +66,26 @@ TEST_CASE("guesses ahead do not change an answer, and some are right") {
     CHECK(drafting->stats().n_steps < plain->stats().n_steps);
 }
 
+TEST_CASE("a draft model reads a long text in parts, and guesses nothing where it lacks a token") {
+    const TemporaryModel model({.n_ctx = 1024}), smaller({.n_vocab = 250, .n_ctx = 1024});
+    EngineOptions options = options_for(model);
+    const auto plain = Engine::load(options);
+    options.draft_model_path = model.path();
+    const auto drafting = Engine::load(options);
+    options.draft_model_path = smaller.path();
+    const auto lacking = Engine::load(options);
+    Request known = greedy(std::string(480, 'k'), 60), unknown = known;
+    unknown.prompt[3] = TokenId{255};
+    for (const Request& request : {known, unknown}) {
+        const std::vector<int32_t> tokens = generate(*plain, request).tokens;
+        for (Engine* engine : {drafting.get(), lacking.get()}) {
+            const auto generation = engine->submit(request);
+            CHECK(collect(*generation).tokens == tokens);
+            CHECK((generation->stats().n_drafted_tokens > 0) == (engine == drafting.get() || request.prompt == known.prompt));
+        }
+    }
+}
+
 TEST_CASE("a draft model of another vocabulary is refused") {
     const TemporaryModel model({}), other({.n_vocab = 300});
     EngineOptions options = options_for(model);

@@ -7,11 +7,14 @@
 namespace quern {
 namespace {
 
-constexpr int64_t n_batch = 256;  // tokens that the draft model reads at once
-constexpr int shortest_run = 2;   // one token in common says little
+constexpr int64_t most_read = 256;   // tokens of texts that are read in one call, while answers wait
+constexpr int64_t most_behind = 16;  // tokens beyond those it knows that are fed with the guesses
+constexpr int shortest_run = 2;      // one token in common says little
 
-BatchLimits limits_of(const DraftModel::Options& options) {
-    return {.n_tokens = std::max<int64_t>(n_batch, options.n_sequences), .n_outputs = options.n_sequences};
+BatchLimits reader_limits() { return {.n_tokens = most_read, .n_outputs = 0}; }
+
+BatchLimits writer_limits(const DraftModel::Options& options) {
+    return {.n_tokens = std::max<int64_t>(4 * most_behind, options.n_sequences), .n_outputs = options.n_sequences};
 }
 
 }  // namespace
@@ -44,7 +47,8 @@ DraftModel::DraftModel(Device& device, const Options& options)
             throw ModelError(
                 concat(options.path, ": the draft model has weights in ", dtype_name(node.weight.dtype), ", which quern cannot run"));
     n_ctx_ = std::min(options.n_ctx, model_->n_ctx_train());
-    executor_ = std::make_unique<Executor>(graph, device_, limits_of(options));
+    reader_ = std::make_unique<Executor>(graph, device_, reader_limits(), Fusion::on, TokenKernels::many);
+    writer_ = std::make_unique<Executor>(graph, device_, writer_limits(options), Fusion::on, TokenKernels::few);
     pool_ = std::make_unique<PagePool>(std::clamp<int64_t>(options.n_pages, pages_for(n_ctx_), pages_for(n_ctx_) * options.n_sequences));
     cache_ = std::make_unique<KvCache>(device_, model_->kv_shape(), pool_->n_pages());
 }
@@ -55,7 +59,8 @@ DraftNeed draft_need(Device& device, const DraftModel::Options& options) {
     const Graph graph = model->build(std::min(options.n_ctx, model->n_ctx_train()));
     return {.file_bytes = file->file_bytes(),
             .page_bytes = KvCache::page_bytes(model->kv_shape()),
-            .workspace_bytes = Executor::memory_bytes(graph, device, limits_of(options))};
+            .workspace_bytes =
+                Executor::memory_bytes(graph, device, reader_limits()) + Executor::memory_bytes(graph, device, writer_limits(options))};
 }
 
 void DraftModel::forget_unwanted(std::span<Sequence* const> sequences) {
@@ -78,67 +83,88 @@ bool DraftModel::cover(State& state, int64_t n_tokens) {
     return true;
 }
 
-// Brings every state up to its sequence's text and draft, and appends the likeliest next token to each draft that is not long enough.
-void DraftModel::feed(std::span<Sequence* const> sequences, std::span<int64_t> n_wanted) {
-    const BatchLimits& limits = executor_->limits();
-    for (bool more = true; more;) {
-        more = false;
-        std::vector<size_t> owners;
-        tokens_.clear();
-        outputs_.clear();
-        spans_.clear();
-        for (size_t i = 0; i < sequences.size(); ++i) {
-            const Sequence& sequence = *sequences[i];
-            State& state = states_[sequence.id];
-            if (n_wanted[i] <= static_cast<int64_t>(sequence.draft.size())) continue;
-            const size_t n_text = sequence.tokens.size(), n_all = n_text + sequence.draft.size();
-            if (state.fed.size() == n_all) continue;
-            const auto room = static_cast<size_t>(limits.n_tokens) - tokens_.size();
-            const size_t n = std::min(n_all - state.fed.size(), room);
-            if (n == 0) {
-                more = true;
-                break;
-            }
-            spans_.push_back({.first_token = static_cast<int64_t>(tokens_.size()),
-                              .n_tokens = static_cast<int64_t>(n),
-                              .first_position = static_cast<int64_t>(state.fed.size()),
-                              .page_table = state.page_table.data()});
-            for (size_t k = 0; k < n; ++k) {
-                const size_t at = state.fed.size();
-                state.fed.push_back(at < n_text ? sequence.tokens[at] : sequence.draft[at - n_text]);
-                tokens_.push_back(state.fed.back());
-            }
-            if (state.fed.size() < n_all) {
-                more = true;
-                continue;
-            }
-            outputs_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
-            owners.push_back(i);
-        }
-        if (tokens_.empty()) return;
-        const auto logits = executor_->run({.tokens = tokens_, .sequences = spans_, .outputs = outputs_}, *cache_);
-        const auto n_vocab = static_cast<size_t>(model_->n_vocab());
+void DraftModel::clear_batch() {
+    tokens_.clear();
+    outputs_.clear();
+    spans_.clear();
+}
+
+// The next n_tokens of the text and its draft.
+void DraftModel::add_to_batch(const Sequence& sequence, State& state, size_t n_tokens) {
+    spans_.push_back({.first_token = static_cast<int64_t>(tokens_.size()),
+                      .n_tokens = static_cast<int64_t>(n_tokens),
+                      .first_position = static_cast<int64_t>(state.fed.size()),
+                      .page_table = state.page_table.data()});
+    const size_t n_text = sequence.tokens.size();
+    for (size_t i = 0; i < n_tokens; ++i) {
+        const size_t at = state.fed.size();
+        state.fed.push_back(at < n_text ? sequence.tokens[at] : sequence.draft[at - n_text]);
+        tokens_.push_back(state.fed.back());
+    }
+}
+
+// Forgets what the sequence did not go on with. False when nothing can be proposed for it.
+bool DraftModel::prepare(const Sequence& sequence, int64_t n_wanted) {
+    State& state = states_[sequence.id];
+    const size_t n_common = std::min(state.fed.size(), sequence.tokens.size() - 1);  // the last token's logits are wanted
+    const auto end = state.fed.begin() + static_cast<std::ptrdiff_t>(n_common);
+    state.fed.erase(std::mismatch(state.fed.begin(), end, sequence.tokens.begin()).first, state.fed.end());
+    const auto is_known = [&](int32_t token) { return token < model_->n_vocab(); };
+    return n_wanted > 0 &&
+           std::all_of(sequence.tokens.begin() + static_cast<std::ptrdiff_t>(state.fed.size()), sequence.tokens.end(), is_known) &&
+           cover(state, static_cast<int64_t>(sequence.tokens.size()) + n_wanted);
+}
+
+// Reads of the texts that it is far behind with; nothing is wanted for those that it is still behind with.
+void DraftModel::catch_up(std::span<Sequence* const> sequences, std::span<int64_t> n_wanted) {
+    clear_batch();
+    for (size_t i = 0; i < sequences.size(); ++i) {
+        const Sequence& sequence = *sequences[i];
+        State& state = states_[sequence.id];
+        const auto n_behind = static_cast<int64_t>(sequence.tokens.size() - state.fed.size());
+        if (n_wanted[i] == 0 || n_behind <= most_behind) continue;
+        const int64_t n = std::min(n_behind - 1, most_read - static_cast<int64_t>(tokens_.size()));
+        if (n > 0) add_to_batch(sequence, state, static_cast<size_t>(n));
+        if (n_behind - n > most_behind) n_wanted[i] = 0;
+    }
+    if (!tokens_.empty()) reader_->run({.tokens = tokens_, .sequences = spans_, .outputs = outputs_}, *cache_);
+}
+
+// Appends the likeliest next token to each draft that is not long enough, in as many batches as the texts' last tokens need.
+void DraftModel::extend(std::span<Sequence* const> sequences, std::span<const int64_t> n_wanted) {
+    const auto n_vocab = static_cast<size_t>(model_->n_vocab());
+    std::vector<size_t> owners;
+    const auto compute = [&] {
+        const auto logits = writer_->run({.tokens = tokens_, .sequences = spans_, .outputs = outputs_}, *cache_);
         for (size_t i = 0; i < owners.size(); ++i) {
             const auto row = logits.subspan(i * n_vocab, n_vocab);
             sequences[owners[i]]->draft.push_back(static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin()));
         }
+        owners.clear();
+        clear_batch();
+    };
+    clear_batch();
+    for (size_t i = 0; i < sequences.size(); ++i) {
+        const Sequence& sequence = *sequences[i];
+        if (n_wanted[i] <= static_cast<int64_t>(sequence.draft.size())) continue;
+        State& state = states_[sequence.id];
+        const size_t n = sequence.tokens.size() + sequence.draft.size() - state.fed.size();
+        if (tokens_.size() + n > static_cast<size_t>(writer_->limits().n_tokens)) compute();
+        add_to_batch(sequence, state, n);
+        outputs_.push_back(static_cast<int32_t>(tokens_.size()) - 1);
+        owners.push_back(i);
     }
+    if (!tokens_.empty()) compute();
 }
 
 void DraftModel::propose(std::span<Sequence* const> sequences, std::span<const int64_t> n_wanted) {
     forget_unwanted(sequences);
     std::vector<int64_t> wanted(n_wanted.begin(), n_wanted.end());
-    int64_t most = 0;
-    for (size_t i = 0; i < sequences.size(); ++i) {
-        const Sequence& sequence = *sequences[i];
-        State& state = states_[sequence.id];
-        const size_t n_common = std::min(state.fed.size(), sequence.tokens.size() - 1);  // the last token's logits are wanted
-        const auto end = state.fed.begin() + static_cast<std::ptrdiff_t>(n_common);
-        state.fed.erase(std::mismatch(state.fed.begin(), end, sequence.tokens.begin()).first, state.fed.end());
-        if (!cover(state, static_cast<int64_t>(sequence.tokens.size()) + wanted[i])) wanted[i] = 0;
-        most = std::max(most, wanted[i]);
-    }
-    for (int64_t k = 0; k < most; ++k) feed(sequences, wanted);
+    for (size_t i = 0; i < sequences.size(); ++i)
+        if (!prepare(*sequences[i], wanted[i])) wanted[i] = 0;
+    catch_up(sequences, wanted);
+    const int64_t most = wanted.empty() ? 0 : *std::max_element(wanted.begin(), wanted.end());
+    for (int64_t k = 0; k < most; ++k) extend(sequences, wanted);
 }
 
 }  // namespace quern

@@ -34,8 +34,9 @@ class DraftModel {
 
     int64_t n_vocab() const { return model_->n_vocab(); }
     const GgufFile& file() const { return *file_; }
-    /// Proposes up to n_wanted[i] tokens for each sequence, where it has room for their texts. The states of all other sequences are
-    /// dropped.
+    /// Proposes up to n_wanted[i] tokens for each sequence, where it has room for their texts and knows all their tokens. A long text that
+    /// it has not read yet is read a part at a time, call by call, before anything is proposed for it. The states of all other sequences
+    /// are dropped; those that want 0 keep theirs.
     void propose(std::span<Sequence* const> sequences, std::span<const int64_t> n_wanted);
     uint64_t kv_bytes() const { return KvCache::page_bytes(model_->kv_shape()) * static_cast<uint64_t>(pool_->n_pages()); }
 
@@ -47,12 +48,16 @@ class DraftModel {
     };
     void forget_unwanted(std::span<Sequence* const> sequences);
     bool cover(State& state, int64_t n_tokens);
-    void feed(std::span<Sequence* const> sequences, std::span<int64_t> n_wanted);
+    bool prepare(const Sequence& sequence, int64_t n_wanted);
+    void catch_up(std::span<Sequence* const> sequences, std::span<int64_t> n_wanted);
+    void extend(std::span<Sequence* const> sequences, std::span<const int64_t> n_wanted);
+    void clear_batch();
+    void add_to_batch(const Sequence& sequence, State& state, size_t n_tokens);
 
     Device& device_;
     std::unique_ptr<const GgufFile> file_;
     std::unique_ptr<const Model> model_;
-    std::unique_ptr<Executor> executor_;
+    std::unique_ptr<Executor> reader_, writer_;  // the same graph with the kernels for many tokens, and for few
     std::unique_ptr<KvCache> cache_;
     std::unique_ptr<PagePool> pool_;
     int64_t n_ctx_;

@@ -179,7 +179,10 @@ class Executor::Run {
             const LinearOutput output{
                 .weight = {step.weight.dtype, {shape[1], shape[2]}, step.weight.data + static_cast<uint64_t>(head) * bytes},
                 .out = {to.data + head * shape[1], to.stride}};
-            device_.linear({.n_tokens = n_rows(step.x), .x = {from.data + head * shape[2], from.stride}, .outputs = {&output, 1}});
+            device_.linear({.kernels = value(step.x).output_rows ? batch_.output_kernels : owner_.kernels_,
+                            .n_tokens = n_rows(step.x),
+                            .x = {from.data + head * shape[2], from.stride},
+                            .outputs = {&output, 1}});
         }
     }
 
@@ -347,7 +350,9 @@ void Executor::begin(const Batch& batch, const KvCache& cache) {
 // From sequences to tokens and output rows.
 void Executor::spread_scales() {
     const auto n_adapters = static_cast<size_t>(n_adapters_), n_tokens = batch_.tokens.size(), n_outputs = batch_.outputs.size();
-    QUERN_CHECK(batch_.adapter_scales.empty() || batch_.adapter_scales.size() == batch_.sequences.size() * n_adapters);
+    const size_t n_scales = batch_.sequences.empty() ? 0 : batch_.adapter_scales.size() / batch_.sequences.size();
+    QUERN_CHECK(batch_.adapter_scales.empty() ||
+                (n_scales >= n_adapters && n_scales * batch_.sequences.size() == batch_.adapter_scales.size()));
     in_use_.assign(n_adapters, false);
     scales_.assign(n_adapters * n_tokens, 0.0f);
     output_scales_.assign(n_adapters * n_outputs, 0.0f);
@@ -355,7 +360,7 @@ void Executor::spread_scales() {
     for (size_t adapter = 0; adapter < n_adapters; ++adapter) {
         const auto begin = scales_.begin() + static_cast<std::ptrdiff_t>(adapter * n_tokens);
         for (size_t s = 0; s < batch_.sequences.size(); ++s) {
-            const float scale = batch_.adapter_scales[s * n_adapters + adapter];
+            const float scale = batch_.adapter_scales[s * n_scales + adapter];
             std::fill_n(begin + batch_.sequences[s].first_token, batch_.sequences[s].n_tokens, scale);
             if (scale != 0.0f) in_use_[adapter] = true;
         }

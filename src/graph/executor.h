@@ -88,7 +88,7 @@ class Executor {
     std::vector<int32_t> types_;                 // likewise
     int32_t last_position_ = INT32_MAX;          // that a table of positions has
     int32_t last_type_ = INT32_MAX;              // likewise
-    int n_adapters_ = 0;                         // of the graph
+    int n_adapters_ = 0;                         // up to the last that reaches the graph; batches may bring scales of more
     std::vector<float> scales_, output_scales_;  // by adapter: of each token, of each output row
     std::vector<bool> in_use_;                   // by adapter: some token of the batch has it
 

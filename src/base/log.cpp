@@ -21,13 +21,7 @@ namespace {
 
 std::atomic<bool> drops_what_blocks = false;
 std::mutex standard_error_mutex;                      // between the question whether there is room and the writing
-constexpr size_t at_once_bytes = 4096;                // what a pipe takes when it says that it takes something
 constexpr size_t message_bytes = at_once_bytes - 96;  // the time, the level and colours are beside it
-
-bool has_to_wait() {
-    pollfd state{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-    return poll(&state, 1, 0) != 1 || state.revents != POLLOUT;
-}
 
 class StandardErrorSink : public spdlog::sinks::stderr_color_sink_mt {
   public:
@@ -36,7 +30,7 @@ class StandardErrorSink : public spdlog::sinks::stderr_color_sink_mt {
         spdlog::details::log_msg cut = message;
         cut.payload = {message.payload.data(), std::min(message.payload.size(), message_bytes)};
         const std::lock_guard lock(standard_error_mutex);
-        if (!has_to_wait()) spdlog::sinks::stderr_color_sink_mt::log(cut);
+        if (!has_to_wait(STDERR_FILENO)) spdlog::sinks::stderr_color_sink_mt::log(cut);
     }
 };
 
@@ -98,12 +92,17 @@ void log_to_file(const std::string& path) {
     logger().flush_on(spdlog::level::trace);
 }
 
+bool has_to_wait(int file) {
+    pollfd state{.fd = file, .events = POLLOUT, .revents = 0};
+    return poll(&state, 1, 0) != 1 || state.revents != POLLOUT;
+}
+
 void drop_messages_that_block() { drops_what_blocks = true; }
 
 void log_lines(std::string_view lines) {
     if (log_level() > LogLevel::warning) return;
     const std::lock_guard lock(standard_error_mutex);
-    if (drops_what_blocks) lines = has_to_wait() ? std::string_view() : lines.substr(0, at_once_bytes);
+    if (drops_what_blocks) lines = has_to_wait(STDERR_FILENO) ? std::string_view() : lines.substr(0, at_once_bytes);
     std::fwrite(lines.data(), 1, lines.size(), stderr);
 }
 

@@ -20,6 +20,10 @@ void log_to_file(const std::string& path);
 /// From now on messages that standard error would have to wait for are dropped: for a server, which goes on when nobody reads what it says.
 void drop_messages_that_block();
 
+constexpr size_t at_once_bytes = 4096;  ///< what a pipe takes when it says that it takes something
+/// Whether writing up to at_once_bytes to the file would wait for somebody who reads, or fail.
+bool has_to_wait(int file);
+
 /// Writes lines as they are to standard error, where warnings are not dropped.
 void log_lines(std::string_view lines);
 

@@ -1,10 +1,13 @@
 #include "server/access_log.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "server/generation/wording.h"
 
 namespace quern {
@@ -26,6 +29,8 @@ std::string time_now() {
 
 AccessLog::AccessLog(const std::string& path) : file_(path == "-" ? stdout : std::fopen(path.c_str(), "ae"), Closer{path != "-"}) {
     if (!file_) throw DeviceError(concat("cannot write the access log ", path, ": ", std::strerror(errno)));
+    struct stat kind {};
+    may_block_ = fstat(fileno(file_.get()), &kind) != 0 || !S_ISREG(kind.st_mode);
 }
 
 void AccessLog::write(const AccessRecord& record) {
@@ -41,6 +46,7 @@ void AccessLog::write(const AccessRecord& record) {
                        {"ms", static_cast<double>(record.time.count()) / 1000}};
     const std::string text = json_line(line);
     const std::lock_guard lock(mutex_);
+    if (may_block_ && (text.size() > at_once_bytes || has_to_wait(fileno(file_.get())))) return;
     std::fwrite(text.data(), 1, text.size(), file_.get());
     std::fflush(file_.get());
 }

@@ -13,7 +13,9 @@ namespace quern {
 /// Any thread.
 class AccessLog {
   public:
-    /// Appends to the file; "-" is standard output. @throws DeviceError  it cannot be opened
+    /// Appends to the file; "-" is standard output. Lines that a pipe or a terminal has no room for are dropped: nobody waits for its
+    /// reader.
+    /// @throws DeviceError  it cannot be opened
     explicit AccessLog(const std::string& path);
 
     void write(const AccessRecord& record);
@@ -27,6 +29,7 @@ class AccessLog {
     };
     std::mutex mutex_;
     std::unique_ptr<std::FILE, Closer> file_;
+    bool may_block_ = false;  // a pipe, a terminal or a socket
 };
 
 }  // namespace quern

@@ -93,3 +93,13 @@ def test_log_disable_leaves_only_errors(pipe):
     os.set_blocking(pipe[0], False)
     with pytest.raises(BlockingIOError):
         raise AssertionError(os.read(pipe[0], 1 << 20))
+
+
+def test_an_access_log_that_nobody_reads_holds_up_nobody(pipe):
+    with Piped(subprocess.DEVNULL, "--access-log", f"/proc/{os.getpid()}/fd/{pipe[1]}") as server:
+        fill(pipe[1])
+        for _ in range(3):
+            assert server.post("/tokenize", {"content": "Once"}).status_code == 200
+        os.read(pipe[0], 1 << 20)
+        assert server.post("/detokenize", {"tokens": [5]}).status_code == 200
+        assert b'"/detokenize"' in os.read(pipe[0], 1 << 20)

@@ -88,7 +88,7 @@ TEST_CASE("prompts, texts read for logits and texts read for vectors take turns,
     for (int i = 0; i < 6; ++i) {
         auto sequence = sequence_of(300);
         if (i % 3 > 0) {
-            sequence->reading = std::make_shared<Reading>(Reading{.sink = nullptr, .makes_vectors = i % 3 == 2});
+            sequence->reading = std::make_shared<TextReading>(TextReading{.sink = nullptr, .makes_vectors = i % 3 == 2});
             sequence->reuse_prefix = false;
         }
         scheduler.enqueue(std::move(sequence));
@@ -161,7 +161,10 @@ TEST_CASE("pages are covered before they are used, and all come back") {
         compute(scheduler, chunk);
     }
     CHECK(scheduler.n_preemptions() > 0);
-    scheduler.take_all();
+    int n_left = 0;
+    scheduler.drop_all([&](const Sequence&) { ++n_left; });
+    CHECK(n_left == 4);
+    CHECK(scheduler.n_running() + scheduler.n_waiting() == 0);
     CHECK(prefixes.n_available() == 12);
     prefixes.clear();
     CHECK(pool.n_free() == 12);
@@ -220,14 +223,19 @@ TEST_CASE("a cancelled sequence leaves at once, running or waiting, and in the c
     scheduler.admit();
     auto chunk = scheduler.start_chunk(64);
     REQUIRE(chunk.size() == 2);
+    const auto n_dropped = [&] {
+        int n = 0;
+        scheduler.drop_cancelled([&](const Sequence& sequence) { n += sequence.channel->cancelled(); });
+        return n;
+    };
     chunk[1].sequence->channel->cancel();
-    CHECK(scheduler.take_cancelled().empty());
+    CHECK(n_dropped() == 0);
     chunk[0].sequence->channel->cancel();
-    CHECK(scheduler.take_cancelled().size() == 2);
+    CHECK(n_dropped() == 2);
     CHECK(scheduler.chunk().empty());
     CHECK(pool.n_free() == 10);
     scheduler.enqueue(sequence_of(64));
     scheduler.for_each([](const Sequence& sequence, bool) { sequence.channel->cancel(); });
-    CHECK(scheduler.take_cancelled().size() == 1);
+    CHECK(n_dropped() == 1);
     CHECK(scheduler.n_waiting() == 0);
 }

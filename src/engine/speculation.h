@@ -37,6 +37,8 @@ class DraftModel {
     /// Proposes up to n_wanted[i] tokens for each sequence, where it has room for their texts. The states of all other sequences are
     /// dropped.
     void propose(std::span<Sequence* const> sequences, std::span<const int64_t> n_wanted);
+    /// Drops all states: after propose() threw, they may claim more than was computed.
+    void forget_all() noexcept;
     uint64_t kv_bytes() const { return KvCache::page_bytes(model_->kv_shape()) * static_cast<uint64_t>(pool_->n_pages()); }
 
   private:

@@ -131,17 +131,24 @@ struct SequenceStats {
 
 struct EngineStats {
     int n_running = 0, n_waiting = 0;
-    int64_t n_free_pages = 0, n_pages = 0;  ///< free: those that the prefix cache would give up at once count as well
-    int64_t n_cached_pages = 0;             ///< free ones that hold a prefix
-    int64_t n_steps = 0;                    ///< batches run since the start
-    int64_t n_batched_tokens = 0;           ///< tokens in those batches
+    /// Pages of a part of the KV cache, each of kv_page_tokens tokens.
+    struct Pages {
+        int64_t n = 0;
+        int64_t n_free = 0;     ///< those that the prefix cache would give up at once count as well
+        int64_t n_cached = 0;   ///< of the free ones, those that hold a prefix
+        int64_t n_evicted = 0;  ///< times since the start that a prefix gave one up for something new
+    };
+    Pages pages;         ///< of the layers that keep all tokens: what a text takes grows with its length
+    Pages window_pages;  ///< of the layers that keep only a window of them; none where all keep all
+
+    int64_t n_steps = 0;           ///< batches run since the start
+    int64_t n_batched_tokens = 0;  ///< tokens in those batches
 
     int64_t n_requests = 0;          ///< submitted and accepted since the start
     int64_t n_prompt_tokens = 0;     ///< of prompts, computed or found in the prefix cache
     int64_t n_cached_tokens = 0;     ///< of these, found
     int64_t n_generated_tokens = 0;  ///< given out
     int64_t n_preemptions = 0;       ///< times a sequence gave up its pages
-    int64_t n_evicted_pages = 0;     ///< pages of prefixes given up for new ones
     int64_t n_drafted_tokens = 0, n_accepted_tokens = 0;
     double prompt_seconds = 0, generation_seconds = 0;  ///< of steps, shared out by tokens
     std::vector<SequenceStats> sequences;               ///< running, then waiting, in order
@@ -243,7 +250,8 @@ class Engine {
 
     virtual EngineStats stats() const = 0;
 
-    /// Why this engine answers no more: its file has been cut short or overwritten. All requests fail then; only loading it anew helps.
+    /// Why this engine answers no more: its file has been cut short or overwritten, or a mistake of ours has cost it the account of its
+    /// pages. All requests fail then; only loading it anew helps.
     /// Empty while it works.
     virtual std::string failure() const { return {}; }
 };

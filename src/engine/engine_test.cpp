@@ -74,7 +74,7 @@ TEST_CASE("sequences that had to give up their pages give the same answers") {
     options.n_ctx = 256;
     options.kv_bytes = 6 * 2 * 2 * 2 * 8 * 64 * 2;  // six pages for four sequences that grow to four pages each
     const auto tight = Engine::load(options);
-    CHECK(tight->stats().n_pages == 6);
+    CHECK(tight->stats().pages.n == 6);
     std::vector<std::shared_ptr<Generation>> running;
     for (int i = 0; i < 6; ++i) running.push_back(tight->submit(greedy(std::string(30, static_cast<char>('a' + i)), 200)));
     for (int i = 0; i < 6; ++i)

@@ -153,7 +153,7 @@ TEST_CASE("readings that had to give up their pages hand over every row once, an
     const TemporaryModel model({});
     const auto roomy = Engine::load(options_for(model)), tight = Engine::load(tight_options(model));
     const int64_t n_vocab = roomy->info().n_vocab;
-    REQUIRE(tight->stats().n_pages == 6);
+    REQUIRE(tight->stats().pages.n == 6);
     constexpr size_t n = 5;
     Rows alone[n], together[n];
     std::vector<std::shared_ptr<Evaluation>> readings;

@@ -1,9 +1,8 @@
-// Loading a model and taking requests; the engine thread itself is in engine_thread.cpp.
+// Loading a model, and taking requests for answers.
 #include "engine/local_engine.h"
 
 #include <algorithm>
 #include <filesystem>
-#include <future>
 #include <map>
 
 #include "base/log.h"
@@ -106,7 +105,8 @@ LocalEngine::LocalEngine(const EngineOptions& options)
       model_(load_model(*file_)),
       options_(options_for(*model_, options)),
       adapters_(options_.adapters, *file_),
-      device_(make_cpu_device(options.n_threads, options.isa)) {
+      device_(make_cpu_device(options.n_threads, options.isa)),
+      inbox_(std::make_shared<EngineInbox>(options_.n_queue)) {
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
     for (const AdapterSource& each : options_.adapters) adapter_scales_.push_back(each.scale);
@@ -118,43 +118,42 @@ LocalEngine::LocalEngine(const EngineOptions& options)
     needs.memory.workspace_bytes += adapters_.bytes() + vector_bytes(*model_, options_, n_ctx, adapters_);
     const KvBudget budget = plan_kv(options_, needs, options_.memory_bytes ? options_.memory_bytes : available_memory_bytes());
     if (options_.lock_memory) file_->lock_in_memory();
-    prompts_ = std::make_unique<Executor>(graph, *device_, prompt_limits(options_), Fusion::on, TokenKernels::many);
-    answers_ = std::make_unique<Executor>(graph, *device_, answer_limits(options_), Fusion::on, TokenKernels::few);
-    if (model_->predicts_tokens() && info_.pooling)
-        vectors_ = std::make_unique<Executor>(vector_graph(*model_, n_ctx, adapters_), *device_, vector_limits(options_));
-    make_cache(budget);
-    if (!options_.draft_model_path.empty()) load_draft_model(budget);
+    EngineParts parts = make_parts(graph, budget);
+    if (parts.draft_model) info_.draft_kv_bytes = parts.draft_model->kv_bytes();
     info_.n_ctx = budget.n_ctx;
     info_.workspace_bytes = needs.memory.workspace_bytes;
     info_.draft_file_bytes = needs.memory.draft_weight_bytes;
     for (const Node& node : graph.nodes()) info_.weight_bytes_per_token += graph.weight_bytes_per_token(node);
     fill_info(budget);
-    publish_stats();
-    thread_ = std::thread([this] { serve(); });
+    loop_ = std::make_unique<EngineLoop>(std::move(parts), inbox_);
+    thread_ = std::thread([this] { loop_->run(); });
 }
 
-void LocalEngine::make_cache(const KvBudget& budget) {
-    cache_ = std::make_unique<KvCache>(*device_, budget.shape, budget.n_pages, budget.n_window_pages);
-    pool_ = std::make_unique<PagePool>(budget.n_pages);
-    if (budget.shape.window > 0) {
-        window_pool_ = std::make_unique<PagePool>(budget.n_window_pages);
-        prefixes_ = std::make_unique<PrefixCache>(*pool_, *window_pool_, options_.prefix_cache);
-    } else {
-        prefixes_ = std::make_unique<PrefixCache>(*pool_, options_.prefix_cache);
+EngineParts LocalEngine::make_parts(const Graph& graph, const KvBudget& budget) const {
+    EngineParts parts{.file = file_,
+                      .tokenizer = tokenizer_,
+                      .prompts = std::make_unique<Executor>(graph, *device_, prompt_limits(options_), Fusion::on, TokenKernels::many),
+                      .answers = std::make_unique<Executor>(graph, *device_, answer_limits(options_), Fusion::on, TokenKernels::few),
+                      .vectors = nullptr,
+                      .cache = std::make_unique<KvCache>(*device_, budget.shape, budget.n_pages, budget.n_window_pages),
+                      .n_pages = budget.n_pages,
+                      .n_window_pages = budget.n_window_pages,
+                      .window = budget.shape.window,
+                      .keeps_prefixes = options_.prefix_cache,
+                      .draft_model = options_.draft_model_path.empty() ? nullptr : load_draft_model(budget),
+                      .draft_ngram = options_.draft_ngram,
+                      .n_draft = options_.n_draft,
+                      .n_sequences = options_.n_sequences,
+                      .n_vocab = model_->n_vocab()};
+    if (model_->predicts_tokens() && info_.pooling) {
+        const int64_t n_ctx = options_.n_ctx > 0 ? options_.n_ctx : model_->n_ctx_train();
+        parts.vectors = std::make_unique<Executor>(vector_graph(*model_, n_ctx, adapters_), *device_, vector_limits(options_));
     }
-    scheduler_ = std::make_unique<Scheduler>(*prefixes_, SchedulerLimits{.n_batch = prompts_->limits().n_tokens,
-                                                                         .n_generation = answers_->limits().n_tokens,
-                                                                         .n_sequences = options_.n_sequences,
-                                                                         .window = budget.shape.window,
-                                                                         .n_outputs = prompts_->limits().n_outputs});
+    return parts;
 }
 
 LocalEngine::~LocalEngine() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-    }
-    bell_->rung.notify_all();
+    inbox_->stop();
     thread_.join();
 }
 
@@ -196,20 +195,19 @@ void LocalEngine::check_weights(const Graph& graph) const {
         }
 }
 
-void LocalEngine::load_draft_model(const KvBudget& budget) {
-    draft_model_ = std::make_unique<DraftModel>(
+std::unique_ptr<DraftModel> LocalEngine::load_draft_model(const KvBudget& budget) const {
+    auto draft_model = std::make_unique<DraftModel>(
         *device_,
         DraftModel::Options{
             .path = options_.draft_model_path, .n_sequences = options_.n_sequences, .n_ctx = budget.n_ctx, .n_pages = budget.n_pages});
-    const auto pieces = load_vocabulary(draft_model_->file()).pieces, own = tokenizer_->vocabulary().pieces;
+    const auto pieces = load_vocabulary(draft_model->file()).pieces, own = tokenizer_->vocabulary().pieces;
     const size_t n = std::min(pieces.size(), own.size());
-    if (draft_model_->n_vocab() > model_->n_vocab() ||
+    if (draft_model->n_vocab() > model_->n_vocab() ||
         !std::equal(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(n), own.begin()))
         throw InvalidInput(concat(options_.draft_model_path, ": the draft model has another vocabulary than ", file_->path(),
                                   "; take a smaller model of the same family"),
                            "model_draft");
-    info_.draft_model = options_.draft_model_path;
-    info_.draft_kv_bytes = draft_model_->kv_bytes();
+    return draft_model;
 }
 
 void LocalEngine::fill_info(const KvBudget& budget) {
@@ -234,6 +232,7 @@ void LocalEngine::fill_info(const KvBudget& budget) {
     info_.n_kv_tokens = budget.n_pages * kv_page_tokens;
     info_.kv_window = budget.shape.window;
     info_.n_windowed_layers = budget.shape.n_windowed();
+    info_.draft_model = options_.draft_model_path;
     info_.is_speculative = !options_.draft_model_path.empty() || options_.draft_ngram > 0;
     info_.n_batch = options_.n_batch;
     info_.n_sequences = options_.n_sequences;
@@ -306,41 +305,17 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     const bool at_start =
         std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
     auto generation = std::make_shared<ChannelGeneration>(sequence->channel, tokenizer_, std::move(request.stop), at_start, waker());
-    enqueue(std::move(sequence));
+    inbox_->submit(std::move(sequence), false);
     return generation;
 }
 
 /// Tells the engine that somebody has gone. Safe also when the engine itself has.
 std::function<void()> LocalEngine::waker() const {
-    return [bell = bell_] {
-        {
-            const std::lock_guard lock(bell->mutex);
-            bell->cancelled = true;
-        }
-        bell->rung.notify_one();
-    };
-}
-
-void LocalEngine::enqueue(std::unique_ptr<Sequence> sequence, bool goes_on) {
-    {
-        const std::lock_guard lock(mutex_);
-        const auto n_waiting = static_cast<int>(submitted_.size()) + stats_.n_waiting;
-        if (!goes_on && n_waiting >= options_.n_queue)
-            throw EngineBusy(concat(n_waiting, " requests are waiting already; try again later"));
-        sequence->id = ++last_id_;
-        ++stats_.n_requests;
-        submitted_.push_back(std::move(sequence));
-    }
-    bell_->rung.notify_one();
+    return [inbox = inbox_] { inbox->notice_cancel(); };
 }
 
 void LocalEngine::observe_inputs(InputObserver observer) {
-    const auto set = [this](const LinearObserver& show) {
-        run_between_steps([&] {
-            prompts_->observe(show);
-            answers_->observe(show);
-        });
-    };
+    const auto set = [this](const LinearObserver& show) { inbox_->run_between_steps([&] { loop_->observe(show); }).get(); };
     if (!observer) return set({});
     std::map<const std::byte*, std::string_view> names;
     for (const GgufTensor& tensor : file_->tensors()) names.emplace(tensor.view.data, tensor.name);
@@ -352,18 +327,6 @@ void LocalEngine::observe_inputs(InputObserver observer) {
             {.tensors = tensors, .rows = input.rows.data, .n_rows = input.n_rows, .n_cols = input.n_cols, .stride = input.rows.stride});
     };
     set(show);
-}
-
-// Waits for the engine thread to do it. @throws what the job throws
-void LocalEngine::run_between_steps(const std::function<void()>& job) {
-    std::packaged_task<void()> task(job);
-    std::future<void> done = task.get_future();
-    {
-        const std::lock_guard lock(mutex_);
-        jobs_.emplace_back([&] { task(); });
-    }
-    bell_->rung.notify_one();
-    done.get();
 }
 
 std::vector<float> LocalEngine::default_scales() const {
@@ -384,14 +347,15 @@ void LocalEngine::set_adapter_scales(std::span<const float> scales) {
     adapter_scales_.assign(scales.begin(), scales.end());
 }
 
-EngineStats LocalEngine::stats() const {
-    const std::lock_guard lock(mutex_);
-    return stats_;
-}
+EngineStats LocalEngine::stats() const { return inbox_->stats(); }
 
 std::string LocalEngine::failure() const {
-    std::string damage = file_->damage();
-    return damage.empty() && draft_model_ ? draft_model_->file().damage() : damage;
+    std::string damage = loop_->damage();
+    return damage.empty() ? inbox_->failure() : damage;
+}
+
+void LocalEngine::require_intact_files() const {
+    if (const std::string damage = loop_->damage(); !damage.empty()) throw ModelError(damage);
 }
 
 }  // namespace quern

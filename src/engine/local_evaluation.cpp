@@ -108,11 +108,11 @@ std::shared_ptr<Evaluation> LocalEngine::start_scoring(ScoringRequest request) {
                          request.pair.tokens, std::move(request.on_done), request.goes_on);
 }
 
-std::shared_ptr<Evaluation> LocalEngine::start_reading(Reading asked, const std::vector<TokenId>& tokens, std::function<void()> on_done,
+std::shared_ptr<Evaluation> LocalEngine::start_reading(TextReading asked, const std::vector<TokenId>& tokens, std::function<void()> on_done,
                                                        bool goes_on) {
     const auto n_tokens = static_cast<int64_t>(tokens.size());
     asked.in_one_chunk = !info_.generates;
-    auto reading = std::make_shared<Reading>(std::move(asked));
+    auto reading = std::make_shared<TextReading>(std::move(asked));
     std::vector<float> scales = default_scales();
     auto sequence = std::make_unique<Sequence>(Sequence{.channel = std::make_shared<OutputChannel>(std::move(on_done)),
                                                         .sampler = Sampler({}, {}),
@@ -127,7 +127,7 @@ std::shared_ptr<Evaluation> LocalEngine::start_reading(Reading asked, const std:
     sequence->stats.n_prompt_tokens = n_tokens;
     sequence->reading = reading;
     auto evaluation = std::make_shared<LocalEvaluation>(sequence->channel, std::move(reading), waker());
-    enqueue(std::move(sequence), goes_on);
+    inbox_->submit(std::move(sequence), goes_on);
     return evaluation;
 }
 

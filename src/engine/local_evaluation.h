@@ -11,7 +11,7 @@
 namespace quern {
 
 /// Belongs to the engine thread until the channel says that it is over.
-struct Reading {
+struct TextReading {
     LogitsSink sink;
     int64_t first_wanted = 0;          ///< rises as logits are handed over, so that none comes twice when the text is computed anew
     int64_t second_begin = INT64_MAX;  ///< tokens from here on are of type 1
@@ -22,7 +22,7 @@ struct Reading {
 
 class LocalEvaluation final : public Evaluation {
   public:
-    LocalEvaluation(std::shared_ptr<OutputChannel> channel, std::shared_ptr<Reading> reading, std::function<void()> wake_engine)
+    LocalEvaluation(std::shared_ptr<OutputChannel> channel, std::shared_ptr<TextReading> reading, std::function<void()> wake_engine)
         : channel_(std::move(channel)), reading_(std::move(reading)), wake_engine_(std::move(wake_engine)) {}
     ~LocalEvaluation() override;
 
@@ -31,7 +31,7 @@ class LocalEvaluation final : public Evaluation {
 
   private:
     const std::shared_ptr<OutputChannel> channel_;
-    const std::shared_ptr<Reading> reading_;
+    const std::shared_ptr<TextReading> reading_;
     const std::function<void()> wake_engine_;
     std::optional<FinishReason> finish_;
 };

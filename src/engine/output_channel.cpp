@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/failure.h"
 
 namespace quern {
 
@@ -15,7 +16,7 @@ void OutputChannel::push(Event event, const GenerationStats& stats) {
     notify();
 }
 
-void OutputChannel::finish(FinishReason reason, const GenerationStats& stats, std::string error) {
+void OutputChannel::finish(FinishReason reason, const GenerationStats& stats, std::string error) noexcept {
     {
         const std::lock_guard lock(mutex_);
         events_.finish = reason;
@@ -25,9 +26,14 @@ void OutputChannel::finish(FinishReason reason, const GenerationStats& stats, st
     notify();
 }
 
-void OutputChannel::notify() {
+void OutputChannel::notify() noexcept {
     arrived_.notify_all();
-    if (on_output_) on_output_();
+    if (!on_output_) return;
+    try {
+        on_output_();
+    } catch (...) {
+        if (!std::exchange(has_thrown_, true)) log_failure("a request's callback failed", std::current_exception());
+    }
 }
 
 OutputChannel::Events OutputChannel::take(bool wait) {

@@ -29,9 +29,9 @@ class OutputChannel {
 
     explicit OutputChannel(std::function<void()> on_output) : on_output_(std::move(on_output)) {}
 
-    /// Engine side. `stats` is what the consumer will see.
+    /// Engine side. `stats` is what the consumer will see. What on_output throws is logged once, and changes nothing.
     void push(Event event, const GenerationStats& stats);
-    void finish(FinishReason reason, const GenerationStats& stats, std::string error = {});
+    void finish(FinishReason reason, const GenerationStats& stats, std::string error = {}) noexcept;
 
     /// Consumer side: everything since the last take. `wait` blocks until there is something.
     Events take(bool wait);
@@ -41,9 +41,10 @@ class OutputChannel {
     GenerationStats stats() const;
 
   private:
-    void notify();
+    void notify() noexcept;
 
     const std::function<void()> on_output_;
+    bool has_thrown_ = false;  // on_output_; the engine thread's
     std::atomic<bool> cancelled_{false};
     mutable std::mutex mutex_;
     std::condition_variable arrived_;

@@ -4,22 +4,37 @@
 
 namespace quern {
 
-bool PageTables::cover(PrefixCache& cache, int64_t n_tokens) {
-    const auto n = static_cast<size_t>(pages_for(n_tokens));
-    while (full_.size() < n) {
-        const std::optional<PageId> page = cache.take();
-        if (!page) return false;
-        full_.push_back(page->value);
-    }
-    while (cache.has_windows() && windows_.size() < n) {
-        const std::optional<PageId> page = cache.take_window();
-        if (!page) return false;
-        windows_.push_back(page->value);
+namespace {
+
+// The place is there before the page is taken: no page is lost for want of memory.
+template <typename Take>
+bool cover_table(std::vector<int32_t>& table, size_t n_pages, Take take) {
+    while (table.size() < n_pages) {
+        table.push_back(-1);
+        const std::optional<PageId> page = take();
+        if (!page) {
+            table.pop_back();
+            return false;
+        }
+        table.back() = page->value;
     }
     return true;
 }
 
-void PageTables::append_found(const PrefixCache::Page& found) {
+}  // namespace
+
+bool PageTables::cover(PrefixCache& cache, int64_t n_tokens) {
+    const auto n = static_cast<size_t>(pages_for(n_tokens));
+    if (!cover_table(full_, n, [&] { return cache.take(); })) return false;
+    return !cache.has_windows() || cover_table(windows_, n, [&] { return cache.take_window(); });
+}
+
+void PageTables::reserve(int64_t n_pages) {
+    full_.reserve(static_cast<size_t>(n_pages));
+    windows_.reserve(static_cast<size_t>(n_pages));
+}
+
+void PageTables::append_found(const PrefixCache::Page& found) noexcept {
     full_.push_back(found.page.value);
     windows_.push_back(found.window.value);
 }

@@ -24,10 +24,14 @@ constexpr int64_t most_window_pages(int64_t window, int64_t step_tokens) {
 /// Which page holds what. The engine thread's.
 class PageTables {
   public:
-    /// Takes the pages for positions up to n_tokens. False leaves what was taken: it will be used, or released with the rest.
+    /// Takes the pages for positions up to n_tokens. False, or std::bad_alloc, leaves what was taken: it will be used, or released with the
+    /// rest.
     bool cover(PrefixCache& cache, int64_t n_tokens);
-    /// Takes over the pages of a prefix, one after the other; its window pages stay where they are.
-    void append_found(const PrefixCache::Page& found);
+    /// Takes memory for so many pages.
+    void reserve(int64_t n_pages);
+    /// Takes over the pages of a prefix, one after the other; its window pages stay where they are. REQUIRES: memory reserved for it, and
+    /// keep_usable() before anything else is done with these tables.
+    void append_found(const PrefixCache::Page& found) noexcept;
     /// Of what was found, keeps the longest part that a text can go on from: that whose last window is still there. Owns that window.
     /// @return its pages
     int64_t keep_usable(PrefixCache& cache, int64_t window);

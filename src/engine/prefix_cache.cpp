@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <random>
+#include <utility>
 
 #include "base/error.h"
 
@@ -102,12 +103,13 @@ PrefixCache::Page PrefixCache::add(const Key& key, PageId page, PageId window) {
     }
     Entry& added = entry(page.value);
     QUERN_CHECK(added.id == 0);
+    std::string salt(key.parent == 0 ? key.salt : std::string_view());
+    pages_.emplace(hash, page.value);  // what follows takes no memory: either all of it is done or nothing
     added.id = ++last_id_;
     added.parent = key.parent;
     added.hash = hash;
     std::copy(key.tokens.begin(), key.tokens.end(), added.tokens.begin());
-    added.salt = key.parent == 0 ? std::string(key.salt) : std::string();
-    pages_.emplace(hash, page.value);
+    added.salt = std::move(salt);
     pool_.share(page);  // the cache's own share
     return {added.id, page, keep_window(page.value, window)};
 }
@@ -123,7 +125,7 @@ std::optional<PageId> PrefixCache::take() {
 std::optional<PageId> PrefixCache::take_window() {
     if (windows_->n_free() == 0 && idle_windows_.size() > 0) {
         forget_window(idle_windows_.oldest());
-        ++n_evicted_;
+        ++n_evicted_windows_;
     }
     return windows_->take();
 }

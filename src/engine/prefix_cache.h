@@ -65,12 +65,15 @@ class PrefixCache {
     int64_t n_available() const noexcept { return pool_.n_free() + idle_.size(); }
     /// Of these, pages that hold a prefix.
     int64_t n_idle() const noexcept { return idle_.size(); }
-    /// Pages of prefixes that were given up for others, window pages included.
+    /// Pages of prefixes that were given up for others.
     int64_t n_evicted() const noexcept { return n_evicted_; }
 
+    bool is_enabled() const noexcept { return enabled_; }
     bool has_windows() const noexcept { return windows_ != nullptr; }
     int64_t n_available_windows() const noexcept { return windows_ ? windows_->n_free() + idle_windows_.size() : 0; }
     int64_t n_idle_windows() const noexcept { return idle_windows_.size(); }
+    /// Window pages that take_window() took from prefixes; those that go with their prefix are not counted.
+    int64_t n_evicted_windows() const noexcept { return n_evicted_windows_; }
 
   private:
     static constexpr int32_t none = -1;
@@ -102,7 +105,7 @@ class PrefixCache {
     IdlePages idle_, idle_windows_;
     std::unordered_multimap<uint64_t, int32_t> pages_;
     PrefixId last_id_ = 0;
-    int64_t n_evicted_ = 0;
+    int64_t n_evicted_ = 0, n_evicted_windows_ = 0;
 };
 
 }  // namespace quern

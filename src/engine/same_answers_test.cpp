@@ -118,12 +118,12 @@ void interleave(Engine& engine, const std::vector<Request>& requests, const std:
 
 void check_all_pages_back(const Engine& engine) {
     EngineStats stats = engine.stats();
-    for (int i = 0; i < 5000 && (stats.n_running + stats.n_waiting > 0 || stats.n_free_pages != stats.n_pages); ++i) {
+    for (int i = 0; i < 5000 && (stats.n_running + stats.n_waiting > 0 || stats.pages.n_free != stats.pages.n); ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
         stats = engine.stats();
     }
     CHECK(stats.n_running + stats.n_waiting == 0);
-    CHECK(stats.n_free_pages == stats.n_pages);
+    CHECK(stats.pages.n_free == stats.pages.n);
 }
 
 }  // namespace
@@ -151,7 +151,7 @@ Tally interleave_often(const TemporaryModel& model, const std::vector<Request>& 
         check_all_pages_back(*engine);
         const EngineStats stats = engine->stats();
         tally.n_preemptions += stats.n_preemptions;
-        tally.n_evictions += stats.n_evicted_pages;
+        tally.n_evictions += stats.pages.n_evicted + stats.window_pages.n_evicted;
         tally.n_drafted += stats.n_drafted_tokens;
         tally.n_accepted += stats.n_accepted_tokens;
     }

@@ -21,48 +21,28 @@ std::span<const int32_t> marked_page(const Sequence& sequence, int64_t page, std
     return marked;
 }
 
-// Full pages of prompt that both begin with.
-int64_t pages_in_common(const Sequence& a, const Sequence& b) {
-    if (a.cache_salt != b.cache_salt) return 0;
-    const int64_t n = std::min(a.n_prompt, b.n_prompt);
-    const auto end = a.tokens.begin() + n;
-    return (std::mismatch(a.tokens.begin(), end, b.tokens.begin()).first - a.tokens.begin()) / kv_page_tokens;
+// The tokens of a page, which both have.
+bool have_equal_page(const Sequence& a, const Sequence& b, int64_t page) {
+    const auto begin = page * kv_page_tokens;
+    return std::equal(a.tokens.begin() + begin, a.tokens.begin() + begin + kv_page_tokens, b.tokens.begin() + begin);
 }
 
 }  // namespace
 
+Scheduler::Scheduler(PrefixCache& cache, SchedulerLimits limits) : cache_(cache), limits_(limits), key_tokens_(kv_page_tokens) {
+    running_.reserve(static_cast<size_t>(limits.n_sequences));
+}
+
 void Scheduler::release_pages(Sequence& sequence) {
-    sequence.pages.release_all(cache_);
+    try {
+        sequence.pages.release_all(cache_);
+    } catch (...) {
+        is_sound_ = false;
+        throw;
+    }
     sequence.draft.clear();
     sequence.n_cached = sequence.n_prefix_pages = 0;
     sequence.prefix = 0;
-}
-
-template <typename Condition>
-std::vector<std::unique_ptr<Sequence>> Scheduler::take_if(Condition condition) {
-    std::vector<std::unique_ptr<Sequence>> taken;
-    const auto sweep = [&](auto& sequences) {
-        for (auto& sequence : sequences)
-            if (condition(*sequence)) {
-                release_pages(*sequence);
-                taken.push_back(std::move(sequence));
-            }
-        std::erase(sequences, nullptr);
-    };
-    sweep(running_);
-    sweep(waiting_);
-    return taken;
-}
-
-std::vector<std::unique_ptr<Sequence>> Scheduler::take_cancelled() {
-    const auto is_cancelled = [](const Work& work) { return work.sequence->channel->cancelled(); };
-    if (std::all_of(chunk_.begin(), chunk_.end(), is_cancelled)) drop_chunk();
-    return take_if([&](const Sequence& sequence) { return sequence.channel->cancelled() && !in_chunk(sequence); });
-}
-
-std::vector<std::unique_ptr<Sequence>> Scheduler::take_all() {
-    drop_chunk();
-    return take_if([](const Sequence&) { return true; });
 }
 
 bool Scheduler::runs(const Sequence* sequence) const noexcept {
@@ -85,10 +65,10 @@ bool Scheduler::in_chunk(const Sequence& sequence) const noexcept {
 
 bool Scheduler::preempt_youngest() {
     if (running_.empty()) return false;
-    if (in_chunk(*running_.back())) drop_chunk();
-    release_pages(*running_.back());
-    waiting_.push_front(std::move(running_.back()));
+    waiting_.push_front(std::move(running_.back()));  // where that throws, nothing has happened
     running_.pop_back();
+    if (in_chunk(*waiting_.front())) drop_chunk();
+    release_pages(*waiting_.front());
     ++n_preemptions_;
     return true;
 }
@@ -97,6 +77,8 @@ bool Scheduler::preempt_youngest() {
 void Scheduler::find_prefix(Sequence& sequence) {
     if (!sequence.reuse_prefix) return;
     const auto n_tokens = static_cast<int64_t>(sequence.tokens.size());
+    sequence.pages.reserve(n_tokens / kv_page_tokens);  // what follows takes no memory
+    prefixes_.reserve(static_cast<size_t>(n_tokens / kv_page_tokens) + 1);
     prefixes_.assign(1, 0);  // by number of pages
     for (int64_t page = 0; (page + 1) * kv_page_tokens < n_tokens; ++page) {
         const auto found =
@@ -110,11 +92,44 @@ void Scheduler::find_prefix(Sequence& sequence) {
     sequence.n_cached = sequence.n_prefix_pages * kv_page_tokens;
 }
 
-bool Scheduler::waits_for_another(const Sequence& sequence) const {
-    return sequence.reuse_prefix && std::any_of(running_.begin(), running_.end(), [&](const auto& other) {
-               return other->in_prompt() && !other->channel->cancelled() &&
-                      pages_in_common(sequence, *other) > other->n_cached / kv_page_tokens;
-           });
+// Full pages of prompt that both begin with, if the other has not computed them all yet; else 0. The first page that the other has not
+// computed decides in most cases.
+int64_t Scheduler::pages_to_await(const Sequence& sequence, const Sequence& other) {
+    const int64_t n_full = std::min(sequence.n_prompt, other.n_prompt) / kv_page_tokens, n_computed = other.n_cached / kv_page_tokens;
+    ++n_compared_;
+    if (n_computed >= n_full || sequence.cache_salt != other.cache_salt) return 0;
+    const auto is_equal = [&](int64_t page) {
+        n_compared_ += kv_page_tokens;
+        return have_equal_page(sequence, other, page);
+    };
+    if (!is_equal(n_computed)) return 0;
+    int64_t n_common = 0;
+    while (n_common < n_full && (n_common == n_computed || is_equal(n_common))) ++n_common;
+    return n_common > n_computed ? n_common : 0;
+}
+
+bool Scheduler::is_coming(const Sequence::Awaited& awaited) {
+    if (awaited.id == 0) return false;
+    ++n_compared_;
+    return std::any_of(running_.begin(), running_.end(), [&](const auto& other) {
+        return other->id == awaited.id && other->in_prompt() && !other->channel->cancelled() &&
+               awaited.n_pages > other->n_cached / kv_page_tokens;
+    });
+}
+
+// What a sequence waits for is kept: its prompt is compared again only when that is there, or will not come.
+bool Scheduler::waits_for_another(Sequence& sequence) {
+    if (!sequence.reuse_prefix || !cache_.is_enabled()) return false;
+    if (is_coming(sequence.awaited)) return true;
+    sequence.awaited = {};
+    for (const auto& other : running_) {
+        if (!other->in_prompt() || other->channel->cancelled()) continue;
+        const int64_t n_pages = pages_to_await(sequence, *other);
+        if (n_pages == 0) continue;
+        sequence.awaited = {.id = other->id, .n_pages = n_pages};
+        return true;
+    }
+    return false;
 }
 
 // A sequence starts when its whole prompt fits beside the others and each of those can still grow by a page; otherwise one that was
@@ -134,7 +149,8 @@ bool Scheduler::start(Sequence& sequence) {
 }
 
 void Scheduler::admit() {
-    for (auto next = waiting_.begin(); next != waiting_.end() && n_running() < limits_.n_sequences;) {
+    const int64_t enough = n_compared_ + most_compared;
+    for (auto next = waiting_.begin(); next != waiting_.end() && n_running() < limits_.n_sequences && n_compared_ < enough;) {
         if (waits_for_another(**next)) {
             ++next;
             continue;
@@ -226,7 +242,7 @@ std::span<const Work> Scheduler::start_chunk(int64_t most_tokens, int64_t most_r
     QUERN_CHECK(chunk_.empty());
     std::vector<Sequence*> prompts = prompts_in_turn();
     if (prompts.empty()) return {};
-    const Reading* reading = prompts.front()->reading.get();
+    const TextReading* reading = prompts.front()->reading.get();
     int64_t budget = std::min(reading ? most_read_tokens : most_tokens, limits_.n_batch);
     if (reading && reading->in_one_chunk) budget = limits_.n_batch;
     const auto left = [](const Sequence& sequence) { return sequence.n_prompt - sequence.n_cached; };

@@ -2,9 +2,11 @@
 // between those steps, so that a long prompt does not hold up those who are generating.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/prefix_cache.h"
@@ -26,24 +28,39 @@ struct Work {
     int64_t n_tokens = 0;
 };
 
-/// Owns the sequences and gives them pages. Not thread-safe: belongs to the engine thread.
+/// Owns the sequences and gives them pages. Not thread-safe: belongs to the engine thread. Whatever throws std::bad_alloc, every sequence
+/// is still here and every page has its owner.
 class Scheduler {
   public:
     /// `cache` must outlive this; its pools hold at least one sequence of full length.
-    Scheduler(PrefixCache& cache, SchedulerLimits limits) : cache_(cache), limits_(limits) {}
+    Scheduler(PrefixCache& cache, SchedulerLimits limits);
 
-    void enqueue(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std::move(sequence)); }
+    /// Takes the sequence over, unless it throws.
+    void enqueue(std::unique_ptr<Sequence>&& sequence) { waiting_.push_back(std::move(sequence)); }
 
-    /// Takes out the sequences whose consumer has gone; their pages are free when it returns. Those that share the chunk with others stay
-    /// until it is computed.
-    std::vector<std::unique_ptr<Sequence>> take_cancelled();
-
-    /// Takes out every sequence, at the end of the engine.
-    std::vector<std::unique_ptr<Sequence>> take_all();
+    /// Drops the sequences whose consumer has gone; their pages are free when it returns. Those that share the chunk with others stay until
+    /// it is computed. Takes no memory.
+    /// @param tell  called with each sequence just before; must not throw, nor use the scheduler
+    template <typename Tell>
+    void drop_cancelled(Tell tell) {
+        const auto is_cancelled = [](const Work& work) { return work.sequence->channel->cancelled(); };
+        if (std::all_of(chunk_.begin(), chunk_.end(), is_cancelled)) drop_chunk();
+        drop_if([&](const Sequence& sequence) { return sequence.channel->cancelled() && !in_chunk(sequence); }, tell);
+    }
+    /// The same with every sequence.
+    template <typename Tell>
+    void drop_all(Tell tell) {
+        drop_chunk();
+        drop_if([](const Sequence&) { return true; }, tell);
+    }
 
     /// Lets waiting sequences start, with what the prefix cache has of them. One whose prompt begins as another's that is being computed
-    /// waits for those pages.
+    /// waits for those pages, and lets others go ahead. Compares at most about most_compared tokens; those who come later in the queue are
+    /// looked at the next time.
     void admit();
+    static constexpr int64_t most_compared = 1 << 20;  ///< takes less than a millisecond
+    /// Tokens of prompts that admit() compared with others so far; looking whether what a sequence waits for is there counts as one.
+    int64_t n_compared() const noexcept { return n_compared_; }
 
     /// The next tokens of all answers. When pages run out, the youngest sequence gives up its own and waits again; it is computed anew
     /// later, with the same result. May drop the chunk.
@@ -56,17 +73,21 @@ class Scheduler {
     /// What start_chunk() chose, until it is finished or dropped.
     std::span<const Work> chunk() const noexcept { return chunk_; }
     void drop_chunk() noexcept { chunk_.clear(); }
+    std::vector<Work> take_chunk() noexcept { return std::exchange(chunk_, {}); }
 
     /// n_tokens more of the sequence have their keys and values: full pages go to the prefix cache.
     void computed(Sequence& sequence, int64_t n_tokens);
 
     /// Whether the sequence is one of those that run; the pointer may be of one that is gone.
     bool runs(const Sequence* sequence) const noexcept;
-    /// The sequence is done: releases its pages and hands it over. REQUIRES: it is not in the chunk.
+    /// The sequence is done: releases its pages and hands it over. REQUIRES: it runs, and is not in the chunk.
     std::unique_ptr<Sequence> remove(Sequence* sequence);
 
     /// Takes the pages of the youngest sequence. False when none runs. May drop the chunk.
     bool preempt_youngest();
+
+    /// False once releasing pages has thrown: it cannot be told any more which page is whose, and nothing may be computed.
+    bool is_sound() const noexcept { return is_sound_; }
 
     /// Some prompt is not computed yet.
     bool has_prompts() const noexcept;
@@ -82,12 +103,35 @@ class Scheduler {
         for (const auto& each : waiting_) visit(*each, false);
     }
 
+    template <typename Visit>
+    void for_each_running(Visit visit) {
+        for (const auto& each : running_) visit(*each);
+    }
+
   private:
-    template <typename Condition>
-    std::vector<std::unique_ptr<Sequence>> take_if(Condition condition);
+    template <typename Condition, typename Tell>
+    void drop_if(Condition condition, Tell tell) {
+        drop_if(running_, condition, tell);
+        drop_if(waiting_, condition, tell);
+    }
+    template <typename Sequences, typename Condition, typename Tell>
+    void drop_if(Sequences& sequences, Condition condition, Tell tell) {
+        struct Sweep {  // also when something throws, no empty place stays behind
+            Sequences& sequences;
+            ~Sweep() { std::erase(sequences, nullptr); }
+        } sweep{sequences};
+        for (auto& each : sequences) {
+            if (!condition(*each)) continue;
+            tell(*each);
+            release_pages(*each);
+            each.reset();
+        }
+    }
     bool start(Sequence& sequence);
     void find_prefix(Sequence& sequence);
-    bool waits_for_another(const Sequence& sequence) const;
+    bool waits_for_another(Sequence& sequence);
+    bool is_coming(const Sequence::Awaited& awaited);
+    int64_t pages_to_await(const Sequence& sequence, const Sequence& other);
     bool cover(Sequence& sequence, int64_t n_tokens);
     bool make_room(size_t index, std::vector<Work>& step, int64_t n_tokens);
     std::vector<Sequence*> prompts_in_turn();
@@ -102,8 +146,9 @@ class Scheduler {
     std::vector<Work> chunk_;
     std::vector<int32_t> key_tokens_;
     std::vector<PrefixCache::PrefixId> prefixes_;
-    int64_t n_preemptions_ = 0;
+    int64_t n_preemptions_ = 0, n_compared_ = 0;
     int last_kind_ = 0;  // of texts, that had a chunk
+    bool is_sound_ = true;
 };
 
 }  // namespace quern

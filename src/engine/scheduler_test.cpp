@@ -88,7 +88,7 @@ TEST_CASE("prompts, texts read for logits and texts read for vectors take turns,
     for (int i = 0; i < 6; ++i) {
         auto sequence = sequence_of(300);
         if (i % 3 > 0) {
-            sequence->reading = std::make_shared<Reading>(Reading{.sink = nullptr, .makes_vectors = i % 3 == 2});
+            sequence->reading = std::make_shared<TextReading>(TextReading{.sink = nullptr, .makes_vectors = i % 3 == 2});
             sequence->reuse_prefix = false;
         }
         scheduler.enqueue(std::move(sequence));
@@ -150,7 +150,8 @@ TEST_CASE("pages are covered before they are used, and all come back") {
             for (const Work& work : works) {
                 const Sequence& sequence = *work.sequence;
                 CHECK(sequence.pages.size() * kv_page_tokens >= sequence.n_cached + work.n_tokens);
-                for (int64_t i = 0; i < sequence.pages.size(); ++i) CHECK(used.insert(sequence.pages.full_page(i).value).second);
+                for (int64_t page = 0; page < sequence.pages.size(); ++page)
+                    CHECK(used.insert(sequence.pages.full_page(page).value).second);
             }
         };
         check(step);
@@ -161,7 +162,10 @@ TEST_CASE("pages are covered before they are used, and all come back") {
         compute(scheduler, chunk);
     }
     CHECK(scheduler.n_preemptions() > 0);
-    scheduler.take_all();
+    int n_left = 0;
+    scheduler.drop_all([&](const Sequence&) { ++n_left; });
+    CHECK(n_left == 4);
+    CHECK(scheduler.n_running() + scheduler.n_waiting() == 0);
     CHECK(prefixes.n_available() == 12);
     prefixes.clear();
     CHECK(pool.n_free() == 12);
@@ -220,14 +224,97 @@ TEST_CASE("a cancelled sequence leaves at once, running or waiting, and in the c
     scheduler.admit();
     auto chunk = scheduler.start_chunk(64);
     REQUIRE(chunk.size() == 2);
+    const auto n_dropped = [&] {
+        int n = 0;
+        scheduler.drop_cancelled([&](const Sequence& sequence) { n += sequence.channel->cancelled(); });
+        return n;
+    };
     chunk[1].sequence->channel->cancel();
-    CHECK(scheduler.take_cancelled().empty());
+    CHECK(n_dropped() == 0);
     chunk[0].sequence->channel->cancel();
-    CHECK(scheduler.take_cancelled().size() == 2);
+    CHECK(n_dropped() == 2);
     CHECK(scheduler.chunk().empty());
     CHECK(pool.n_free() == 10);
     scheduler.enqueue(sequence_of(64));
     scheduler.for_each([](const Sequence& sequence, bool) { sequence.channel->cancel(); });
-    CHECK(scheduler.take_cancelled().size() == 1);
+    CHECK(n_dropped() == 1);
     CHECK(scheduler.n_waiting() == 0);
+}
+
+TEST_CASE("a thousand who wait for the pages of one prompt cost little at each turn, and let nobody else wait") {
+    constexpr int64_t n_common = 40 * kv_page_tokens, n_waiters = 1000;
+    PagePool pool(400);
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 4});
+    uint64_t last_id = 0;
+    const auto enqueue = [&](std::unique_ptr<Sequence> sequence) {
+        sequence->id = ++last_id;
+        scheduler.enqueue(std::move(sequence));
+    };
+    for (int64_t i = 0; i <= n_waiters; ++i) {
+        auto sequence = sequence_of(n_common + 10);
+        std::fill_n(sequence->tokens.begin(), n_common, 7);
+        enqueue(std::move(sequence));
+    }
+    enqueue(sequence_of(2000));
+    const auto other_runs = [&] {
+        bool runs = false;
+        scheduler.for_each([&](const Sequence& sequence, bool is_running) { runs |= is_running && sequence.id == last_id; });
+        return runs;
+    };
+    std::vector<int64_t> costs;
+    int64_t n_before = 0;
+    while (scheduler.n_running() < 4) {
+        turn(scheduler, 64);
+        costs.push_back(scheduler.n_compared() - n_before);
+        n_before = scheduler.n_compared();
+        REQUIRE(costs.size() < 200);
+        if (costs.size() > 5) REQUIRE(other_runs());
+    }
+    for (const int64_t cost : costs) CHECK(cost <= Scheduler::most_compared + 4 * n_common);
+    CHECK(costs.size() > 40);                                                        // the other prompt is computed beside this one
+    for (size_t i = 5; i + 1 < costs.size(); ++i) CHECK(costs[i] <= 2 * n_waiters);  // each looks whether its pages are there, no more
+    std::vector<uint64_t> running;
+    scheduler.for_each([&](const Sequence& sequence, bool runs) {
+        if (!runs) return;
+        running.push_back(sequence.id);
+        if (sequence.id != 1 && sequence.id != last_id) CHECK(sequence.n_cached >= n_common);
+    });
+    CHECK(running == std::vector<uint64_t>{1, last_id, 2, 3});
+}
+
+TEST_CASE("who waits for a prompt that is cancelled, or gives way, is started in its place") {
+    PagePool pool(40);
+    PrefixCache prefixes(pool, true);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 2});
+    for (uint64_t id = 1; id <= 3; ++id) {
+        auto sequence = sequence_of(300);
+        sequence->tokens.assign(300, 7);
+        sequence->id = id;
+        scheduler.enqueue(std::move(sequence));
+    }
+    turn(scheduler, 64);
+    CHECK(scheduler.n_running() == 1);
+    scheduler.for_each([](const Sequence& sequence, bool runs) {
+        if (runs) sequence.channel->cancel();
+    });
+    scheduler.drop_cancelled([](const Sequence& sequence) { CHECK(sequence.id == 1); });
+    scheduler.admit();
+    CHECK(scheduler.n_running() == 1);
+    REQUIRE(scheduler.preempt_youngest());
+    turn(scheduler, 64);
+    scheduler.for_each([](const Sequence& sequence, bool runs) { CHECK(runs == (sequence.id == 2)); });
+}
+
+TEST_CASE("without a prefix cache nobody waits for another's pages") {
+    PagePool pool(40);
+    PrefixCache prefixes(pool, false);
+    Scheduler scheduler(prefixes, {.n_batch = 64, .n_sequences = 3});
+    for (int i = 0; i < 3; ++i) {
+        auto sequence = sequence_of(300);
+        sequence->tokens.assign(300, 7);
+        scheduler.enqueue(std::move(sequence));
+    }
+    scheduler.admit();
+    CHECK(scheduler.n_running() == 3);
 }

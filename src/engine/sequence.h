@@ -36,7 +36,14 @@ struct Sequence {
     std::vector<float> adapter_scales;
     std::shared_ptr<const SamplingParams> sampling;  ///< what the sampler was made of, for those who ask
 
-    std::shared_ptr<Reading> reading;  ///< of a text that is only read; nullptr: an answer is wanted
+    std::shared_ptr<TextReading> reading;  ///< of a text that is only read; nullptr: an answer is wanted
+
+    /// What it waits for, while it waits: that the sequence with this id has so many pages of its prompt, or is gone. 0: nothing.
+    struct Awaited {
+        uint64_t id = 0;
+        int64_t n_pages = 0;
+    };
+    Awaited awaited;
 
     PrefixCache::PrefixId prefix = 0;  ///< of the first n_prefix_pages pages, which are in the prefix cache
     int64_t n_prefix_pages = 0;

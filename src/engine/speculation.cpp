@@ -73,12 +73,22 @@ void DraftModel::forget_unwanted(std::span<Sequence* const> sequences) {
     });
 }
 
+void DraftModel::forget_all() noexcept {
+    for (auto& [id, state] : states_)
+        for (const int32_t page : state.page_table) pool_->drop({page});
+    states_.clear();
+}
+
 bool DraftModel::cover(State& state, int64_t n_tokens) {
     if (n_tokens > n_ctx_) return false;
     while (static_cast<int64_t>(state.page_table.size()) < pages_for(n_tokens)) {
+        state.page_table.push_back(-1);  // before the page is taken: none is lost for want of memory
         const auto page = pool_->take();
-        if (!page) return false;
-        state.page_table.push_back(page->value);
+        if (!page) {
+            state.page_table.pop_back();
+            return false;
+        }
+        state.page_table.back() = page->value;
     }
     return true;
 }

@@ -38,6 +38,8 @@ class DraftModel {
     /// it has not read yet is read a part at a time, call by call, before anything is proposed for it. The states of all other sequences
     /// are dropped; those that want 0 keep theirs.
     void propose(std::span<Sequence* const> sequences, std::span<const int64_t> n_wanted);
+    /// Drops all states: after propose() threw, they may claim more than was computed.
+    void forget_all() noexcept;
     uint64_t kv_bytes() const { return KvCache::page_bytes(model_->kv_shape()) * static_cast<uint64_t>(pool_->n_pages()); }
 
   private:

@@ -53,7 +53,8 @@ inline void wait_until_idle(const Engine& engine) {
     for (int i = 0; i < 2000 && engine.stats().n_running + engine.stats().n_waiting > 0; ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     CHECK(engine.stats().n_running == 0);
-    CHECK(engine.stats().n_free_pages == engine.stats().n_pages);
+    CHECK(engine.stats().pages.n_free == engine.stats().pages.n);
+    CHECK(engine.stats().window_pages.n_free == engine.stats().window_pages.n);
 }
 
 }  // namespace quern

@@ -42,9 +42,9 @@ HttpRequest to_request(const Parser& parser) {
 }
 
 /// One request being read.
-class Reading {
+class RequestReading {
   public:
-    Reading(ByteChannel& channel, const HttpLimits& limits, BodyShare& share) : channel_(channel), limits_(limits), share_(share) {
+    RequestReading(ByteChannel& channel, const HttpLimits& limits, BodyShare& share) : channel_(channel), limits_(limits), share_(share) {
         parser_.header_limit(limits.header_bytes);
         parser_.body_limit(limits.body_bytes);
     }
@@ -67,13 +67,13 @@ class Reading {
 };
 
 // False: the channel is gone, or the deadline has passed.
-asio::awaitable<bool> Reading::wait_for_more(Clock::time_point deadline) {
+asio::awaitable<bool> RequestReading::wait_for_more(Clock::time_point deadline) {
     const auto ready = [this] { return channel_.input().size() > n_seen_ || channel_.is_gone(); };
     const bool in_time = co_await channel_.wait(ready, deadline);
     co_return in_time&& channel_.input().size() > n_seen_;
 }
 
-boost::system::error_code Reading::parse() {
+boost::system::error_code RequestReading::parse() {
     boost::system::error_code error;
     const std::string_view input = channel_.input();
     const size_t n_used = parser_.put(asio::const_buffer(input.data(), input.size()), error);
@@ -83,7 +83,7 @@ boost::system::error_code Reading::parse() {
     return error;
 }
 
-asio::awaitable<bool> Reading::read_head() {
+asio::awaitable<bool> RequestReading::read_head() {
     const bool is_there = co_await wait_for_more(Clock::now() + limits_.idle_time);
     if (!is_there) co_return false;
     const auto deadline = Clock::now() + limits_.header_time;
@@ -102,7 +102,7 @@ asio::awaitable<bool> Reading::read_head() {
     }
 }
 
-asio::awaitable<void> Reading::read_body() {
+asio::awaitable<void> RequestReading::read_body() {
     std::string piece(64 << 10, '\0');
     const auto deadline = Clock::now() + limits_.body_time;
     parser_.eager(true);
@@ -135,7 +135,7 @@ asio::awaitable<void> Reading::read_body() {
 }
 
 // False: the request is refused for its form.
-bool Reading::check_head() {
+bool RequestReading::check_head() {
     const auto& message = parser_.get();
     HttpRequest& request = *result_.request;
     const std::optional<std::string> path = decode_path(std::string_view(message.target().data(), message.target().size()));
@@ -152,7 +152,7 @@ bool Reading::check_head() {
     return true;
 }
 
-asio::awaitable<ReadResult> Reading::run(HttpService& service) {
+asio::awaitable<ReadResult> RequestReading::run(HttpService& service) {
     const bool has_head = co_await read_head();
     if (!has_head) co_return std::move(result_);
     result_.request = to_request(parser_);
@@ -205,7 +205,7 @@ std::string request_id_of(const HttpRequest& request) {
 }
 
 asio::awaitable<ReadResult> read_request(ByteChannel& channel, HttpService& service, const HttpLimits& limits, BodyShare& share) {
-    Reading reading(channel, limits, share);
+    RequestReading reading(channel, limits, share);
     ReadResult result = co_await reading.run(service);
     co_return result;
 }

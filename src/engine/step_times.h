@@ -31,7 +31,7 @@ class StepTimes {
     static double smoothed(double old, double now) { return old == 0 ? now : 0.8 * old + 0.2 * now; }
 
     double answers_ = 0;
-    double prompts_share_ = 1;           // time for prompts, in steps of answers
+    double prompts_share_ = 1;          // time for prompts, in steps of answers
     std::vector<double> prompt_steps_;  // seconds for a token, by step of the plan
 };
 

@@ -54,7 +54,7 @@ struct EngineOptions {
     int64_t n_batch = 512;              ///< most tokens in one step
     int n_sequences = 32;               ///< most requests that run at once
     int64_t n_outputs = 0;              ///< most rows of logits in one step; 0: enough for the sequences
-    int n_queue = 256;                  ///< most requests that wait
+    int n_queue = 256;                  ///< most requests that wait beyond those that run
     KvType cache_type_k = KvType::f16;  ///< how keys are kept: f32 (exact), f16, q8_0, q4_0
     KvType cache_type_v = KvType::f16;  ///< how values are kept
     uint64_t kv_bytes = 0;              ///< budget of the KV cache, a draft model's included; 0: what is useful, as far as the memory goes

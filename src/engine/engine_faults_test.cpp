@@ -213,7 +213,7 @@ struct BareLoop {
     const std::shared_ptr<const GgufFile> file{GgufFile::open(file_on_disk.path())};
     const std::unique_ptr<const Model> model = load_model(*file);
     const std::unique_ptr<Device> device = make_cpu_device(1, std::nullopt);
-    const std::shared_ptr<EngineInbox> inbox = std::make_shared<EngineInbox>(4);
+    const std::shared_ptr<EngineInbox> inbox = std::make_shared<EngineInbox>(2, 4);
     EngineLoop loop{parts(), inbox};
 
     EngineParts parts() const {
@@ -284,8 +284,8 @@ TEST_CASE("whoever leaves something in an inbox that is not emptied any more is 
     CHECK_THROWS_AS(job.get(), std::future_error);
 }
 
-TEST_CASE("the queue is counted from the moment of submission until the loop says otherwise") {
-    EngineInbox inbox(2);
+TEST_CASE("a request has its place from the moment of submission until its end") {
+    EngineInbox inbox(1, 1);
     EngineInbox::Mail mail;
     submit(inbox, 10);
     submit(inbox, 10);
@@ -298,6 +298,9 @@ TEST_CASE("the queue is counted from the moment of submission until the loop say
     inbox.submit(sequence_of(10, std::make_shared<OutputChannel>(nullptr)), true);
     inbox.publish({.n_running = 2}, false);
     CHECK(inbox.stats().n_requests == 3);
+    inbox.ends_one();
+    CHECK_THROWS_AS(submit(inbox, 10), EngineBusy);
+    inbox.ends_one();
     submit(inbox, 10);
     CHECK_THROWS_AS(submit(inbox, 10), EngineBusy);
     mail = {};

@@ -1,5 +1,6 @@
 #include "engine/engine_inbox.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -10,14 +11,21 @@ void EngineInbox::submit(std::unique_ptr<Sequence> sequence, bool goes_on) {
     {
         const std::lock_guard lock(mutex_);
         if (!failure_.empty()) throw InternalError(failure_);
-        const auto n_waiting = static_cast<int>(mail_.sequences.size()) + stats_.n_waiting;
-        if (!goes_on && n_waiting >= n_queue_) throw EngineBusy(concat(n_waiting, " requests are waiting already; try again later"));
+        const int n_waiting = std::max(0, n_open_ - n_places_);
+        if (!goes_on && n_open_ >= n_places_ + n_queue_)
+            throw EngineBusy(concat(n_waiting, " requests are waiting already; try again later"));
         sequence->id = last_id_ + 1;
         mail_.sequences.push_back(std::move(sequence));
         ++last_id_;
+        ++n_open_;
         ++stats_.n_requests;
     }
     rung_.notify_one();
+}
+
+void EngineInbox::ends_one() noexcept {
+    const std::lock_guard lock(mutex_);
+    --n_open_;
 }
 
 std::future<void> EngineInbox::run_between_steps(std::function<void()> work) {

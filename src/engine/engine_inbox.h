@@ -19,8 +19,8 @@ namespace quern {
 /// count as waiting from submit() on: until publish() those that were taken still do.
 class EngineInbox {
   public:
-    /// @param n_queue  most requests that wait
-    explicit EngineInbox(int n_queue) : n_queue_(n_queue) {}
+    /// @param n_places  most sequences that run at once  @param n_queue  most that wait beyond those
+    EngineInbox(int n_places, int n_queue) : n_places_(n_places), n_queue_(n_queue) {}
 
     /// Numbers the request and queues it. @param goes_on  it is let in however many wait  @throws EngineBusy, InternalError (failure())
     void submit(std::unique_ptr<Sequence> sequence, bool goes_on);
@@ -48,15 +48,18 @@ class EngineInbox {
     /// Replaces what stats() says, but for the count of requests. @param keeps_list  of the sequences
     void publish(EngineStats stats, bool keeps_list) noexcept;
     void set_failure(std::string why) noexcept;
+    /// One of the requests is about to be told its end: there is room for another.
+    void ends_one() noexcept;
 
   private:
-    const int n_queue_;
+    const int n_places_, n_queue_;
     mutable std::mutex mutex_;
     std::condition_variable rung_;
     Mail mail_;  // guarded by mutex_, like all below
     EngineStats stats_;
     std::string failure_;
     uint64_t last_id_ = 0;
+    int n_open_ = 0;  // submitted and not ended
 };
 
 }  // namespace quern

@@ -42,9 +42,11 @@ void EngineLoop::guess_ahead() {
         sequence.draft.clear();
         if (sequence.in_prompt() || sequence.n_pending() != 1) return;
         const int64_t room = sequence.n_limit - static_cast<int64_t>(sequence.tokens.size()) - 1;
-        const int64_t n = std::min({room, share, int64_t{sequence.draft_length}, int64_t{n_draft_}});
-        if (n <= 0) return;
-        if (!draft_model_) return look_up_draft(sequence.tokens, draft_ngram_, n, sequence.draft);
+        const int64_t n = std::max<int64_t>(0, std::min({room, share, int64_t{sequence.draft_length}, int64_t{n_draft_}}));
+        if (!draft_model_) {
+            if (n > 0) look_up_draft(sequence.tokens, draft_ngram_, n, sequence.draft);
+            return;
+        }
         sequences.push_back(&sequence);
         wanted.push_back(n);
     });

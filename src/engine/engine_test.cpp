@@ -177,6 +177,36 @@ TEST_CASE("a full queue says so instead of growing") {
     CHECK(refused);
 }
 
+TEST_CASE("the queue begins where no more can run, and what goes on with a request is let in") {
+    const TemporaryModel model({});
+    EngineOptions options = options_for(model);
+    options.n_sequences = 3;
+    options.n_queue = 2;
+    const auto engine = Engine::load(options);
+    for (int round = 0; round < 100; ++round) {
+        std::vector<std::shared_ptr<Generation>> accepted;
+        for (int i = 0; i < 5; ++i) accepted.push_back(engine->submit(greedy("x", 20)));
+        Request more = greedy("x", 2);
+        more.goes_on = true;
+        for (int i = 0; i < 3; ++i) accepted.push_back(engine->submit(more));
+        for (const auto& each : accepted) collect(*each);
+        wait_until_idle(*engine);
+    }
+}
+
+TEST_CASE("a stop string is named, wherever in a token it begins") {
+    const TemporaryModel model({});
+    const auto engine = Engine::load(options_for(model));
+    const std::string whole = collect(*engine->submit(greedy("x", 30))).text;
+    Request request = greedy("x", 30);
+    request.stop = {"never there", whole.substr(5, 3)};
+    const auto generation = engine->submit(request);
+    OutputDelta delta;
+    while (!delta.finish) delta = generation->next();
+    CHECK(delta.finish == FinishReason::stop);
+    CHECK(delta.stop == request.stop[1]);
+}
+
 TEST_CASE("a file without a vocabulary still runs by token id") {
     const TemporaryModel model({.vocabulary = false});
     const auto engine = Engine::load(options_for(model));

@@ -106,7 +106,7 @@ LocalEngine::LocalEngine(const EngineOptions& options)
       options_(options_for(*model_, options)),
       adapters_(options_.adapters, *file_),
       device_(make_cpu_device(options.n_threads, options.isa)),
-      inbox_(std::make_shared<EngineInbox>(options_.n_queue)) {
+      inbox_(std::make_shared<EngineInbox>(options_.n_sequences, options_.n_queue)) {
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
     for (const AdapterSource& each : options_.adapters) adapter_scales_.push_back(each.scale);
@@ -305,7 +305,7 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     const bool at_start =
         std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
     auto generation = std::make_shared<ChannelGeneration>(sequence->channel, tokenizer_, std::move(request.stop), at_start, waker());
-    inbox_->submit(std::move(sequence), false);
+    inbox_->submit(std::move(sequence), request.goes_on);
     return generation;
 }
 

@@ -90,6 +90,7 @@ OutputDelta ChannelGeneration::to_delta(OutputChannel::Events events) {
         cancel();
         finished_ = true;
         delta.finish = FinishReason::stop;
+        delta.stop = stops_.match();
         return delta;
     }
     if (events.finish) {
@@ -97,6 +98,7 @@ OutputDelta ChannelGeneration::to_delta(OutputChannel::Events events) {
         delta.text += stops_.push(detokenizer_.finish());
         delta.text += stops_.finish();
         delta.finish = stops_.stopped() ? FinishReason::stop : *events.finish;
+        delta.stop = stops_.match();
     }
     return delta;
 }

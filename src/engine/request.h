@@ -23,6 +23,7 @@ struct Request {
     bool ignore_end = false;            ///< go on past end-of-generation tokens
     bool reuse_prefix = true;           ///< take keys and values of an equal beginning from the prefix cache, where it has them
     std::string cache_salt;             ///< shares cached prefixes only with requests of the same salt and the same scales of adapters
+    bool goes_on = false;               ///< with a request that was let in: the length of the queue is no reason to refuse it
     std::vector<float> adapter_scales;  ///< one for each of the engine's adapters, 0: not applied; empty: the engine's own scales
     /// Called on the engine thread whenever output arrives or the state changes; must return at once. May be empty.
     std::function<void()> on_output;
@@ -47,6 +48,7 @@ struct OutputDelta {
     std::string text;
     std::vector<TokenOutput> tokens;
     std::optional<FinishReason> finish;  ///< set once, on the last delta
+    std::string stop;                    ///< the stop string that ended the text; "": none
 };
 
 /// Token counts and times of a request, complete once finished.

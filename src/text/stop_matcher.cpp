@@ -16,20 +16,20 @@ size_t partial_match(std::string_view text, std::string_view stop) {
 }  // namespace
 
 std::string StopMatcher::push(std::string_view text) {
-    if (stopped_) return {};
+    if (stopped()) return {};
     if (stops_.empty()) return std::string(text);
     held_ += text;
     size_t match = std::string::npos, keep = 0;
     for (const std::string& stop : stops_) {
-        match = std::min(match, held_.find(stop));
+        if (const size_t at = held_.find(stop); at < match) {
+            match = at;
+            match_ = stop;
+        }
         keep = std::max(keep, partial_match(held_, stop));
     }
-    if (match != std::string::npos) {
-        stopped_ = true;
-        keep = held_.size() - match;
-    }
+    if (stopped()) keep = held_.size() - match;
     std::string released = held_.substr(0, held_.size() - keep);
-    held_.erase(0, stopped_ ? held_.size() : released.size());
+    held_.erase(0, stopped() ? held_.size() : released.size());
     return released;
 }
 

@@ -17,12 +17,14 @@ class StopMatcher {
     std::string push(std::string_view text);
     /// The text held back, when no more will come.
     std::string finish();
-    bool stopped() const noexcept { return stopped_; }
+    /// The stop string that was found; "": none yet.
+    const std::string& match() const noexcept { return match_; }
+    bool stopped() const noexcept { return !match_.empty(); }
 
   private:
     std::vector<std::string> stops_;
     std::string held_;
-    bool stopped_ = false;
+    std::string match_;
 };
 
 }  // namespace quern

@@ -30,12 +30,14 @@ TEST_CASE("a beginning that does not become a stop string is released") {
     CHECK(matcher.push("aa") == "");
     CHECK(matcher.finish() == "aa");
     CHECK(!matcher.stopped());
+    CHECK(matcher.match().empty());
 }
 
 TEST_CASE("the earliest match wins, not the first in the list") {
     StopMatcher matcher({"late", "early"});
     CHECK(matcher.push("x early late") == "x ");
     CHECK(matcher.stopped());
+    CHECK(matcher.match() == "early");
 }
 
 TEST_CASE("any cutting of a text gives what the whole text gives") {

@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from program import STORIES
+from serving import Server
+
 LONG = {"prompt": "Once upon a time", "max_tokens": 1500, "temperature": 0, "ignore_eos": True}
 
 
@@ -113,3 +116,11 @@ def test_cached_tokens_are_counted_truly(server):
     cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages]
     assert cached[0] == 0
     assert cached[1] == (usages[1]["prompt_tokens"] - 1) // 64 * 64
+
+
+def test_the_choices_of_one_request_fill_no_queue():
+    with Server("-m", STORIES, "--parallel", "2", "--queue", "0") as server:
+        for i in range(40):
+            response = server.post("/v1/completions", {"prompt": ["a", "b"], "n": 1 + i % 5, "max_tokens": 3})
+            assert response.status_code == 200, response.text
+            assert len(response.json()["choices"]) == 2 * (1 + i % 5)

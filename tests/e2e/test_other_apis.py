@@ -73,6 +73,20 @@ def test_anthropic_stops_and_goes_on_with_a_prefill(claude):
     assert "," not in stopped.content[0].text
 
 
+@pytest.mark.parametrize("cut", [slice(2, 5), slice(9, 13)])
+def test_a_stop_string_inside_a_token_is_named(claude, server, cut):
+    body = {"prompt": "Once upon a time", "n_predict": 20, "temperature": 0, "ignore_eos": True}
+    stop = server.post("/completion", body).json()["content"][cut]
+    cut_short = server.post("/completion", {**body, "stop": ["never there", stop]}).json()
+    assert (cut_short["stop_type"], cut_short["stopping_word"]) == ("word", stop)
+    options = {"model": "smollm2", "max_tokens": 20, "extra_body": {"temperature": 0}, "messages": HELLO}
+    stop = claude.messages.create(**options).content[0].text[cut]
+    with claude.messages.stream(**options, stop_sequences=[stop]) as stream:
+        final = stream.get_final_message()
+    for message in (claude.messages.create(**options, stop_sequences=[stop]), final):
+        assert (message.stop_reason, message.stop_sequence) == ("stop_sequence", stop)
+
+
 def test_anthropic_errors_have_their_shape(claude, server):
     with pytest.raises(anthropic.NotFoundError):
         claude.messages.create(model="nope", max_tokens=5, messages=HELLO)

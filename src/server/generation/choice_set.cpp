@@ -29,6 +29,7 @@ void ChoiceSet::submit_all(const Waker& wake) {
             own.prompt = prompt;
             own.sampling = sampling_of_choice(order_.request.sampling, i);
             own.on_output = wake;
+            own.goes_on = !choices_.empty();
             choices_.push_back({.generation = order_.model->engine->submit(std::move(own))});
         }
     }
@@ -71,6 +72,7 @@ void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
     count_tokens(choice, delta.tokens.size());
     update.text = std::move(delta.text);
     update.finish = delta.finish;
+    update.stop = std::move(delta.stop);
     choice.n_text_bytes += update.text.size();
     for (TokenOutput& token : delta.tokens) {
         // SentencePiece's leading space belongs to the first token, but not to the text.
@@ -82,7 +84,6 @@ void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
     choice.is_done = delta.finish.has_value();
     release_tokens(choice, update);
     if (!choice.is_done) return;
-    if (update.finish == FinishReason::stop) update.stop = stop_of(choice);
     choice.stats = choice.generation->stats();
     count_end(choice, Outcome::finished);
     choice.generation.reset();
@@ -104,7 +105,7 @@ void ChoiceSet::count_end(const Choice& choice, Outcome outcome) const {
 
 // A token goes out once all its text has. At the end, only the tokens of a stop string stay behind.
 void ChoiceSet::release_tokens(Choice& choice, ChoiceUpdate& update) const {
-    const bool keep_unsent = !choice.is_done || (!order_.request.stop.empty() && update.finish == FinishReason::stop);
+    const bool keep_unsent = !choice.is_done || !update.stop.empty();
     while (!choice.held.empty()) {
         const size_t end = choice.n_token_bytes + choice.held.front().text.size();
         const bool is_out = choice.is_done ? choice.n_token_bytes < choice.n_text_bytes : end <= choice.n_text_bytes;
@@ -113,17 +114,6 @@ void ChoiceSet::release_tokens(Choice& choice, ChoiceUpdate& update) const {
         update.tokens.push_back(std::move(choice.held.front()));
         choice.held.pop_front();
     }
-}
-
-// What was held back begins with the string that was found.
-std::string ChoiceSet::stop_of(const Choice& choice) const {
-    std::string unsent;
-    for (const TokenOutput& token : choice.held) unsent += token.text;
-    const size_t n_sent = choice.n_text_bytes - std::min(choice.n_text_bytes, choice.n_token_bytes);
-    if (n_sent >= unsent.size()) return {};
-    for (const std::string& stop : order_.request.stop)
-        if (std::string_view(unsent).substr(n_sent).starts_with(stop)) return stop;
-    return {};
 }
 
 const char* finish_name(FinishReason reason) { return reason == FinishReason::length ? "length" : "stop"; }

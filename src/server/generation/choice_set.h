@@ -73,7 +73,6 @@ class ChoiceSet {
     void count_tokens(Choice& choice, size_t n_tokens);
     void count_end(const Choice& choice, Outcome outcome) const;
     void release_tokens(Choice& choice, ChoiceUpdate& update) const;
-    std::string stop_of(const Choice& choice) const;
 
     const ChoiceOrder order_;  // first: its lease outlives the generations
     ModelMetrics* const metrics_;

@@ -262,6 +262,138 @@ TEST_CASE("a model whose file is damaged is unloaded, and loaded anew for who as
     CHECK(fake.n_loads == 3);
 }
 
+TEST_CASE("a disk that does not answer holds up only those who want its model") {
+    struct OnSlowDisk final : FakeEngine {
+        explicit OnSlowDisk(const std::atomic<bool>& flag) : hangs(flag) {}
+        std::string failure() const override {
+            while (hangs) std::this_thread::sleep_for(1ms);
+            return "";
+        }
+        const std::atomic<bool>& hangs;
+    };
+    std::atomic<bool> hangs{false};
+    FakeLoader fake;
+    ModelLoader loader = fake.loader();
+    loader.load = [&](const EngineOptions& options) -> std::unique_ptr<Engine> {
+        if (options.model_path == "remote") return std::make_unique<OnSlowDisk>(hangs);
+        return std::make_unique<FakeEngine>();
+    };
+    ModelStore store(100 * mib, loader);
+    for (const char* name : {"remote", "local"}) store.declare(entry(name));
+    get(store, "local");
+    get(store, "remote");
+    hangs = true;
+    std::atomic<bool> has_answer{false};
+    std::thread waits([&] {
+        get(store, "remote");
+        has_answer = true;
+    });
+    std::this_thread::sleep_for(10ms);
+    CHECK(get(store, "local") != nullptr);
+    CHECK(store.list().size() == 2);
+    CHECK(!has_answer);
+    hangs = false;
+    waits.join();
+}
+
+TEST_CASE("a model that is loaded already can be added under a name of its own") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("a"));
+    store.add(std::make_unique<FakeEngine>(), "b", "");
+    CHECK(get(store, "b")->id == "b");
+    CHECK_THROWS_AS(store.add(std::make_unique<FakeEngine>(), "other", "a"), InvalidInput);
+    CHECK(state_of(store, "a") == ModelState::unloaded);
+    CHECK(store.list().size() == 2);
+    CHECK(fake.n_loads == 0);
+}
+
+TEST_CASE("entries are replaced while a server runs: what has not changed stays loaded") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    for (const char* name : {"a", "b", "c"}) store.declare(entry(name));
+    for (const char* name : {"a", "b", "c"}) get(store, name);
+    const ModelLease old_b = get(store, "b"), old_c = get(store, "c");
+    ModelEntry other_b = entry("b"), pinned_a = entry("a");
+    other_b.options.n_sequences = 7;
+    pinned_a.pin = true;
+    const ModelChanges changes = store.replace({pinned_a, other_b, entry("d")});
+    CHECK(changes.added == std::vector<std::string>{"d"});
+    CHECK(changes.changed == std::vector<std::string>{"a", "b"});
+    CHECK(changes.removed == std::vector<std::string>{"c"});
+    CHECK_THROWS_AS(store.request("c", [] {}), ApiError);
+    CHECK(store.list().size() == 3);
+    CHECK(state_of(store, "a") == ModelState::loaded);
+    CHECK(store.status("a").is_pinned);
+    const ModelLease new_b = get(store, "b");
+    CHECK(new_b != old_b);
+    CHECK(new_b->n_sequences == 7);
+    CHECK(old_b->n_sequences == EngineOptions().n_sequences);  // as it was, until its last answer has ended
+    CHECK(old_c->engine->info().name == "fake");
+    CHECK(fake.n_loads == 4);
+    CHECK(store.used_bytes() == 30 * mib);  // both of b read one file
+}
+
+TEST_CASE("a model whose entry is gone is unloaded after its last answer") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    for (const char* name : {"a", "b"}) store.declare(entry(name));
+    get(store, "a");
+    ModelLease b = get(store, "b");
+    store.replace({entry("a")});
+    CHECK(store.used_bytes() == 20 * mib);
+    b.reset();
+    CHECK(comes_true([&] { return store.used_bytes() == 10 * mib; }));
+    CHECK(store.replace({entry("a"), entry("b")}).added.size() == 1);
+    CHECK(get(store, "b") != nullptr);
+}
+
+TEST_CASE("who waits for a model gets it as it was when they asked") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("slow"));
+    const auto ticket = store.request("slow", [] {});
+    ModelEntry other = entry("slow");
+    other.options.n_sequences = 7;
+    store.replace({other});
+    const auto later = store.request("slow", [] {});
+    fake.may_load = true;
+    REQUIRE(comes_true([&] { return ticket->is_ready() && later->is_ready(); }));
+    CHECK(ticket->take()->n_sequences == EngineOptions().n_sequences);
+    CHECK(later->take()->n_sequences == 7);
+}
+
+TEST_CASE("entries that cannot be change nothing, and new ones that are to be preloaded are loaded at once") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("a"));
+    CHECK_THROWS_AS(store.replace({entry("b", "x"), entry("c", "x")}), InvalidInput);
+    CHECK(store.list().size() == 1);
+    CHECK(store.id_of(std::nullopt) == "a");
+    ModelEntry eager = entry("e");
+    eager.preload = true;
+    store.replace({entry("d"), entry("a"), eager});
+    CHECK(store.id_of(std::nullopt) == "d");
+    CHECK(comes_true([&] { return state_of(store, "d") == ModelState::loaded && state_of(store, "e") == ModelState::loaded; }));
+    CHECK(state_of(store, "a") == ModelState::unloaded);
+}
+
+TEST_CASE("a stop ends the wait for the first load") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("slow"));
+    std::atomic<bool> has_ended{false};
+    std::thread loads([&] {
+        CHECK(!store.preload());
+        has_ended = true;
+    });
+    CHECK(comes_true([&] { return fake.n_loads == 1; }));
+    CHECK(!store.stop(1ms));
+    CHECK(comes_true([&] { return has_ended.load(); }));
+    loads.join();
+    fake.may_load = true;
+}
+
 TEST_CASE("a model that nobody uses for its time to live is unloaded") {
     FakeLoader fake;
     ModelStore store(100 * mib, fake.loader());

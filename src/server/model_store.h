@@ -30,6 +30,8 @@ struct ModelEntry {
     std::string chat_template_file, hf_tokenizer_config_path;  ///< where options.chat_template comes from
     std::chrono::seconds ttl{0};                               ///< is unloaded when nobody used it for so long; 0: stays
     bool adapters_start_off = false;                           ///< at the scale 0
+    std::optional<int> n_draft;                                ///< options.n_draft; nothing: usual_draft
+    int usual_draft = EngineOptions::usual_draft;              ///< llama-cpp-python's when its prompt lookup was asked for
     bool operator==(const ModelEntry&) const = default;
 };
 

@@ -5,51 +5,12 @@
 #include <atomic>
 
 #include "server/api_service.h"
-#include "server/fake_engine_test.h"
+#include "server/fake_loader_test.h"
 #include "server/http/errors.h"
 #include "server/http/test_client_test.h"
 
 using namespace quern;
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr uint64_t mib = 1 << 20;
-
-/// Loads fake engines of 10 MiB each; "bad" fails, "slow" waits for leave.
-struct FakeLoader {
-    std::atomic<int> n_loads{0};
-    std::atomic<bool> may_load{false};
-
-    ModelLoader loader() {
-        return {.load = [this](const EngineOptions& options) -> std::unique_ptr<Engine> {
-                    ++n_loads;
-                    if (options.model_path == "bad") throw ModelError("bad is broken");
-                    while (options.model_path == "slow" && !may_load) std::this_thread::sleep_for(1ms);
-                    auto engine = std::make_unique<FakeEngine>();
-                    engine->set_memory(10 * mib);
-                    return engine;
-                },
-                .need =
-                    [](const EngineOptions& options) {
-                        if (options.model_path == "unreadable") throw ModelError("unreadable is no GGUF file");
-                        return MemoryNeed{.n_ctx = 64, .weight_bytes = options.model_path == "huge" ? 1000 * mib : 10 * mib};
-                    }};
-    }
-};
-
-ModelEntry entry(const char* path, const char* alias = "") { return {.options = {.model_path = path}, .alias = alias}; }
-
-/// Waits for the model as a request does.
-ModelLease get(ModelStore& store, const char* name) {
-    const auto ticket = store.request(name, [] {});
-    REQUIRE(comes_true([&] { return ticket->is_ready(); }));
-    return ticket->take();
-}
-
-ModelState state_of(const ModelStore& store, const char* name) { return store.status(name).state; }
-
-}  // namespace
 
 TEST_CASE("a model is loaded once for all who ask for it meanwhile") {
     FakeLoader fake;
@@ -294,88 +255,6 @@ TEST_CASE("a disk that does not answer holds up only those who want its model") 
     CHECK(!has_answer);
     hangs = false;
     waits.join();
-}
-
-TEST_CASE("a model that is loaded already can be added under a name of its own") {
-    FakeLoader fake;
-    ModelStore store(100 * mib, fake.loader());
-    store.declare(entry("a"));
-    store.add(std::make_unique<FakeEngine>(), "b", "");
-    CHECK(get(store, "b")->id == "b");
-    CHECK_THROWS_AS(store.add(std::make_unique<FakeEngine>(), "other", "a"), InvalidInput);
-    CHECK(state_of(store, "a") == ModelState::unloaded);
-    CHECK(store.list().size() == 2);
-    CHECK(fake.n_loads == 0);
-}
-
-TEST_CASE("entries are replaced while a server runs: what has not changed stays loaded") {
-    FakeLoader fake;
-    ModelStore store(100 * mib, fake.loader());
-    for (const char* name : {"a", "b", "c"}) store.declare(entry(name));
-    for (const char* name : {"a", "b", "c"}) get(store, name);
-    const ModelLease old_b = get(store, "b"), old_c = get(store, "c");
-    ModelEntry other_b = entry("b"), pinned_a = entry("a");
-    other_b.options.n_sequences = 7;
-    pinned_a.pin = true;
-    const ModelChanges changes = store.replace({pinned_a, other_b, entry("d")});
-    CHECK(changes.added == std::vector<std::string>{"d"});
-    CHECK(changes.changed == std::vector<std::string>{"a", "b"});
-    CHECK(changes.removed == std::vector<std::string>{"c"});
-    CHECK_THROWS_AS(store.request("c", [] {}), ApiError);
-    CHECK(store.list().size() == 3);
-    CHECK(state_of(store, "a") == ModelState::loaded);
-    CHECK(store.status("a").is_pinned);
-    const ModelLease new_b = get(store, "b");
-    CHECK(new_b != old_b);
-    CHECK(new_b->n_sequences == 7);
-    CHECK(old_b->n_sequences == EngineOptions().n_sequences);  // as it was, until its last answer has ended
-    CHECK(old_c->engine->info().name == "fake");
-    CHECK(fake.n_loads == 4);
-    CHECK(store.used_bytes() == 30 * mib);  // both of b read one file
-}
-
-TEST_CASE("a model whose entry is gone is unloaded after its last answer") {
-    FakeLoader fake;
-    ModelStore store(100 * mib, fake.loader());
-    for (const char* name : {"a", "b"}) store.declare(entry(name));
-    get(store, "a");
-    ModelLease b = get(store, "b");
-    store.replace({entry("a")});
-    CHECK(store.used_bytes() == 20 * mib);
-    b.reset();
-    CHECK(comes_true([&] { return store.used_bytes() == 10 * mib; }));
-    CHECK(store.replace({entry("a"), entry("b")}).added.size() == 1);
-    CHECK(get(store, "b") != nullptr);
-}
-
-TEST_CASE("who waits for a model gets it as it was when they asked") {
-    FakeLoader fake;
-    ModelStore store(100 * mib, fake.loader());
-    store.declare(entry("slow"));
-    const auto ticket = store.request("slow", [] {});
-    ModelEntry other = entry("slow");
-    other.options.n_sequences = 7;
-    store.replace({other});
-    const auto later = store.request("slow", [] {});
-    fake.may_load = true;
-    REQUIRE(comes_true([&] { return ticket->is_ready() && later->is_ready(); }));
-    CHECK(ticket->take()->n_sequences == EngineOptions().n_sequences);
-    CHECK(later->take()->n_sequences == 7);
-}
-
-TEST_CASE("entries that cannot be change nothing, and new ones that are to be preloaded are loaded at once") {
-    FakeLoader fake;
-    ModelStore store(100 * mib, fake.loader());
-    store.declare(entry("a"));
-    CHECK_THROWS_AS(store.replace({entry("b", "x"), entry("c", "x")}), InvalidInput);
-    CHECK(store.list().size() == 1);
-    CHECK(store.id_of(std::nullopt) == "a");
-    ModelEntry eager = entry("e");
-    eager.preload = true;
-    store.replace({entry("d"), entry("a"), eager});
-    CHECK(store.id_of(std::nullopt) == "d");
-    CHECK(comes_true([&] { return state_of(store, "d") == ModelState::loaded && state_of(store, "e") == ModelState::loaded; }));
-    CHECK(state_of(store, "a") == ModelState::unloaded);
 }
 
 TEST_CASE("a stop ends the wait for the first load") {

@@ -24,8 +24,18 @@ std::string time_now() {
 
 }  // namespace
 
-AccessLog::AccessLog(const std::string& path) : file_(path == "-" ? stdout : std::fopen(path.c_str(), "ae"), Closer{path != "-"}) {
-    if (!file_) throw DeviceError(concat("cannot write the access log ", path, ": ", std::strerror(errno)));
+AccessLog::File AccessLog::open(const std::string& path) {
+    File file(path == "-" ? stdout : std::fopen(path.c_str(), "ae"), Closer{path != "-"});
+    if (!file) throw DeviceError(concat("cannot write the access log ", path, ": ", std::strerror(errno)));
+    return file;
+}
+
+AccessLog::AccessLog(const std::string& path) : path_(path), file_(open(path)) {}
+
+void AccessLog::reopen() {
+    File fresh = open(path_);
+    const std::lock_guard lock(mutex_);
+    file_.swap(fresh);
 }
 
 void AccessLog::write(const AccessRecord& record) {

@@ -17,6 +17,8 @@ class AccessLog {
     explicit AccessLog(const std::string& path);
 
     void write(const AccessRecord& record);
+    /// Goes on in the file that has the path now: the old one may have been moved away. @throws DeviceError  then it goes on where it was
+    void reopen();
 
   private:
     struct Closer {
@@ -25,8 +27,12 @@ class AccessLog {
             if (owns) std::fclose(file);
         }
     };
+    using File = std::unique_ptr<std::FILE, Closer>;
+    static File open(const std::string& path);
+
+    const std::string path_;
     std::mutex mutex_;
-    std::unique_ptr<std::FILE, Closer> file_;
+    File file_;  // guarded by mutex_
 };
 
 }  // namespace quern

@@ -26,6 +26,10 @@ void ApiService::set_rules(AccessRules access, CorsRules cors) {
     rules_ = std::move(rules);
 }
 
+void ApiService::reopen_access_log() {
+    if (access_log_) access_log_->reopen();
+}
+
 std::shared_ptr<const ApiService::Rules> ApiService::rules() const {
     const std::lock_guard lock(mutex_);
     return rules_;

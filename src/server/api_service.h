@@ -34,6 +34,8 @@ class ApiService final : public HttpService {
 
     /// From now on, requests are held against these.
     void set_rules(AccessRules access, CorsRules cors);
+    /// See AccessLog::reopen(). @throws DeviceError
+    void reopen_access_log();
 
   private:
     struct Rules {

@@ -125,6 +125,7 @@ void ModelStore::load(const EntryPtr& wanted, std::unique_lock<std::mutex>& lock
     Entry& entry = *wanted;
     if (entry.model) drop_broken(wanted, lock);
     const ModelEntry config = entry.config;
+    const bool is_background = entry.is_preloading;  // nobody else hears of an error
     std::shared_ptr<ServedModel> model;
     std::exception_ptr error;
     try {
@@ -144,7 +145,7 @@ void ModelStore::load(const EntryPtr& wanted, std::unique_lock<std::mutex>& lock
         error = std::current_exception();
     }
     if (lock.owns_lock()) lock.unlock();
-    if (error) log_info(concat("cannot load ", entry.id, ": ", describe(error)));
+    if (error) (is_background ? log_warning : log_info)(concat("cannot load ", entry.id, ": ", describe(error)));
     lock.lock();
     stop_draining(lock);
     if (model) ++n_loads_;

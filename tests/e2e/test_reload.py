@@ -154,6 +154,29 @@ def test_new_connections_get_the_new_certificate(files, tmp_path):
         assert served() == (tmp_path / "cert.pem").read_text()
 
 
+def test_the_access_log_can_be_rotated(files, tmp_path):
+    log = tmp_path / "access.log"
+    config = Reloaded(tmp_path, "--access-log", log, models=[{"model": files["a"]}])
+    with config.server as server:
+        server.get("/health")
+        log.rename(tmp_path / "access.log.1")
+        server.get("/ready")
+        config.reload()
+        server.get("/v1/models")
+        server.stop()
+    assert [json.loads(line)["path"] for line in (tmp_path / "access.log.1").read_text().splitlines()] == ["/health", "/ready"]
+    assert [json.loads(line)["path"] for line in log.read_text().splitlines()] == ["/v1/models"]
+
+
+def test_a_model_that_cannot_be_loaded_is_said_after_a_reload(files, tmp_path):
+    config = Reloaded(tmp_path, models=[{"model": files["a"]}])
+    with config.server as server:
+        (tmp_path / "bad.gguf").write_bytes(b"no model")
+        config.write(models=[{"model": files["a"]}, {"model": str(tmp_path / "bad.gguf"), "preload": True}])
+        assert "bad.gguf" in config.reload("cannot load bad")
+        assert server.post("/v1/completions", {**STORY, "model": "a"}).status_code == 200
+
+
 def test_reloads_under_load_lose_no_request(files, tmp_path):
     config = Reloaded(tmp_path, api_key="k", models=[{"model": files["a"]}, {"model": files["b"]}])
     with config.server as server:

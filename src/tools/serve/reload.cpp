@@ -91,6 +91,7 @@ void ReloadableSettings::apply(ServeSettings fresh, ModelStore& store, ApiServic
     const std::string others = take_over(fresh, next);
     AccessRules access = access_rules(next, is_loopback(next.host));
     std::vector<ModelEntry> models = models_of(next);
+    service.reopen_access_log();
     server.renew_certificate();
     const ModelChanges changes = store.replace(std::move(models));
     service.set_rules(std::move(access), CorsRules(next.cors_origins));

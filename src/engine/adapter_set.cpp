@@ -14,11 +14,11 @@ constexpr float most_scale = 1e6f;
 
 }  // namespace
 
-AdapterSet::AdapterSet(std::span<const AdapterSource> sources, const GgufFile& base) {
+AdapterSet::AdapterSet(std::span<const AdapterSource> sources, const GgufFile& base, Adapter::Reading reading) {
     if (sources.size() > most_adapters) throw InvalidInput(concat("at most ", most_adapters, " adapters are possible"), "lora");
     std::vector<float> scales;
     for (const AdapterSource& each : sources) {
-        adapters_.push_back(std::make_unique<const Adapter>(each.path, base));
+        adapters_.push_back(std::make_unique<const Adapter>(each.path, base, reading));
         scales.push_back(each.scale);
     }
     check_scales(scales);

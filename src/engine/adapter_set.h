@@ -15,7 +15,7 @@ namespace quern {
 class AdapterSet {
   public:
     /// @throws ModelError  when one does not fit the base  @throws InvalidInput (scales, their number), DeviceError
-    AdapterSet(std::span<const AdapterSource> sources, const GgufFile& base);
+    AdapterSet(std::span<const AdapterSource> sources, const GgufFile& base, Adapter::Reading reading = Adapter::Reading::whole);
 
     size_t size() const noexcept { return adapters_.size(); }
     /// Puts them into a graph of the base; this must outlive the graph's use. @throws ModelError

@@ -96,6 +96,7 @@ TEST_CASE("scales that do not fit the adapters are refused") {
     CHECK_THROWS_AS(engine->submit(with_scales({std::numeric_limits<float>::infinity()})), InvalidInput);
     CHECK_THROWS_AS(engine->set_adapter_scales({}), InvalidInput);
     CHECK(memory_need(options).workspace_bytes > memory_need(options_for(model)).workspace_bytes);
+    CHECK(memory_need(options).workspace_bytes == engine->info().workspace_bytes);  // without reading the factors
 }
 
 TEST_CASE("an adapter of another architecture is refused") {

@@ -41,6 +41,7 @@ struct RopeOverride {
 struct AdapterSource {
     std::string path;
     float scale = 1;  ///< for requests that do not say; 0: not applied
+    bool operator==(const AdapterSource&) const = default;
 };
 
 struct EngineOptions {
@@ -77,6 +78,7 @@ struct EngineOptions {
     std::optional<uint64_t> seed;      ///< of requests that name none; nothing: a new one for each
     std::optional<int> repeat_last_n;  ///< likewise: how many tokens back their penalties look
     std::optional<Isa> isa;            ///< nothing: the best of this machine
+    bool operator==(const EngineOptions&) const = default;
 };
 
 /// Facts of the loaded model.

@@ -88,7 +88,7 @@ MemoryNeed memory_need(const EngineOptions& asked) {
     const auto model = load_model(*file);
     const EngineOptions options = options_for(*model, asked);
     const auto device = make_cpu_device(options.n_threads, options.isa);
-    const AdapterSet adapters(options.adapters, *file);
+    const AdapterSet adapters(options.adapters, *file, Adapter::Reading::shapes);
     const Graph graph = build_graph(*model, options.n_ctx > 0 ? options.n_ctx : model->n_ctx_train(), adapters);
     MemoryNeed need = needs_of(*file, *model, graph, *device, options).memory;
     need.workspace_bytes += adapters.bytes() + vector_bytes(*model, options, need.n_ctx, adapters);

@@ -11,6 +11,7 @@ namespace quern {
 struct MetadataOverride {
     std::string key;
     std::variant<int64_t, double, bool, std::string> value;
+    bool operator==(const MetadataOverride&) const = default;
 };
 
 /// Types: int, float, bool, str. @throws InvalidInput  one line that begins with the text

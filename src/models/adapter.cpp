@@ -93,27 +93,31 @@ void read_factor_row(const AdapterFile& file, const AdapterPair& pair, const Ten
                                     " holds a value that is not finite"));
 }
 
-Adapter::Adapter(const std::string& path, const GgufFile& base) : file_(path, base) {
+Adapter::Adapter(const std::string& path, const GgufFile& base, Reading reading) : file_(path, base) {
     uint64_t n_values = 0;
     for (const AdapterPair& pair : file_.pairs()) n_values += static_cast<uint64_t>(pair.a.shape.n_values() + pair.b.shape.n_values());
-    memory_ = Buffer(n_values * sizeof(float), "the adapter");
+    memory_ = Buffer(n_values * sizeof(float), "the adapter");  // takes nothing from the system until it is written
     auto* at = reinterpret_cast<float*>(memory_.data());
-    std::vector<float> row;
     for (const AdapterPair& pair : file_.pairs()) {
         float* const a = at;
-        for (int64_t r = 0; r < pair.a.shape.n_rows(); ++r) read_factor_row(file_, pair, pair.a, r, a + r * pair.a.shape.n_cols());
         float* const b = a + pair.a.shape.n_values();
-        const int64_t rank = pair.rank(), n_out = pair.b.shape.n_rows() / pair.n_experts();
-        row.resize(static_cast<size_t>(rank));
-        for (int64_t r = 0; r < pair.b.shape.n_rows(); ++r) {  // transposed within each expert
-            read_factor_row(file_, pair, pair.b, r, row.data());
-            float* const expert = b + r / n_out * n_out * rank;
-            for (int64_t k = 0; k < rank; ++k) expert[k * n_out + r % n_out] = row[static_cast<size_t>(k)];
-        }
-        factors_.push_back({.a = a, .b = b, .rank = rank, .b_stride = n_out, .factor = pair.factor});
+        if (reading == Reading::whole) read_factors(pair, a, b);
+        factors_.push_back(
+            {.a = a, .b = b, .rank = pair.rank(), .b_stride = pair.b.shape.n_rows() / pair.n_experts(), .factor = pair.factor});
         at = b + pair.b.shape.n_values();
     }
     if (const std::string damage = file_.damage(); !damage.empty()) throw ModelError(damage);  // what it lacks was read as zeros
+}
+
+void Adapter::read_factors(const AdapterPair& pair, float* a, float* b) const {
+    for (int64_t r = 0; r < pair.a.shape.n_rows(); ++r) read_factor_row(file_, pair, pair.a, r, a + r * pair.a.shape.n_cols());
+    const int64_t rank = pair.rank(), n_out = pair.b.shape.n_rows() / pair.n_experts();
+    std::vector<float> row(static_cast<size_t>(rank));
+    for (int64_t r = 0; r < pair.b.shape.n_rows(); ++r) {  // transposed within each expert
+        read_factor_row(file_, pair, pair.b, r, row.data());
+        float* const expert = b + r / n_out * n_out * rank;
+        for (int64_t k = 0; k < rank; ++k) expert[k * n_out + r % n_out] = row[static_cast<size_t>(k)];
+    }
 }
 
 void Adapter::apply(Graph& graph, int index, Reach reach) const {

@@ -54,8 +54,10 @@ void read_factor_row(const AdapterFile& file, const AdapterPair& pair, const Ten
 /// An adapter ready to be applied: its factors as f32.
 class Adapter {
   public:
-    /// Cost: reads the whole file. @throws ModelError, DeviceError
-    Adapter(const std::string& path, const GgufFile& base);
+    /// Whether the factors are read, or only their shapes: enough to plan a graph with it, not to run one.
+    enum class Reading : uint8_t { whole, shapes };
+    /// Cost: reads the whole file, or its header. @throws ModelError, DeviceError
+    Adapter(const std::string& path, const GgufFile& base, Reading reading = Reading::whole);
 
     /// Whether each of its products must find its weight: a graph that ends early has no output matrix.
     enum class Reach : uint8_t { all, as_far_as_it_goes };
@@ -71,6 +73,8 @@ class Adapter {
     uint64_t bytes() const noexcept { return memory_.bytes(); }
 
   private:
+    void read_factors(const AdapterPair& pair, float* a, float* b) const;
+
     AdapterFile file_;
     std::vector<AdapterFactors> factors_;  // by pair
     Buffer memory_;

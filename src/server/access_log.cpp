@@ -25,12 +25,26 @@ std::string time_now() {
     return whole;
 }
 
+bool is_regular(std::FILE* file) {
+    struct stat kind {};
+    return fstat(fileno(file), &kind) == 0 && S_ISREG(kind.st_mode);
+}
+
 }  // namespace
 
-AccessLog::AccessLog(const std::string& path) : file_(path == "-" ? stdout : std::fopen(path.c_str(), "ae"), Closer{path != "-"}) {
-    if (!file_) throw DeviceError(concat("cannot write the access log ", path, ": ", std::strerror(errno)));
-    struct stat kind {};
-    may_block_ = fstat(fileno(file_.get()), &kind) != 0 || !S_ISREG(kind.st_mode);
+AccessLog::File AccessLog::open(const std::string& path) {
+    File file(path == "-" ? stdout : std::fopen(path.c_str(), "ae"), Closer{path != "-"});
+    if (!file) throw DeviceError(concat("cannot write the access log ", path, ": ", std::strerror(errno)));
+    return file;
+}
+
+AccessLog::AccessLog(const std::string& path) : path_(path), file_(open(path)), may_block_(!is_regular(file_.get())) {}
+
+void AccessLog::reopen() {
+    File fresh = open(path_);
+    const std::lock_guard lock(mutex_);
+    may_block_ = !is_regular(fresh.get());
+    file_.swap(fresh);
 }
 
 void AccessLog::write(const AccessRecord& record) {

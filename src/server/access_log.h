@@ -19,6 +19,8 @@ class AccessLog {
     explicit AccessLog(const std::string& path);
 
     void write(const AccessRecord& record);
+    /// Goes on in the file that has the path now: the old one may have been moved away. @throws DeviceError  then it goes on where it was
+    void reopen();
 
   private:
     struct Closer {
@@ -27,9 +29,13 @@ class AccessLog {
             if (owns) std::fclose(file);
         }
     };
+    using File = std::unique_ptr<std::FILE, Closer>;
+    static File open(const std::string& path);
+
+    const std::string path_;
     std::mutex mutex_;
-    std::unique_ptr<std::FILE, Closer> file_;
-    bool may_block_ = false;  // a pipe, a terminal or a socket
+    File file_;       // guarded by mutex_, like all below
+    bool may_block_;  // a pipe, a terminal or a socket
 };
 
 }  // namespace quern

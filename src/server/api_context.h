@@ -1,6 +1,8 @@
 // What the endpoints share.
 #pragma once
 
+#include <atomic>
+
 #include "server/metrics.h"
 #include "server/model_wait.h"
 
@@ -9,9 +11,9 @@ namespace quern {
 struct ApiContext {
     ModelStore& models;
     ServerMetrics& metrics;
-    bool has_keys = false;       ///< only clients with a key are served
-    bool is_local = true;        ///< no other machine can reach the server
-    std::string root_path = {};  ///< prefix of the server's URL, or ""
+    std::atomic<bool> has_keys = false;  ///< only clients with a key are served
+    bool is_local = true;                ///< no other machine can reach the server
+    std::string root_path = {};          ///< prefix of the server's URL, or ""
 };
 
 /// A request with its parsed body and its model.

@@ -5,20 +5,38 @@
 namespace quern {
 
 ApiService::ApiService(ModelStore& models, ServiceOptions options)
-    : options_(std::move(options)),
+    : root_path_(std::move(options.root_path)),
+      access_log_(std::move(options.access_log)),
+      rules_(std::make_shared<const Rules>(std::move(options.access), std::move(options.cors))),
       api_{.models = models,
            .metrics = metrics_,
-           .has_keys = options_.access.has_keys(),
-           .is_local = options_.is_local,
-           .root_path = options_.root_path} {
+           .has_keys = rules_->access.has_keys(),
+           .is_local = options.is_local,
+           .root_path = root_path_} {
     for (const Endpoint& endpoint : endpoints())
         router_.add(endpoint.method, endpoint.path, [this, answer = endpoint.answer](const HttpRequest& request, const Waker& wake) {
             return answer(api_, request, wake);
         });
 }
 
+void ApiService::set_rules(AccessRules access, CorsRules cors) {
+    auto rules = std::make_shared<const Rules>(std::move(access), std::move(cors));
+    const std::lock_guard lock(mutex_);
+    api_.has_keys = rules->access.has_keys();
+    rules_ = std::move(rules);
+}
+
+void ApiService::reopen_access_log() {
+    if (access_log_) access_log_->reopen();
+}
+
+std::shared_ptr<const ApiService::Rules> ApiService::rules() const {
+    const std::lock_guard lock(mutex_);
+    return rules_;
+}
+
 std::string ApiService::local_path(const std::string& path) const {
-    const std::string& prefix = options_.root_path;
+    const std::string& prefix = root_path_;
     const bool is_under = !prefix.empty() && path.starts_with(prefix) && path.size() > prefix.size() && path[prefix.size()] == '/';
     return is_under ? path.substr(prefix.size()) : path;
 }
@@ -26,9 +44,10 @@ std::string ApiService::local_path(const std::string& path) const {
 std::optional<HttpResponse> ApiService::refuse(const HttpRequest& head) {
     HttpRequest local = head;
     local.path = local_path(head.path);
+    const std::shared_ptr<const Rules> rules = this->rules();
     try {
-        if (options_.cors.is_preflight(local)) return std::nullopt;
-        options_.access.check(local, options_.cors.allows(local));
+        if (rules->cors.is_preflight(local)) return std::nullopt;
+        rules->access.check(local, rules->cors.allows(local));
         if (local.method != "OPTIONS") router_.find(local.method, local.path);
         return std::nullopt;
     } catch (...) {
@@ -49,7 +68,7 @@ Answer ApiService::answer(const HttpRequest& request, const Waker& wake) {
     return (*match.endpoint)(with_parameter, wake);
 }
 
-HttpHeaders ApiService::headers_for(const HttpRequest& request) { return options_.cors.headers(request); }
+HttpHeaders ApiService::headers_for(const HttpRequest& request) { return rules()->cors.headers(request); }
 
 HttpResponse ApiService::error(std::exception_ptr error, const std::string& path, std::string_view request_id) {
     return error_response(std::move(error), request_id, error_shape_of(local_path(path)));
@@ -57,7 +76,7 @@ HttpResponse ApiService::error(std::exception_ptr error, const std::string& path
 
 void ApiService::on_served(const AccessRecord& record) {
     metrics_.add_request(record, router_.route_of(local_path(record.path)));
-    if (options_.access_log) options_.access_log->write(record);
+    if (access_log_) access_log_->write(record);
 }
 
 }  // namespace quern

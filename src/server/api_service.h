@@ -1,6 +1,9 @@
 // All that the server serves: its routes, behind the access rules.
 #pragma once
 
+#include <memory>
+#include <mutex>
+
 #include "server/access.h"
 #include "server/access_log.h"
 #include "server/api_context.h"
@@ -17,7 +20,7 @@ struct ServiceOptions {
     bool is_local = true;                             ///< no other machine can reach the server
 };
 
-/// Immutable after construction but for its counts: any thread.
+/// Any thread.
 class ApiService final : public HttpService {
   public:
     /// `models` must outlive this.
@@ -29,11 +32,24 @@ class ApiService final : public HttpService {
     HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id) override;
     void on_served(const AccessRecord& record) override;
 
+    /// From now on, requests are held against these.
+    void set_rules(AccessRules access, CorsRules cors);
+    /// See AccessLog::reopen(). @throws DeviceError
+    void reopen_access_log();
+
   private:
+    struct Rules {
+        AccessRules access;
+        CorsRules cors;
+    };
+    std::shared_ptr<const Rules> rules() const;
     std::string local_path(const std::string& path) const;
 
     Router router_;
-    const ServiceOptions options_;
+    const std::string root_path_;
+    const std::unique_ptr<AccessLog> access_log_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<const Rules> rules_;  // guarded by mutex_
     ServerMetrics metrics_;
     ApiContext api_;
 };

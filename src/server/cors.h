@@ -22,7 +22,7 @@ class CorsRules {
     HttpHeaders headers(const HttpRequest& request) const;
 
   private:
-    const std::vector<std::string> origins_;
+    std::vector<std::string> origins_;
 };
 
 }  // namespace quern

@@ -254,6 +254,12 @@ void add_server(std::vector<Endpoint>& all) {
     const Endpoint health = get(
         "/health", "Server", "Answers while the server runs.",
         [](ApiContext&, const HttpRequest&, const Waker&) -> Answer { return HttpResponse{.body = R"({"status":"ok"})"}; }, "Health");
+    const Endpoint docs = page(
+        "/docs", "This document as a page.",
+        [](ApiContext&, const HttpRequest&, const Waker&) -> Answer {
+            return HttpResponse{.content_type = "text/html; charset=utf-8", .body = documentation_page()};
+        },
+        "text/html");
     all.insert(
         all.end(),
         {health, alias(health, "/v1/health"),
@@ -267,12 +273,7 @@ void add_server(std::vector<Endpoint>& all) {
              "/openapi.json", "Server", "This document.",
              [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return json_response(openapi_document(api.root_path)); },
              "Document"),
-         page(
-             "/docs", "This document as a page.",
-             [](ApiContext&, const HttpRequest&, const Waker&) -> Answer {
-                 return HttpResponse{.content_type = "text/html; charset=utf-8", .body = documentation_page()};
-             },
-             "text/html"),
+         docs, alias(docs, "/redoc"),
          page(
              "/", "Says that the server runs.",
              [](ApiContext&, const HttpRequest&, const Waker&) -> Answer {

@@ -1,6 +1,5 @@
 // The thread that loads models, makes room for them, and unloads those whose time is over.
 #include <algorithm>
-#include <future>
 #include <iomanip>
 
 #include "base/log.h"
@@ -55,97 +54,113 @@ uint64_t least_kv_bytes(const EngineOptions& options, const MemoryNeed& need) {
 }  // namespace
 
 void ModelStore::add(std::unique_ptr<Engine> engine, const std::string& path, const std::string& alias) {
-    declare({.options = {.model_path = path}, .alias = alias});
+    const EntryPtr entry = make_entry({.options = {.model_path = path}, .alias = alias});
+    entry->model = make_model(entry->id, entry->config, std::move(engine));
+    entry->state = ModelState::loaded;
     const std::lock_guard lock(mutex_);
-    Entry& entry = *entries_.back();
-    if (entry.model) throw InvalidInput(concat("there is a model called ", entry.id, " already"), "model_alias");
-    entry.model = make_model(entry.id, entry.config, std::move(engine));
-    entry.state = ModelState::loaded;
-    entry.last_used = Clock::now();
+    for (const EntryPtr& other : entries_)
+        if (other->id == entry->id) throw InvalidInput(concat("there is a model called ", entry->id, " already"), "model_alias");
+    entry->last_used = Clock::now();
+    entries_.push_back(entry);
 }
 
-void ModelStore::preload() {
-    for (size_t i = 0; i < entries_.size(); ++i) {
-        if (i > 0 && !entries_[i]->config.preload) continue;
-        auto done = std::make_shared<std::promise<void>>();
-        const auto ticket = request(entries_[i]->id, [done] { done->set_value(); });
-        if (!ticket->is_ready()) done->get_future().wait();
+bool ModelStore::preload() {
+    std::vector<std::string> ids;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const EntryPtr& entry : entries_)
+            if (entry == entries_.front() || entry->config.preload) ids.push_back(entry->id);
+    }
+    const Waker wake = [this] {
+        const std::lock_guard lock(mutex_);
+        changed_.notify_all();
+    };
+    for (const std::string& id : ids) {
+        const auto ticket = request(id, wake);
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [&] { return is_stopping_ || ticket->is_ready(); });
+            if (is_stopping_) return false;
+        }
         ticket->take();
     }
+    return true;
 }
 
 void ModelStore::run() {
     std::unique_lock lock(mutex_);
     while (!is_stopping_) {
-        if (Entry* wanted = next_to_load()) {
-            load(*wanted, lock);
+        if (check_one(lock)) continue;  // here as below, the lock was released meanwhile: what was seen may have changed
+        if (const EntryPtr wanted = next_to_load()) {
+            load(wanted, lock);
             continue;
         }
-        if (drop_broken_one(lock) || evict_expired_one(lock)) continue;  // the lock was released meanwhile: what was seen may have changed
+        if (drop_broken_one(lock) || evict_retired_one(lock) || evict_expired_one(lock)) continue;
         if (const auto expiry = next_expiry())
             changed_.wait_until(lock, *expiry);
         else
             changed_.wait(lock);
     }
-    for (const auto& entry : entries_)
-        if (entry->state == ModelState::loading) settle(*entry, std::make_exception_ptr(shutting_down()), lock);
+    for (const EntryPtr& entry : std::vector(entries_))
+        if (entry->state == ModelState::loading) settle(entry, std::make_exception_ptr(shutting_down()), lock);
     has_stopped_ = true;
     changed_.notify_all();
 }
 
 // One for which nobody waits any more is not loaded.
-ModelStore::Entry* ModelStore::next_to_load() {
-    Entry* first = nullptr;
-    for (const auto& entry : entries_) {
+ModelStore::EntryPtr ModelStore::next_to_load() {
+    EntryPtr first;
+    for (const EntryPtr& entry : entries_) {
         if (entry->state != ModelState::loading) continue;
         if (!has_waiting(*entry))
             entry->state = ModelState::unloaded;
         else if (first == nullptr || entry->load_number < first->load_number)
-            first = entry.get();
+            first = entry;
     }
     return first;
 }
 
 // The file is looked at before anything has to make room for it: one that cannot be loaded costs nobody else.
-void ModelStore::load(Entry& entry, std::unique_lock<std::mutex>& lock) {
-    if (entry.model) drop_broken(entry, lock);
-    const EngineOptions wanted = entry.config.options;
+void ModelStore::load(const EntryPtr& wanted, std::unique_lock<std::mutex>& lock) {
+    Entry& entry = *wanted;
+    if (entry.model) drop_broken(wanted, lock);
+    const ModelEntry config = entry.config;
+    const bool is_background = entry.is_preloading;  // nobody else hears of an error
+    std::shared_ptr<ServedModel> model;
     std::exception_ptr error;
-    std::unique_ptr<Engine> engine;
     try {
         lock.unlock();
-        const MemoryNeed need = loader_.need(wanted);
+        const MemoryNeed need = loader_.need(config.options);
         lock.lock();
-        learn_needs(entry, lock);
+        if (config.options.kv_bytes == 0) learn_needs(entry, lock);
         const std::optional<EngineOptions> options = make_room(entry, need, lock);
         if (!options) return stop_draining(lock);
         stop_draining(lock);
         lock.unlock();
-        engine = loader_.load(*options);
+        model = make_model(entry.id, config, loader_.load(*options));
+        log_info(concat("loaded ", entry.id));
     } catch (const InvalidInput& invalid) {  // the settings are the server's, not the client's
         error = std::make_exception_ptr(ModelError(concat("the model ", entry.id, " cannot be loaded: ", invalid.what())));
     } catch (...) {
         error = std::current_exception();
     }
-    if (!lock.owns_lock()) lock.lock();
+    if (lock.owns_lock()) lock.unlock();
+    if (error) (is_background ? log_warning : log_info)(concat("cannot load ", entry.id, ": ", describe(error)));
+    lock.lock();
     stop_draining(lock);
-    if (engine) {
-        entry.model = make_model(entry.id, entry.config, std::move(engine));
-        ++n_loads_;
-        log_info(concat("loaded ", entry.id));
-    } else {
-        log_info(concat("cannot load ", entry.id, ": ", describe(error)));
-    }
-    settle(entry, error, lock);
+    if (model) ++n_loads_;
+    entry.model = std::move(model);
+    settle(wanted, error, lock);
 }
 
 // Tells everybody who waits. The lock is released meanwhile: a ticket wakes its connection.
-void ModelStore::settle(Entry& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock) {
-    entry.state = error ? ModelState::failed : ModelState::loaded;
-    entry.error = error ? describe(error) : std::string();
-    entry.last_used = Clock::now();
+void ModelStore::settle(const EntryPtr& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock) {
+    entry->state = error ? ModelState::failed : ModelState::loaded;
+    entry->error = error ? describe(error) : std::string();
+    entry->last_used = Clock::now();
+    entry->is_preloading = false;
     std::vector<std::pair<std::shared_ptr<ModelTicket>, ModelLease>> settled;
-    for (const auto& waiting : std::exchange(entry.waiting, {}))
+    for (const auto& waiting : std::exchange(entry->waiting, {}))
         if (auto ticket = waiting.lock()) settled.emplace_back(std::move(ticket), error ? nullptr : lease(entry));
     lock.unlock();
     for (auto& [ticket, granted] : settled) ticket->settle(std::move(granted), error);
@@ -188,8 +203,8 @@ uint64_t ModelStore::missing_weights(const EngineOptions& options, const MemoryN
 
 // What the others that are not in memory would take at least. One that cannot be read takes nothing.
 void ModelStore::learn_needs(const Entry& loading, std::unique_lock<std::mutex>& lock) {
-    for (const auto& entry : entries_) {
-        if (entry.get() == &loading || entry->least_bytes) continue;
+    for (const EntryPtr& entry : std::vector(entries_)) {
+        if (entry.get() == &loading || entry->is_retired || entry->least_bytes) continue;
         const EngineOptions options = entry->config.options;
         uint64_t least = 0;
         lock.unlock();
@@ -208,18 +223,18 @@ void ModelStore::learn_needs(const Entry& loading, std::unique_lock<std::mutex>&
 uint64_t ModelStore::share_of_cache(const Entry& entry, const MemoryNeed& need, uint64_t least) const {
     uint64_t reserved = 0;
     for (const auto& other : entries_)
-        if (other.get() != &entry && !other->model) reserved += other->least_bytes.value_or(0);
+        if (other.get() != &entry && !other->model && !other->is_retired) reserved += other->least_bytes.value_or(0);
     const uint64_t room = budget_bytes_ - used_now() - missing_weights(entry.config.options, need) - need.workspace_bytes;
     const uint64_t most = reserved + least <= room ? room - reserved : room / 2;
     return std::max(least, std::min(most, need.useful_kv_bytes));
 }
 
 /// Of those that may go.
-ModelStore::Entry* ModelStore::least_used(bool is_busy) {
-    Entry* oldest = nullptr;
-    for (const auto& entry : entries_) {
+ModelStore::EntryPtr ModelStore::least_used(bool is_busy) {
+    EntryPtr oldest;
+    for (const EntryPtr& entry : entries_) {
         if (!entry->model || entry->config.pin || (entry->n_leases > 0) != is_busy) continue;
-        if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry.get();
+        if (oldest == nullptr || entry->last_used < oldest->last_used) oldest = entry;
     }
     return oldest;
 }
@@ -242,14 +257,16 @@ std::optional<EngineOptions> ModelStore::make_room(Entry& entry, const MemoryNee
             entry.state = ModelState::unloaded;
             return std::nullopt;
         }
-        Entry* busy = nullptr;
-        if (Entry* oldest = least_used(false)) {
-            evict(*oldest, lock);
+        EntryPtr busy;
+        if (const EntryPtr oldest = least_used(false)) {
+            evict(oldest, lock);
         } else if (std::any_of(entries_.begin(), entries_.end(), is_draining)) {
             changed_.wait_for(lock, std::chrono::seconds(1));  // until it is idle; clients who go say nothing
         } else if ((busy = least_used(true)) != nullptr) {
             busy->is_draining = true;
+            lock.unlock();
             log_info(concat(busy->id, " ends what it answers and is then unloaded: ", entry.id, " is wanted"));
+            lock.lock();
         } else {
             refuse();
         }
@@ -261,44 +278,61 @@ std::optional<EngineOptions> ModelStore::make_room(Entry& entry, const MemoryNee
 
 // Those that need not go after all answer who has waited.
 void ModelStore::stop_draining(std::unique_lock<std::mutex>& lock) {
-    for (const auto& entry : entries_) {
+    for (const EntryPtr& entry : std::vector(entries_)) {
         if (!std::exchange(entry->is_draining, false) || !has_waiting(*entry)) continue;
         if (is_usable(*entry))
-            settle(*entry, nullptr, lock);
+            settle(entry, nullptr, lock);
         else
             want(*entry);
     }
 }
 
-void ModelStore::evict(Entry& entry, std::unique_lock<std::mutex>& lock) {
-    std::shared_ptr<ServedModel> model = std::exchange(entry.model, nullptr);
-    entry.state = ModelState::unloaded;
-    entry.is_draining = false;
-    if (has_waiting(entry)) want(entry);
+void ModelStore::evict(EntryPtr entry, std::unique_lock<std::mutex>& lock) {
+    std::shared_ptr<ServedModel> model = std::exchange(entry->model, nullptr);
+    entry->state = ModelState::unloaded;
+    entry->is_draining = false;
+    entry->damage.clear();
+    if (has_waiting(*entry)) want(*entry);
     ++n_evictions_;
     lock.unlock();
     model.reset();  // ends the engine's thread
     return_freed_memory();
-    log_info(concat("unloaded ", entry.id));
+    log_info(concat("unloaded ", entry->id));
     lock.lock();
 }
 
 // Those who hold it keep it in memory until they have heard that it failed.
-void ModelStore::drop_broken(Entry& entry, std::unique_lock<std::mutex>& lock) {
-    std::shared_ptr<ServedModel> model = std::exchange(entry.model, nullptr);
-    entry.error = model->engine->failure();
-    if (entry.state == ModelState::loaded) entry.state = ModelState::failed;
-    log_warning(concat("unloaded ", entry.id, ": ", entry.error));
+void ModelStore::drop_broken(EntryPtr entry, std::unique_lock<std::mutex>& lock) {
+    std::shared_ptr<ServedModel> model = std::exchange(entry->model, nullptr);
+    const std::string damage = std::exchange(entry->damage, std::string());
+    entry->error = damage;
+    if (entry->state == ModelState::loaded) entry->state = ModelState::failed;
     lock.unlock();
     model.reset();  // ends the engine's thread
     return_freed_memory();
+    log_warning(concat("unloaded ", entry->id, ": ", damage));
     lock.lock();
 }
 
+/// Looks whether the file of a model that has been used is whole: its last user may have heard that it is not.
+bool ModelStore::check_one(std::unique_lock<std::mutex>& lock) {
+    for (const EntryPtr& each : entries_) {
+        if (!std::exchange(each->is_to_be_checked, false) || !each->model || !each->damage.empty()) continue;
+        const EntryPtr entry = each;
+        const std::shared_ptr<ServedModel> model = entry->model;
+        lock.unlock();
+        std::string damage = model->engine->failure();
+        lock.lock();
+        if (entry->model == model) entry->damage = std::move(damage);
+        return true;
+    }
+    return false;
+}
+
 bool ModelStore::drop_broken_one(std::unique_lock<std::mutex>& lock) {
-    for (const auto& entry : entries_) {
-        if (!entry->model || entry->state != ModelState::loaded || entry->model->engine->failure().empty()) continue;
-        drop_broken(*entry, lock);
+    for (const EntryPtr& entry : entries_) {
+        if (!entry->model || entry->state != ModelState::loaded || entry->damage.empty()) continue;
+        drop_broken(entry, lock);
         return true;
     }
     return false;
@@ -306,11 +340,11 @@ bool ModelStore::drop_broken_one(std::unique_lock<std::mutex>& lock) {
 
 void ModelStore::unload(std::string_view name) {
     std::unique_lock lock(mutex_);
-    Entry& entry = find(name);
+    const EntryPtr entry = find(name);
     const ApiError::Details conflict{.status = 409, .code = "model_in_use", .param = "model", .headers = {{"Retry-After", "5"}}};
-    if (entry.state == ModelState::loading) throw ApiError(concat("the model ", entry.id, " is being loaded"), conflict);
-    if (entry.n_leases > 0) throw ApiError(concat("the model ", entry.id, " answers ", entry.n_leases, " requests now"), conflict);
-    if (entry.model) evict(entry, lock);
+    if (entry->state == ModelState::loading) throw ApiError(concat("the model ", entry->id, " is being loaded"), conflict);
+    if (entry->n_leases > 0) throw ApiError(concat("the model ", entry->id, " answers ", entry->n_leases, " requests now"), conflict);
+    if (entry->model) evict(entry, lock);
 }
 
 std::optional<ModelStore::Clock::time_point> ModelStore::next_expiry() const {
@@ -327,7 +361,20 @@ bool ModelStore::evict_expired_one(std::unique_lock<std::mutex>& lock) {
     for (const auto& entry : entries_) {
         const bool has_limit = entry->model && entry->n_leases == 0 && entry->config.ttl.count() > 0;
         if (!has_limit || Clock::now() < entry->last_used + entry->config.ttl) continue;
-        evict(*entry, lock);
+        evict(entry, lock);
+        return true;
+    }
+    return false;
+}
+
+/// One whose entry is another now, or gone. Forgets those that hold nothing any more.
+bool ModelStore::evict_retired_one(std::unique_lock<std::mutex>& lock) {
+    std::erase_if(entries_, [](const EntryPtr& entry) {
+        return entry->is_retired && !entry->model && entry->state != ModelState::loading && entry->n_leases == 0;
+    });
+    for (const EntryPtr& entry : entries_) {
+        if (!entry->is_retired || !entry->model || entry->state != ModelState::loaded || entry->n_leases > 0) continue;
+        evict(entry, lock);
         return true;
     }
     return false;

@@ -1,8 +1,7 @@
-// Names, leases and tickets; the thread that loads and evicts is in model_loading.cpp.
+// Names, leases and tickets. Entries come and go in model_entries.cpp; the thread that loads and evicts is in model_loading.cpp.
 #include "server/model_store.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -71,58 +70,33 @@ bool ModelStore::stop(std::chrono::milliseconds at_most) {
     return changed_.wait_for(lock, at_most, [this] { return has_stopped_; });
 }
 
-void ModelStore::declare(ModelEntry config) {
-    const std::filesystem::path file(config.options.model_path);
-    const std::string stem = repair_utf8(file.extension() == ".gguf" ? file.stem().string() : file.filename().string());
-    const std::string id = config.alias.empty() ? stem : config.alias;
-    const std::lock_guard lock(mutex_);
-    for (const auto& other : entries_) {
-        if (other->id != id) continue;
-        if (other->config.options.model_path != config.options.model_path)
-            throw InvalidInput(concat("two models are called ", id, ": give them different aliases"), "model_alias");
-        const auto& adapters = other->config.options.adapters;
-        if (!std::equal(adapters.begin(), adapters.end(), config.options.adapters.begin(), config.options.adapters.end(),
-                        [](const AdapterSource& a, const AdapterSource& b) { return a.path == b.path && a.scale == b.scale; }))
-            throw InvalidInput(concat("two models with different adapters are called ", id, ": give them different aliases"),
-                               "model_alias");
-        other->config.options.n_sequences += config.options.n_sequences;  // the same twice: shared weights, and slots for both
-        other->config.pin |= config.pin;
-        other->config.preload |= config.preload;
-        return;
-    }
-    auto entry = std::make_unique<Entry>();
-    entry->id = id;
-    entry->names = {id, config.options.model_path, file.filename().string(), stem};
-    entry->created = seconds_now();
-    entry->config = std::move(config);
-    entries_.push_back(std::move(entry));
-}
-
-ModelStore::Entry& ModelStore::find(std::optional<std::string_view> name) { return const_cast<Entry&>(std::as_const(*this).find(name)); }
-
-const ModelStore::Entry& ModelStore::find(std::optional<std::string_view> name) const {
-    if (entries_.empty()) throw ApiError("this server has no models", {.status = 503, .code = "no_model"});
-    if (!name || name->empty()) return *entries_.front();
+const ModelStore::EntryPtr& ModelStore::find(std::optional<std::string_view> name) const {
+    if (entries_.empty() || entries_.front()->is_retired) throw ApiError("this server has no models", {.status = 503, .code = "no_model"});
+    if (!name || name->empty()) return entries_.front();
     for (const auto& entry : entries_)  // an id goes before another model's file name
-        if (entry->id == *name) return *entry;
+        if (!entry->is_retired && entry->id == *name) return entry;
     std::string ids;
     std::string_view bare = *name;
     if (bare.ends_with(":latest")) bare.remove_suffix(7);  // Ollama's clients put it behind every name
     for (const auto& entry : entries_) {
-        if (std::find(entry->names.begin(), entry->names.end(), bare) != entry->names.end()) return *entry;
+        if (entry->is_retired) continue;
+        if (std::find(entry->names.begin(), entry->names.end(), bare) != entry->names.end()) return entry;
         ids += (ids.empty() ? "" : ", ") + entry->id;
     }
     throw ApiError(concat("the model '", repair_utf8(*name), "' does not exist here; there is: ", ids),
                    {.status = 404, .code = "model_not_found", .param = "model"});
 }
 
-std::string ModelStore::id_of(std::optional<std::string_view> name) const { return find(name).id; }
+std::string ModelStore::id_of(std::optional<std::string_view> name) const {
+    const std::lock_guard lock(mutex_);
+    return find(name)->id;
+}
 
 // The lease itself keeps the model alive too, so that its last user may look at it until the very end.
-ModelLease ModelStore::lease(Entry& entry) {
-    ++entry.n_leases;
-    entry.last_used = Clock::now();
-    return ModelLease(entry.model.get(), [this, &entry, model = entry.model](const ServedModel*) { give_back(entry); });
+ModelLease ModelStore::lease(const EntryPtr& entry) {
+    ++entry->n_leases;
+    entry->last_used = Clock::now();
+    return ModelLease(entry->model.get(), [this, entry, model = entry->model](const ServedModel*) { give_back(*entry); });
 }
 
 void ModelStore::give_back(Entry& entry) {
@@ -130,25 +104,37 @@ void ModelStore::give_back(Entry& entry) {
         const std::lock_guard lock(mutex_);
         --entry.n_leases;
         entry.last_used = Clock::now();
+        entry.is_to_be_checked = true;
     }
     changed_.notify_all();
 }
 
 // A model whose file has been damaged answers nothing any more, and is loaded anew.
-bool ModelStore::is_usable(const Entry& entry) {
-    return entry.state == ModelState::loaded && entry.model && entry.model->engine->failure().empty();
+bool ModelStore::is_usable(const Entry& entry) { return entry.state == ModelState::loaded && entry.model && entry.damage.empty(); }
+
+// Whether its file is whole is looked up without the lock: a disk that is slow, or gone, holds up nobody who wants another model.
+ModelLease ModelStore::try_lease(std::optional<std::string_view> name, bool even_if_draining) {
+    ModelLease held;
+    EntryPtr entry;
+    {
+        const std::lock_guard lock(mutex_);
+        entry = find(name);
+        if (!is_usable(*entry) || (entry->is_draining && !even_if_draining)) return nullptr;
+        held = lease(entry);
+    }
+    std::string damage = held->engine->failure();
+    if (damage.empty()) return held;
+    const std::lock_guard lock(mutex_);
+    if (entry->model.get() == held.get()) entry->damage = std::move(damage);
+    return nullptr;  // the lease goes after the lock: it was there first
 }
 
-ModelLease ModelStore::find_loaded(std::optional<std::string_view> name) {
-    const std::lock_guard lock(mutex_);
-    Entry& entry = find(name);
-    return is_usable(entry) ? lease(entry) : nullptr;
-}
+ModelLease ModelStore::find_loaded(std::optional<std::string_view> name) { return try_lease(name, true); }
 
 // Forgets those who have gone meanwhile.
 bool ModelStore::has_waiting(Entry& entry) {
     std::erase_if(entry.waiting, [](const auto& ticket) { return ticket.expired(); });
-    return !entry.waiting.empty();
+    return entry.is_preloading || !entry.waiting.empty();
 }
 
 void ModelStore::want(Entry& entry) {
@@ -158,19 +144,20 @@ void ModelStore::want(Entry& entry) {
 
 std::shared_ptr<ModelTicket> ModelStore::request(std::optional<std::string_view> name, Waker wake) {
     const std::shared_ptr<ModelTicket> ticket(new ModelTicket(std::move(wake)));
-    {
-        const std::lock_guard lock(mutex_);
-        Entry& entry = find(name);
-        if (is_usable(entry) && !entry.is_draining) {
-            ticket->lease_ = lease(entry);
+    for (;;) {
+        if ((ticket->lease_ = try_lease(name, false))) {
             ticket->is_ready_ = true;
             return ticket;
         }
+        const std::lock_guard lock(mutex_);
+        Entry& entry = *find(name);
+        if (is_usable(entry) && !entry.is_draining) continue;  // it has been loaded meanwhile
         if (has_waiting(entry) && entry.waiting.size() >= max_waiting)
             throw ApiError(concat("too many requests wait for the model ", entry.id, " already"),
                            {.status = 503, .code = "overloaded", .headers = {{"Retry-After", "5"}}});
         entry.waiting.push_back(ticket);
         if (!is_usable(entry)) want(entry);
+        break;
     }
     changed_.notify_all();
     return ticket;
@@ -196,13 +183,14 @@ ModelStatus ModelStore::status_of(const Entry& entry) const {
 std::vector<ModelStatus> ModelStore::list() const {
     const std::lock_guard lock(mutex_);
     std::vector<ModelStatus> all;
-    for (const auto& entry : entries_) all.push_back(status_of(*entry));
+    for (const auto& entry : entries_)
+        if (!entry->is_retired) all.push_back(status_of(*entry));
     return all;
 }
 
 ModelStatus ModelStore::status(std::string_view name) const {
     const std::lock_guard lock(mutex_);
-    return status_of(find(name));
+    return status_of(*find(name));
 }
 
 uint64_t ModelStore::used_bytes() const {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -29,6 +30,9 @@ struct ModelEntry {
     std::string chat_template_file, hf_tokenizer_config_path;  ///< where options.chat_template comes from
     std::chrono::seconds ttl{0};                               ///< is unloaded when nobody used it for so long; 0: stays
     bool adapters_start_off = false;                           ///< at the scale 0
+    std::optional<int> n_draft;                                ///< options.n_draft; nothing: usual_draft
+    int usual_draft = EngineOptions::usual_draft;              ///< llama-cpp-python's when its prompt lookup was asked for
+    bool operator==(const ModelEntry&) const = default;
 };
 
 enum class ModelState : uint8_t { unloaded, loading, loaded, failed };
@@ -65,6 +69,11 @@ class ModelTicket {
     std::exception_ptr error_;
 };
 
+/// Ids of models whose entries are others now.
+struct ModelChanges {
+    std::vector<std::string> added, changed, removed;
+};
+
 /// How models come into memory; tests bring their own.
 struct ModelLoader {
     std::function<std::unique_ptr<Engine>(const EngineOptions&)> load = &Engine::load;
@@ -74,8 +83,9 @@ struct ModelLoader {
 /// Nine tenths of what the machine and the cgroup have free now.
 uint64_t usual_memory_budget();
 
-/// Entries are declared first; then any thread. One load at a time, in the order in which they were asked for; a model in use is never
-/// unloaded. Where only busy models could make room, one of them is drained: what it answers ends, and new requests wait as for a load.
+/// Any thread. One load at a time, in the order in which they were asked for; a model in use is never unloaded. Where only busy models
+/// could make room, one of them is drained: what it answers ends, and new requests wait as for a load. A model whose entry has been
+/// replaced or removed answers who asked before, and is unloaded when it is idle.
 class ModelStore {
   public:
     /// @param budget_bytes  for weights, caches and workspaces together; 0: nine tenths of what the machine has free now
@@ -87,10 +97,14 @@ class ModelStore {
     /// The first entry is the default. One with the file and the alias of another adds its slots to it.
     /// @throws InvalidInput  when another model has that name
     void declare(ModelEntry entry);
-    /// An entry that is loaded already.
+    /// An entry that is loaded already. @throws InvalidInput  when another model has that name
     void add(std::unique_ptr<Engine> engine, const std::string& path, const std::string& alias);
-    /// Loads the first entry and those that are to be preloaded. Blocks. @throws what loading throws
-    void preload();
+    /// From now on these are the entries. A loaded model stays so if nothing has changed that it was loaded with, its file included; others
+    /// are loaded anew: the first entry and those that are to be preloaded at once, in the background.
+    /// @throws InvalidInput  as declare(); then nothing has changed
+    ModelChanges replace(std::vector<ModelEntry> entries);
+    /// Loads the first entry and those that are to be preloaded. Blocks. False: stop() came first. @throws what loading throws
+    bool preload();
 
     /// The id of the model of that name, or of the default one for nothing.
     /// @throws ApiError  404 model_not_found, listing the ids
@@ -126,28 +140,40 @@ class ModelStore {
         std::vector<std::weak_ptr<ModelTicket>> waiting;
         uint64_t load_number = 0;             // loads are made in this order
         bool is_draining = false;             // is to make room, and answers nobody new
+        bool is_preloading = false;           // is loaded although nobody waits for it
+        bool is_retired = false;              // for new requests there is another entry, or none
+        bool is_to_be_checked = false;        // it was used since somebody looked whether its file is whole
+        std::string damage;                   // what has become of its file; "": nothing that is known
         std::optional<uint64_t> least_bytes;  // what it takes at least
+        std::optional<std::filesystem::file_time_type> file_time;
     };
+    using EntryPtr = std::shared_ptr<Entry>;
 
+    static EntryPtr make_entry(ModelEntry config);
+    static Entry& add_entry(std::vector<EntryPtr>& entries, ModelEntry config);
+    static bool is_same_load(const Entry& a, const Entry& b);
+    void want_preloaded();
     void run();
-    void load(Entry& entry, std::unique_lock<std::mutex>& lock);
-    Entry* next_to_load();
+    void load(const EntryPtr& entry, std::unique_lock<std::mutex>& lock);
+    EntryPtr next_to_load();
     std::optional<EngineOptions> make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock);
-    Entry* least_used(bool is_busy);
+    EntryPtr least_used(bool is_busy);
     void stop_draining(std::unique_lock<std::mutex>& lock);
     static bool has_waiting(Entry& entry);
     void want(Entry& entry);
-    void evict(Entry& entry, std::unique_lock<std::mutex>& lock);
-    void drop_broken(Entry& entry, std::unique_lock<std::mutex>& lock);
+    void evict(EntryPtr entry, std::unique_lock<std::mutex>& lock);
+    void drop_broken(EntryPtr entry, std::unique_lock<std::mutex>& lock);
+    bool check_one(std::unique_lock<std::mutex>& lock);
     bool drop_broken_one(std::unique_lock<std::mutex>& lock);
     bool evict_expired_one(std::unique_lock<std::mutex>& lock);
+    bool evict_retired_one(std::unique_lock<std::mutex>& lock);
     std::optional<Clock::time_point> next_expiry() const;
-    void settle(Entry& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock);
+    void settle(const EntryPtr& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock);
     static bool is_usable(const Entry& entry);
-    ModelLease lease(Entry& entry);
+    ModelLease lease(const EntryPtr& entry);
     void give_back(Entry& entry);
-    Entry& find(std::optional<std::string_view> name);
-    const Entry& find(std::optional<std::string_view> name) const;
+    ModelLease try_lease(std::optional<std::string_view> name, bool even_if_draining);
+    const EntryPtr& find(std::optional<std::string_view> name) const;
     ModelStatus status_of(const Entry& entry) const;
     uint64_t used_now() const { return bytes_of(false); }
     uint64_t bytes_of(bool only_pinned) const;
@@ -158,8 +184,8 @@ class ModelStore {
 
     const uint64_t budget_bytes_;
     const ModelLoader loader_;
-    std::vector<std::unique_ptr<Entry>> entries_;  // fixed once the server runs; their states are guarded by mutex_, like all below
     mutable std::mutex mutex_;
+    std::vector<EntryPtr> entries_;  // retired ones last. Guarded by mutex_, with what they hold, like all below
     std::condition_variable changed_;
     bool is_stopping_ = false, has_stopped_ = false;
     int64_t n_loads_ = 0, n_evictions_ = 0;

@@ -5,51 +5,12 @@
 #include <atomic>
 
 #include "server/api_service.h"
-#include "server/fake_engine_test.h"
+#include "server/fake_loader_test.h"
 #include "server/http/errors.h"
 #include "server/http/test_client_test.h"
 
 using namespace quern;
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr uint64_t mib = 1 << 20;
-
-/// Loads fake engines of 10 MiB each; "bad" fails, "slow" waits for leave.
-struct FakeLoader {
-    std::atomic<int> n_loads{0};
-    std::atomic<bool> may_load{false};
-
-    ModelLoader loader() {
-        return {.load = [this](const EngineOptions& options) -> std::unique_ptr<Engine> {
-                    ++n_loads;
-                    if (options.model_path == "bad") throw ModelError("bad is broken");
-                    while (options.model_path == "slow" && !may_load) std::this_thread::sleep_for(1ms);
-                    auto engine = std::make_unique<FakeEngine>();
-                    engine->set_memory(10 * mib);
-                    return engine;
-                },
-                .need =
-                    [](const EngineOptions& options) {
-                        if (options.model_path == "unreadable") throw ModelError("unreadable is no GGUF file");
-                        return MemoryNeed{.n_ctx = 64, .weight_bytes = options.model_path == "huge" ? 1000 * mib : 10 * mib};
-                    }};
-    }
-};
-
-ModelEntry entry(const char* path, const char* alias = "") { return {.options = {.model_path = path}, .alias = alias}; }
-
-/// Waits for the model as a request does.
-ModelLease get(ModelStore& store, const char* name) {
-    const auto ticket = store.request(name, [] {});
-    REQUIRE(comes_true([&] { return ticket->is_ready(); }));
-    return ticket->take();
-}
-
-ModelState state_of(const ModelStore& store, const char* name) { return store.status(name).state; }
-
-}  // namespace
 
 TEST_CASE("a model is loaded once for all who ask for it meanwhile") {
     FakeLoader fake;
@@ -260,6 +221,56 @@ TEST_CASE("a model whose file is damaged is unloaded, and loaded anew for who as
     CHECK(store.status("m").error == "m.gguf was changed");
     get(store, "m");
     CHECK(fake.n_loads == 3);
+}
+
+TEST_CASE("a disk that does not answer holds up only those who want its model") {
+    struct OnSlowDisk final : FakeEngine {
+        explicit OnSlowDisk(const std::atomic<bool>& flag) : hangs(flag) {}
+        std::string failure() const override {
+            while (hangs) std::this_thread::sleep_for(1ms);
+            return "";
+        }
+        const std::atomic<bool>& hangs;
+    };
+    std::atomic<bool> hangs{false};
+    FakeLoader fake;
+    ModelLoader loader = fake.loader();
+    loader.load = [&](const EngineOptions& options) -> std::unique_ptr<Engine> {
+        if (options.model_path == "remote") return std::make_unique<OnSlowDisk>(hangs);
+        return std::make_unique<FakeEngine>();
+    };
+    ModelStore store(100 * mib, loader);
+    for (const char* name : {"remote", "local"}) store.declare(entry(name));
+    get(store, "local");
+    get(store, "remote");
+    hangs = true;
+    std::atomic<bool> has_answer{false};
+    std::thread waits([&] {
+        get(store, "remote");
+        has_answer = true;
+    });
+    std::this_thread::sleep_for(10ms);
+    CHECK(get(store, "local") != nullptr);
+    CHECK(store.list().size() == 2);
+    CHECK(!has_answer);
+    hangs = false;
+    waits.join();
+}
+
+TEST_CASE("a stop ends the wait for the first load") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("slow"));
+    std::atomic<bool> has_ended{false};
+    std::thread loads([&] {
+        CHECK(!store.preload());
+        has_ended = true;
+    });
+    CHECK(comes_true([&] { return fake.n_loads == 1; }));
+    CHECK(!store.stop(1ms));
+    CHECK(comes_true([&] { return has_ended.load(); }));
+    loads.join();
+    fake.may_load = true;
 }
 
 TEST_CASE("a model that nobody uses for its time to live is unloaded") {

@@ -168,9 +168,10 @@ int bench(BenchOptions& options) {
     const std::string json = to_json(info, rows, bandwidth).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
     if (!options.json.file.empty()) write_text_file(options.json.file, json);
     if ((options.json.is_wanted && options.json.file.empty()) || options.output_format == "json")
-        std::fputs(json.c_str(), stdout);
+        print_text(json);
     else
         print_table(info, rows, bandwidth);
+    print_text("");  // whether all of the table has been written
     return 0;
 }
 

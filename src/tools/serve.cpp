@@ -2,11 +2,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -18,9 +17,10 @@
 #include "server/http/server.h"
 #include "tools/command_line.h"
 #include "tools/engine_flags.h"
-#include "tools/environment.h"
 #include "tools/process_start.h"
+#include "tools/serve/reload.h"
 #include "tools/serve/settings.h"
+#include "tools/serve/signals.h"
 
 namespace quern {
 namespace {
@@ -40,38 +40,6 @@ void raise_file_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-std::vector<std::string> all_keys(const ServeSettings& settings) {
-    std::vector<std::string> keys = settings.api_keys;
-    for (const std::string& key : keys)
-        if (key.empty()) throw InvalidInput("an API key is empty", "api_key");
-    if (settings.api_key_file.empty()) return keys;
-    std::ifstream file(settings.api_key_file);
-    if (!file) throw InvalidInput(concat("cannot read the keys in ", settings.api_key_file), "api_key_file");
-    for (std::string line; std::getline(file, line);) {
-        line.erase(std::find(line.begin(), line.end(), '#'), line.end());
-        const size_t begin = line.find_first_not_of(" \t\r"), end = line.find_last_not_of(" \t\r");
-        if (begin != std::string::npos) keys.push_back(line.substr(begin, end - begin + 1));
-    }
-    if (keys.size() == settings.api_keys.size()) throw InvalidInput(concat("there is no key in ", settings.api_key_file), "api_key_file");
-    return keys;
-}
-
-void check_exposure(const ServeSettings& settings, bool has_keys, bool is_local) {
-    if (is_local || has_keys || settings.allow_open) return;
-    throw InvalidInput(concat("other machines can reach the host ", settings.host,
-                              ": protect the server with --api-key, or say --allow-open if everybody may use it"),
-                       "host");
-}
-
-void declare_models(ModelStore& store, const ServeSettings& settings) {
-    for (ModelEntry model : settings.models) {
-        if (!std::filesystem::exists(model.options.model_path))
-            throw InvalidInput(concat("there is no model file ", model.options.model_path), "model");
-        model.options.isa = isa_from_environment();
-        store.declare(std::move(model));
-    }
-}
-
 HttpLimits limits_of(const ServeSettings& settings) {
     HttpLimits limits;
     limits.body_bytes = static_cast<uint64_t>(settings.max_body_mib) << 20;
@@ -83,14 +51,12 @@ HttpLimits limits_of(const ServeSettings& settings) {
     return limits;
 }
 
-ServiceOptions service_options(const ServeSettings& settings, const std::vector<std::string>& keys, bool is_local) {
-    const bool checks_hosts = is_local && !settings.allow_open && unix_socket_path(settings.host).empty();
+ServiceOptions service_options(const ServeSettings& settings, bool is_local) {
     std::string root = settings.root_path;
     while (root.ends_with('/')) root.pop_back();
     if (!root.empty() && root.front() != '/') root = concat("/", root);
     ServiceOptions options{
-        .access = AccessRules(keys, settings.host, checks_hosts), .cors = CorsRules(settings.cors_origins), .root_path = root};
-    options.is_local = is_local;
+        .access = access_rules(settings, is_local), .cors = CorsRules(settings.cors_origins), .root_path = root, .is_local = is_local};
     if (!settings.access_log.empty()) options.access_log = std::make_unique<AccessLog>(settings.access_log);
     return options;
 }
@@ -127,6 +93,32 @@ int print_plan(const ServeSettings& settings) {
     return 0;
 }
 
+/// Serves until signals end it. They are heeded during the first load too.
+void run_server(HttpServer& server, ModelStore& store, ApiService& service, ReloadableSettings& settings) {
+    std::atomic<bool> is_loading{true};
+    SignalThread signals({.stop =
+                              [&] {
+                                  log_info("stopping: running answers may finish; a second signal cancels them");
+                                  if (is_loading) store.stop({});
+                                  server.stop();
+                              },
+                          .stop_now = [&] { server.stop_now(); },
+                          .reload = [&] { settings.reload(store, service, server); }});
+    try {
+        for (ModelEntry& model : models_of(settings.current())) store.declare(std::move(model));
+        if (store.preload()) {
+            is_loading = false;
+            announce(store, settings.current(), server.port());
+            signals.allow_reload();
+        }
+    } catch (...) {
+        server.stop();  // takes the socket's file away
+        server.run();
+        throw;
+    }
+    server.run();
+}
+
 int serve(const ServeFlags& flags) {
     if (flags.print_settings) {
         std::fputs(settings_table().c_str(), stdout);
@@ -134,30 +126,25 @@ int serve(const ServeFlags& flags) {
     }
     FlagValues values;
     for (size_t i = 0; i < flags.values.size(); ++i) values.emplace_back(&serve_settings()[i], *flags.values[i]);
-    const ServeSettings settings = collect_settings(values, flags.config_file);
+    ReloadableSettings reloadable(std::move(values), flags.config_file);
+    const ServeSettings settings = reloadable.current();
     if (flags.print_config) {
         std::printf("%s\n", to_json(settings).dump(2).c_str());
         return 0;
     }
     if (flags.dry_run) return print_plan(settings);
+    hold_signals();
     survive_bus_errors();
     prepare_to_run_for_long();
-    const std::vector<std::string> keys = all_keys(settings);
-    const bool is_local = is_loopback(settings.host);
-    check_exposure(settings, !keys.empty(), is_local);
     raise_file_limit();
     ModelStore store(static_cast<uint64_t>(settings.memory_budget_mib) << 20, {.load = load_and_tell});
-    ApiService service(store, service_options(settings, keys, is_local));
+    ApiService service(store, service_options(settings, is_loopback(settings.host)));
     const ListenAddress address{.host = settings.host,
                                 .port = static_cast<uint16_t>(settings.port),
                                 .certificate_file = settings.certificate_file,
                                 .key_file = settings.key_file};
     HttpServer server(address, service, limits_of(settings));  // a port that is taken shows before a long load
-    declare_models(store, settings);
-    store.preload();
-    server.stop_on_signals();
-    announce(store, settings, server.port());
-    server.run();
+    run_server(server, store, service, reloadable);
     if (store.stop(std::chrono::seconds(1))) return 0;
     log_info("a model was still being loaded");  // nobody waits for it any more, and the system takes all back
     std::fflush(nullptr);
@@ -206,7 +193,8 @@ Command setup(CLI::App& app) {
         "In square brackets: the default. In round ones: the environment variable that sets the same. Flags go before the configuration "
         "file, and\n"
         "the file before the environment, but for HOST and PORT. docs/settings.md has everything, with what has no effect and why.\n"
-        "SIGINT and SIGTERM let running answers finish, for up to --stop-timeout seconds; a second one ends the server at once.");
+        "SIGINT and SIGTERM let running answers finish, for up to --stop-timeout seconds; a second one ends the server at once.\n"
+        "SIGHUP has it read the configuration file, the keys and the certificate anew.");
     return [flags] { return serve(*flags); };
 }
 

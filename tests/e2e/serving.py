@@ -43,8 +43,8 @@ class Server:
         return self.process.returncode, self.read_errors()
 
     def read_errors(self):
-        self.errors.seek(0)
-        return self.errors.read()
+        descriptor = self.errors.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode()  # the place where the server writes is not moved
 
     def client(self, **options):
         return openai.OpenAI(**{"base_url": self.url + "/v1", "api_key": "none", "max_retries": 0, **options})

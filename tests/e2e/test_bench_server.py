@@ -161,7 +161,21 @@ def test_a_server_that_refuses_stream_options_is_measured_by_pieces():
 
     with Known(picky) as known:
         result = bench(known.url, "--requests", "1")
-    assert result["output_tokens"]["n"] == 2 and result["token_counts"] == "pieces" and result["prompt_counts"] == "wished"
+        assert result["output_tokens"]["n"] == 2 and result["token_counts"] == "pieces" and result["prompt_counts"] == "wished"
+        known.seen.clear()
+        result = bench(known.url, "--requests", "9", "--concurrency", "3", "--warm-up", "0")
+        assert result["succeeded"] == 9 and result["token_counts"] == "pieces"
+        assert sum("stream_options" in body for _, _, body in known.seen) <= 3  # only until it is known
+
+
+def test_results_that_cannot_be_written_are_an_error(tmp_path):
+    with Known(lambda handler: (handler.begin(), handler.piece(), handler.event(b"[DONE]"))) as known:
+        flags = ["bench", "--server", known.url, "--requests", "1", "--concurrency", "1", "--warm-up", "0"]
+        for extra in (["--json", "/dev/full"], ["--plot", str(tmp_path / "no" / "x.svg")]):
+            assert "cannot write" in complaint(*flags, *extra)
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([str(QUERN), *flags], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == 1 and "cannot write to standard output" in done.stderr
 
 
 def refuse(status):

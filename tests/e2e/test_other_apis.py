@@ -160,7 +160,7 @@ def test_the_server_tells_about_itself(server):
     document = server.get("/openapi.json").json()
     temperature = document["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["temperature"]
     assert (temperature["minimum"], temperature["maximum"]) == (0, 2)
-    assert "openapi.json" in server.get("/docs").text
+    assert "openapi.json" in server.get("/docs").text and server.get("/redoc").text == server.get("/docs").text
 
 
 def test_a_prompt_is_scored_as_the_model_generates_it():

@@ -187,3 +187,26 @@ def test_the_packaging_uses_flags_that_exist(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text("models:\n  - model: a.gguf\n")
     assert config_of(*flags[:1], config, "--api-key-file", os.devnull)["api_key_file"] == os.devnull
+
+
+def test_every_flag_may_be_written_with_underscores(tmp_path):
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", (ROOT / "docs" / "settings.md").read_text(), re.M)
+    flags = [flag for _, names in rows for flag in re.findall(r"--([\w-]+)", names)]
+    assert len(flags) > 100
+    for key, value in {"n_queue": 7, "queue": 7, "ctx_size": 7, "n_threads": 7}.items():
+        assert 7 in config_of("-m", "a.gguf", f"--{key}", value)["models"][0].values()
+    words = [word for flag in flags for word in ("--" + flag.replace("-", "_"), "x")]
+    errors = quern("serve", *words, "--no_such_flag", check=False).stderr
+    assert "not expected: --no-such-flag " in errors, errors  # and nothing else
+
+
+def test_what_goes_before_what(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"host": "1.1.1.1", "port": 1, "timeout": 1, "models": [{"model": "a.gguf", "n_ctx": 1}]}))
+    env = {"CONFIG_FILE": str(tmp_path / "config.json"), "HOST": "2.2.2.2", "PORT": "2", "TIMEOUT": "2", "N_CTX": "2", "N_BATCH": "2", "MAX_BODY": "2"}
+
+    def chosen(*flags):
+        config = config_of(*flags, env=env)
+        return [config[key] for key in ("host", "port", "timeout", "max_body")] + [config["models"][0][key] for key in ("n_ctx", "n_batch")]
+
+    assert chosen() == ["2.2.2.2", 2, 1, 2, 1, 2]
+    assert chosen("--host", "3.3.3.3", "--port", 3, "--timeout", 3, "--n_ctx", 3) == ["3.3.3.3", 3, 3, 2, 3, 2]

@@ -4,12 +4,13 @@ import concurrent.futures
 import json
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 import requests
 
-from program import STORIES
+from program import QUERN, STORIES
 from serving import Server, error_of
 from test_models_in_memory import KEY, budget_for, serve
 
@@ -153,3 +154,26 @@ def test_a_queued_request_times_out_too():
         assert queued.status_code == 504 and error_of(queued)["code"] == "timeout" and time.monotonic() - start < 3
         assert finish_of(events_of(long)) == "timeout"
         assert server.post("/v1/completions", {**STORY, "max_tokens": 4}).status_code == 200  # nobody is left in its way
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_first_load_ends_it_in_order(tmp_path, which):
+    """Hundreds of models to load before the server is ready: it ends behind the one that it is at, and takes its socket away."""
+    socket_path = tmp_path / "q.sock"
+    models = [{"model": str(STORIES), "model_alias": f"m{i}", "preload": True, "n_ctx": 128} for i in range(1000)]
+    (tmp_path / "config.json").write_text(json.dumps({"models": models}))
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([str(QUERN), "serve", "--config-file", str(tmp_path / "config.json"), "--host", str(socket_path)], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 30
+            while "loaded m1" not in (tmp_path / "log").read_text() and "stories260K:" not in (tmp_path / "log").read_text():
+                assert time.monotonic() < deadline and process.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.01)
+            assert socket_path.exists()
+            start = time.monotonic()
+            process.send_signal(which)
+            assert process.wait(timeout=10) == 0 and time.monotonic() - start < 3
+        finally:
+            process.kill()
+    assert not socket_path.exists()
+    assert "quern serves" not in (tmp_path / "log").read_text()

@@ -25,7 +25,7 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
     using Clock = std::chrono::steady_clock;
     using Socket = boost::asio::generic::stream_protocol::socket;  // TCP or Unix
 
-    /// @param tls  nullptr: plain bytes; else it must outlive this
+    /// @param tls  nullptr: plain bytes; else its certificate and key are this connection's
     ByteChannel(Socket socket, boost::asio::ssl::context* tls);
 
     /// Agrees on keys with the client, where there is TLS; then begins to read. Needs a shared_ptr to this. False: the client has gone, or

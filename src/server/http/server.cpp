@@ -1,7 +1,6 @@
 #include "server/http/server.h"
 
 #include <algorithm>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
@@ -15,7 +14,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -92,16 +90,15 @@ bool is_loopback(const std::string& host) {
 class HttpServer::State {
   public:
     State(const ListenAddress& address, HttpService& service, const HttpLimits& limits);
-    void stop_on_signals();
     void run();
     void stop();
     void stop_now();
+    void renew_certificate();
     uint16_t port() const { return port_; }
 
   private:
     void listen(const ListenAddress& address);
     asio::awaitable<void> accept();
-    asio::awaitable<void> wait_for_signals();
     asio::awaitable<void> stop_late();
     void begin_stop();
     void end_if_done();
@@ -132,14 +129,14 @@ class HttpServer::State {
     asio::strand<asio::io_context::executor_type> strand_;  // of all below up to mutex_
     asio::basic_socket_acceptor<Protocol> acceptor_;
     std::string socket_file_;
-    asio::signal_set signals_;
     asio::steady_timer stop_timer_;
     size_t n_accepted_ = 0;
     bool is_stopping_ = false;
     bool is_stopped_ = false;  // no connection is left
     asio::thread_pool workers_, large_workers_;
-    const std::unique_ptr<asio::ssl::context> tls_;
-    const ConnectionContext context_;
+    const ListenAddress address_;
+    std::unique_ptr<asio::ssl::context> tls_;  // both of the strand: connections are made there, and hold on to what they need
+    ConnectionContext context_;
 
     std::mutex mutex_;
     uint64_t next_id_ = 0;  // guarded by mutex_, like connections_
@@ -153,10 +150,10 @@ HttpServer::State::State(const ListenAddress& address, HttpService& service, con
       io_(loops_.front()->io),
       strand_(asio::make_strand(io_)),
       acceptor_(strand_),
-      signals_(strand_),
       stop_timer_(strand_),
       workers_(static_cast<size_t>(limits.n_workers)),
       large_workers_(static_cast<size_t>(limits.n_large_workers)),
+      address_(address),
       tls_(make_tls(address)),
       context_{service, limits_, bodies_, workers_, large_workers_, tls_.get()} {
     listen(address);
@@ -189,25 +186,6 @@ void HttpServer::State::listen(const ListenAddress& address) {
     tcp_endpoint.resize(bound.size());
     std::memcpy(tcp_endpoint.data(), bound.data(), bound.size());
     port_ = tcp_endpoint.port();
-}
-
-void HttpServer::State::stop_on_signals() {
-    signals_.add(SIGINT);
-    signals_.add(SIGTERM);
-    asio::co_spawn(strand_, wait_for_signals(), asio::detached);
-}
-
-asio::awaitable<void> HttpServer::State::wait_for_signals() {
-    for (int n_seen = 0; !is_stopped_; ++n_seen) {
-        const auto [error, number] = co_await signals_.async_wait(with_error);
-        if (error) co_return;
-        if (n_seen > 0) {
-            for_each(&Connection::close);
-            continue;
-        }
-        log_info("stopping: running answers may finish; a second signal cancels them");
-        begin_stop();
-    }
 }
 
 void HttpServer::State::run() {
@@ -292,7 +270,6 @@ void HttpServer::State::end_if_done() {
         if (!connection->is_turned_away()) return;
     is_stopped_ = true;
     close_acceptor();
-    signals_.cancel();
     stop_timer_.cancel();
     for (const auto& [id, connection] : connections_) connection->close();
     for (const auto& loop : loops_) loop->guard.reset();
@@ -335,13 +312,20 @@ void HttpServer::State::stop_now() {
     });
 }
 
+void HttpServer::State::renew_certificate() {
+    asio::post(strand_, [this, fresh = make_tls(address_)]() mutable {
+        tls_ = std::move(fresh);
+        context_.tls = tls_.get();
+    });
+}
+
 HttpServer::HttpServer(const ListenAddress& address, HttpService& service, const HttpLimits& limits)
     : state_(std::make_unique<State>(address, service, limits)) {}
 HttpServer::~HttpServer() = default;
 uint16_t HttpServer::port() const { return state_->port(); }
-void HttpServer::stop_on_signals() { state_->stop_on_signals(); }
 void HttpServer::run() { state_->run(); }
 void HttpServer::stop() { state_->stop(); }
 void HttpServer::stop_now() { state_->stop_now(); }
+void HttpServer::renew_certificate() { state_->renew_certificate(); }
 
 }  // namespace quern

@@ -34,9 +34,6 @@ class HttpServer {
     /// The port that it listens on; 0 for a Unix socket.
     uint16_t port() const;
 
-    /// On SIGINT or SIGTERM: stop(); on a second one, stop_now(). Call before run().
-    void stop_on_signals();
-
     /// Serves until it is stopped and every connection has ended.
     void run();
 
@@ -44,6 +41,10 @@ class HttpServer {
     void stop();
     /// Any thread: cancels everything.
     void stop_now();
+
+    /// Any thread: new connections get the certificate and the key that their files hold now. Without HTTPS, nothing happens.
+    /// @throws InvalidInput  they are unusable; then it keeps those that it has
+    void renew_certificate();
 
   private:
     class State;

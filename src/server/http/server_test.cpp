@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <unistd.h>
+
 #include <atomic>
-#include <csignal>
+#include <filesystem>
 
 #include "server/http/echo_service_test.h"
 #include "server/http/test_client_test.h"
@@ -245,26 +247,34 @@ TEST_CASE("an answer that outlives the stop ends with an error") {
     running.wait_for_end();
 }
 
-TEST_CASE("a signal stops the server, and a second one at once") {
+TEST_CASE("a stop lets answers end, and a stop at once does not") {
     EchoService service;
     HttpServer server({.host = "127.0.0.1", .port = 0}, service);
-    server.stop_on_signals();
     std::thread thread([&] { server.run(); });
     TestClient client(server.port());
     client.get("/never");
     REQUIRE(comes_true([&] { return service.n_alive == 1; }));
-    raise(SIGTERM);
+    server.stop();
     std::this_thread::sleep_for(50ms);
     CHECK(service.n_alive == 1);
-    raise(SIGINT);
+    server.stop_now();
     thread.join();
     CHECK(service.n_alive == 0);
 }
 
-TEST_CASE("a signal ends a server that has nothing to do") {
+TEST_CASE("a server that was stopped before it ran ends at once, and its socket's file is gone") {
+    EchoService service;
+    const std::string path = (std::filesystem::temp_directory_path() / concat("quern-", getpid(), ".sock")).string();
+    HttpServer server({.host = path}, service);
+    CHECK(std::filesystem::exists(path));
+    server.stop();
+    server.run();
+    CHECK(!std::filesystem::exists(path));
+}
+
+TEST_CASE("a stop ends a server that has nothing to do") {
     EchoService service;
     HttpServer server({.host = "127.0.0.1", .port = 0}, service);
-    server.stop_on_signals();
     std::thread thread([&] { server.run(); });
     {
         TestClient client(server.port());
@@ -273,7 +283,7 @@ TEST_CASE("a signal ends a server that has nothing to do") {
     }
     std::this_thread::sleep_for(20ms);
     const auto start = std::chrono::steady_clock::now();
-    raise(SIGTERM);
+    server.stop();
     thread.join();
     CHECK(std::chrono::steady_clock::now() - start < 5s);
 }

@@ -29,8 +29,10 @@ constexpr FieldRule name_rules[] = {{"model", FieldKind::text}};
 /// Loading and unloading changes what others get: never for everybody.
 void require_keys(const ApiContext& api) {
     if (!api.has_keys)
-        throw ApiError("models are loaded and unloaded only by clients with a key: start the server with --api-key",
-                       {.status = 403, .code = "api_key_required"});
+        throw ApiError(
+            "models are loaded and unloaded only by clients with a key, and this server has none: start it with --api-key KEY, "
+            "API_KEY or --api-key-file, and send the header Authorization: Bearer KEY",
+            {.status = 403, .code = "api_key_required"});
 }
 
 std::string required_model(const HttpRequest& request) {

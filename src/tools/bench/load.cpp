@@ -19,7 +19,7 @@ constexpr int64_t longest_probe = 96;  // words: fits in any window, though each
 
 }  // namespace
 
-std::string LoadGenerator::body(uint64_t index, bool is_stream, int64_t n_output) const {
+std::string LoadGenerator::body(uint64_t index, bool is_stream, int64_t n_output, bool asks_usage) const {
     json body = {{"model", shape_.model}, {"max_tokens", n_output}, {"temperature", shape_.temperature}, {"stream", is_stream}};
     body["seed"] = shape_.seed + index % first_trial;
     if (shape_.is_chat)
@@ -27,7 +27,7 @@ std::string LoadGenerator::body(uint64_t index, bool is_stream, int64_t n_output
     else
         body["prompt"] = prompts_.prompt(index);
     if (shape_.ignore_eos) body["ignore_eos"] = true;
-    if (is_stream && shape_.asks_usage) body["stream_options"] = {{"include_usage", true}};
+    if (is_stream && asks_usage) body["stream_options"] = {{"include_usage", true}};
     if (prompts_.is_ids() && is_stream) body["logprobs"] = 0;  // a vocabulary without words: so that tokens show without text
     return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -57,7 +57,7 @@ std::string LoadGenerator::first_model() {
 }
 
 int64_t LoadGenerator::count_prompt() {
-    const json answer = fetch({.method = "POST", .path = path(), .body = body(first_trial + n_trials_++, false, 1)});
+    const json answer = fetch({.method = "POST", .path = path(), .body = body(first_trial + n_trials_++, false, 1, false)});
     const auto usage = answer.find("usage");
     return usage == answer.end() ? 0 : integer_of(*usage, "prompt_tokens").value_or(0);
 }
@@ -86,10 +86,10 @@ void LoadGenerator::calibrate(int64_t n_prompt, int64_t n_shared) {
     prompts_.set_length(n_words, n_shared == 0 ? 0 : std::min(n_words, words_for(n_shared, std::max(0.0, extra))));
 }
 
-asio::awaitable<void> LoadGenerator::measure_one(uint64_t index, RequestRecord& record) {
+asio::awaitable<void> LoadGenerator::ask(uint64_t index, RequestRecord& record, bool asks_usage) {
     try {
         StreamReader reader(record, zero_);
-        HttpCall request{.method = "POST", .path = path(), .body = body(index, true, shape_.n_output)};
+        HttpCall request{.method = "POST", .path = path(), .body = body(index, true, shape_.n_output, asks_usage)};
         co_await client_.call(std::move(request), reader);
     } catch (const CallFailure& failure) {
         record.failure_kind = failure.kind();
@@ -98,19 +98,29 @@ asio::awaitable<void> LoadGenerator::measure_one(uint64_t index, RequestRecord& 
     record.ended = std::chrono::duration<double>(std::chrono::steady_clock::now() - zero_).count();
 }
 
+// As long as nobody knows whether the server takes stream_options, a request that is refused with them is made again without. What counts
+// then is the second one.
+asio::awaitable<void> LoadGenerator::measure_one(uint64_t index, RequestRecord& record) {
+    const bool asks_usage = takes_usage_.value_or(true);
+    co_await ask(index, record, asks_usage);
+    if (record.succeeded() && asks_usage) takes_usage_ = true;
+    const bool may_be_options = record.failure_kind == "HTTP 400" || record.failure_kind == "HTTP 422";
+    if (record.succeeded() || !asks_usage || !may_be_options || takes_usage_ == true) co_return;
+    RequestRecord again;
+    co_await ask(index, again, false);
+    if (!again.succeeded()) co_return;
+    takes_usage_ = false;
+    record = std::move(again);
+}
+
 void LoadGenerator::warm_up() {
-    for (;;) {
-        RequestRecord record;
-        zero_ = std::chrono::steady_clock::now();
-        asio::co_spawn(io_, measure_one(first_trial + n_trials_++, record), [](std::exception_ptr error) {
-            if (error) std::rethrow_exception(error);
-        });
-        finish_all();
-        if (record.succeeded()) return;
-        const bool may_be_options = record.failure_kind == "HTTP 400" || record.failure_kind == "HTTP 422";
-        if (!may_be_options || !shape_.asks_usage) throw CallFailure(record.failure_kind, record.failure);
-        shape_.asks_usage = false;
-    }
+    RequestRecord record;
+    zero_ = std::chrono::steady_clock::now();
+    asio::co_spawn(io_, measure_one(first_trial + n_trials_++, record), [](std::exception_ptr error) {
+        if (error) std::rethrow_exception(error);
+    });
+    finish_all();
+    if (!record.succeeded()) throw CallFailure(record.failure_kind, record.failure);
 }
 
 asio::awaitable<void> LoadGenerator::work(std::vector<RequestRecord>& records, const std::function<void(const RequestRecord&)>& on_done) {

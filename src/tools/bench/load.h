@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,6 @@ struct RequestShape {
     double temperature = 0;
     uint64_t seed = 1;
     bool ignore_eos = false;
-    bool asks_usage = true;  ///< with stream_options, which some servers refuse
 };
 
 /// One thread; its calls return when all their requests are over.
@@ -37,17 +37,18 @@ class LoadGenerator {
     std::string first_model();
     /// Makes the prompts as long as wished, by the server's own count of tokens. Sends two short requests. @throws CallFailure
     void calibrate(int64_t n_prompt, int64_t n_shared);
-    /// One request that is not counted; finds out whether the server takes stream_options. @throws CallFailure
+    /// One request that is not counted. @throws CallFailure
     void warm_up();
     /// @param on_done  called after each request
     std::vector<RequestRecord> run(int64_t n_requests, int n_concurrent, std::function<void(const RequestRecord&)> on_done);
 
   private:
     std::string path() const { return shape_.is_chat ? "/v1/chat/completions" : "/v1/completions"; }
-    std::string body(uint64_t index, bool is_stream, int64_t n_output) const;
+    std::string body(uint64_t index, bool is_stream, int64_t n_output, bool asks_usage) const;
     int64_t count_prompt();
     nlohmann::json fetch(HttpCall call);
     void finish_all();
+    boost::asio::awaitable<void> ask(uint64_t index, RequestRecord& record, bool asks_usage);
     boost::asio::awaitable<void> measure_one(uint64_t index, RequestRecord& record);
     boost::asio::awaitable<void> work(std::vector<RequestRecord>& records, const std::function<void(const RequestRecord&)>& on_done);
 
@@ -58,6 +59,7 @@ class LoadGenerator {
     std::chrono::steady_clock::time_point zero_;
     size_t n_begun_ = 0;
     uint64_t n_trials_ = 0;
+    std::optional<bool> takes_usage_;  ///< whether the server takes stream_options, which some refuse; nothing: nobody knows yet
 };
 
 }  // namespace quern

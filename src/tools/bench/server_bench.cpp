@@ -79,6 +79,11 @@ void write_text_file(const std::string& path, const std::string& text) {
     if (!file) throw DeviceError(concat("cannot write ", path));
 }
 
+void print_text(const std::string& text) {
+    const bool is_written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    if (!is_written || std::ferror(stdout) != 0) throw DeviceError("cannot write to standard output");
+}
+
 int bench_server(const ServerBenchOptions& options, std::string model, const JsonTarget& json) {
     check(options);
     HttpClient::Options client{.url = parse_server_url(options.server),
@@ -111,8 +116,7 @@ int bench_server(const ServerBenchOptions& options, std::string model, const Jso
     const std::string json_text = report_json(report, records).dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
     if (!json.file.empty()) write_text_file(json.file, json_text);
     if (!options.plot_file.empty()) write_text_file(options.plot_file, report_plot(report));
-    std::fputs(json.is_wanted && json.file.empty() ? json_text.c_str() : report_table(report).c_str(), stdout);
-    if (std::fflush(stdout) != 0) throw DeviceError("cannot write to standard output");
+    print_text(json.is_wanted && json.file.empty() ? json_text : report_table(report));
     return report.n_succeeded > 0 ? 0 : 1;
 }
 

@@ -36,5 +36,7 @@ int bench_server(const ServerBenchOptions& options, std::string model, const Jso
 
 /// @throws DeviceError  when it cannot be written
 void write_text_file(const std::string& path, const std::string& text);
+/// To standard output, with what has been printed there before. @throws DeviceError  when it cannot be written, any of it
+void print_text(const std::string& text);
 
 }  // namespace quern

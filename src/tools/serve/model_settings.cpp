@@ -62,6 +62,7 @@ void set_draft_model(ModelEntry& model, const Json& value) {
     if (text.find('/') != std::string::npos || text.ends_with(".gguf"))
         throw InvalidInput(concat("there is no draft model file ", text), "draft_model");
     model.options.draft_ngram = 3;
+    model.usual_draft = 10;
 }
 
 void set_seed(ModelEntry& model, const Json& value) {
@@ -184,8 +185,10 @@ std::vector<Setting> answers() {
             {"model_draft", "--model-draft", "-md: a small model of the same vocabulary that guesses ahead", "FILE", Kind::text}),
         {"draft_model", "", "a file: the same; any other word: --draft-ngram 3, as in llama-cpp-python", "FILE", Kind::any, 0, 0, nullptr,
          set_draft_model},
-        in_options<&O::n_draft>(
-            {"draft_model_num_pred_tokens", "--draft-max,--draft", "most tokens guessed ahead", "N", Kind::integer, 1, 64}),
+        {"draft_model_num_pred_tokens", "--draft-max,--draft",
+         "most tokens guessed ahead; where draft_model is a word, 10, as in llama-cpp-python", "N", Kind::integer, 1, 64, nullptr,
+         [](ModelEntry& model, const Json& value) { model.n_draft = value.get<int>(); }, nullptr,
+         [](const ModelEntry& model) { return Json(model.n_draft.value_or(model.usual_draft)); }},
     };
     for (Setting& row : rows) row.group = "Answers";
     return rows;

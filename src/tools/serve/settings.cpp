@@ -207,6 +207,7 @@ void complete(ModelEntry& model) {
         throw InvalidInput("there are two chat templates: a format by name, and a template of your own; leave one out", "chat_format");
     check_chat_format(options.chat_format);
     options.cache_bytes = model.cache ? model.cache_bytes : 0;
+    options.n_draft = model.n_draft.value_or(model.usual_draft);
     if (model.adapters_start_off)
         for (AdapterSource& each : options.adapters) each.scale = 0;
 }

@@ -191,6 +191,11 @@ TEST_CASE("a draft model is a file, or any word that is no path") {
     };
     CHECK(with(file.path()).draft_model_path == file.path());
     CHECK(with("prompt-lookup-decoding").draft_ngram == 3);
+    CHECK(with("prompt-lookup-decoding").n_draft == 10);  // llama-cpp-python's default
+    CHECK(with(file.path()).n_draft == 8);
+    const FlagValues explicitly =
+        flags({{"model", {"a"}}, {"draft_model_num_pred_tokens", {"8"}}, {"draft_model", {"prompt-lookup-decoding"}}});
+    CHECK(collect_settings(explicitly, std::nullopt).models[0].options.n_draft == 8);
     CHECK(contains(complaint(flags({{"model", {"a"}}, {"draft_model", {"/no/such/file"}}})), "there is no draft model file /no/such/file"));
     CHECK(contains(complaint(flags({{"model", {"a"}}, {"draft_model", {"absent.gguf"}}})), "there is no draft model file"));
 }

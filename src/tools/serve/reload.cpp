@@ -1,0 +1,104 @@
+#include "tools/serve/reload.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "base/log.h"
+#include "base/printable.h"
+#include "tools/environment.h"
+
+namespace quern {
+namespace {
+
+std::vector<std::string> all_keys(const ServeSettings& settings) {
+    std::vector<std::string> keys = settings.api_keys;
+    for (const std::string& key : keys)
+        if (key.empty()) throw InvalidInput("an API key is empty", "api_key");
+    if (settings.api_key_file.empty()) return keys;
+    std::ifstream file(settings.api_key_file);
+    if (!file) throw InvalidInput(concat("cannot read the keys in ", settings.api_key_file), "api_key_file");
+    for (std::string line; std::getline(file, line);) {
+        line.erase(std::find(line.begin(), line.end(), '#'), line.end());
+        const size_t begin = line.find_first_not_of(" \t\r"), end = line.find_last_not_of(" \t\r");
+        if (begin != std::string::npos) keys.push_back(line.substr(begin, end - begin + 1));
+    }
+    if (keys.size() == settings.api_keys.size()) throw InvalidInput(concat("there is no key in ", settings.api_key_file), "api_key_file");
+    return keys;
+}
+
+/// Settings of the server that are taken anew; others are what it was built with.
+bool can_change(std::string_view key) {
+    for (const std::string_view each : {"api_key", "api_key_file", "allow_open", "cors_origins"})
+        if (key == each) return true;
+    return false;
+}
+
+/// Takes over what may change, and names what else differs.
+std::string take_over(const ServeSettings& fresh, ServeSettings& settings) {
+    std::string others;
+    for (const Setting& setting : serve_settings())
+        if (setting.get_server && !can_change(setting.key) && setting.get_server(fresh) != setting.get_server(settings))
+            others += concat(others.empty() ? "" : ", ", setting.key);
+    settings.api_keys = fresh.api_keys;
+    settings.api_key_file = fresh.api_key_file;
+    settings.allow_open = fresh.allow_open;
+    settings.cors_origins = fresh.cors_origins;
+    settings.models = fresh.models;
+    return others;
+}
+
+std::string described(const char* what, const std::vector<std::string>& ids) {
+    std::string text;
+    for (const std::string& id : ids) text += concat(text.empty() ? concat("; ", what) : std::string(", "), printable(id));
+    return text;
+}
+
+}  // namespace
+
+AccessRules access_rules(const ServeSettings& settings, bool is_local) {
+    const std::vector<std::string> keys = all_keys(settings);
+    if (!is_local && keys.empty() && !settings.allow_open)
+        throw InvalidInput(concat("other machines can reach the host ", settings.host,
+                                  ": protect the server with --api-key, or say --allow-open if everybody may use it"),
+                           "host");
+    const bool checks_hosts = is_local && !settings.allow_open && unix_socket_path(settings.host).empty();
+    return AccessRules(keys, settings.host, checks_hosts);
+}
+
+std::vector<ModelEntry> models_of(const ServeSettings& settings) {
+    std::vector<ModelEntry> models = settings.models;
+    for (ModelEntry& model : models) {
+        if (!std::filesystem::exists(model.options.model_path))
+            throw InvalidInput(concat("there is no model file ", model.options.model_path), "model");
+        model.options.isa = isa_from_environment();
+    }
+    return models;
+}
+
+ReloadableSettings::ReloadableSettings(FlagValues flags, std::optional<std::string> config_file)
+    : flags_(std::move(flags)), config_file_(std::move(config_file)), current_(collect_settings(flags_, config_file_)) {}
+
+void ReloadableSettings::reload(ModelStore& store, ApiService& service, HttpServer& server) noexcept try {
+    apply(collect_settings(flags_, config_file_), store, service, server);
+} catch (const std::exception& error) {
+    log_error(concat("the settings stay as they were: ", error.what()));
+}
+
+// All that can fail comes first.
+void ReloadableSettings::apply(ServeSettings fresh, ModelStore& store, ApiService& service, HttpServer& server) {
+    ServeSettings next = current_;
+    const std::string others = take_over(fresh, next);
+    AccessRules access = access_rules(next, is_loopback(next.host));
+    std::vector<ModelEntry> models = models_of(next);
+    service.reopen_access_log();
+    server.renew_certificate();
+    const ModelChanges changes = store.replace(std::move(models));
+    service.set_rules(std::move(access), CorsRules(next.cors_origins));
+    current_ = std::move(next);
+    log_lines(concat("read the settings anew", described("new models: ", changes.added), described("changed: ", changes.changed),
+                     described("removed: ", changes.removed), "\n"));
+    if (!others.empty()) log_warning(concat("these settings have changed and need a restart: ", others));
+}
+
+}  // namespace quern

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "engine/engine_loop.h"
 #include "engine/failing_allocation_test.h"
+#include "engine/failure.h"
 #include "engine/load_vocabulary.h"
 #include "engine/tiny_engine_test.h"
 
@@ -73,7 +74,7 @@ struct Crowd {
             if (!end || *end == FinishReason::cancelled) return -1;
             if (*end != FinishReason::error) continue;
             ++n;
-            CHECK(!each->error().empty());
+            CHECK(each->failure() != nullptr);
         }
         for (const auto& each : readings) {
             if (!comes_true([&] { return each->is_done(); })) return -1;
@@ -154,7 +155,7 @@ TEST_CASE("what a kernel throws that is no std::exception fails the requests of 
     const auto first = engine->submit(greedy("hello", 5)), second = engine->submit(greedy("world", 5));
     for (const auto& each : {first, second}) {
         CHECK(end_of(*each) == FinishReason::error);
-        CHECK(!each->error().empty());
+        CHECK(each->failure() != nullptr);
     }
     CHECK_THROWS_AS(engine->evaluate(prompt_of("text"), 0, [](int64_t, std::span<const float>) {}), int);
     engine->observe_inputs({});
@@ -261,7 +262,7 @@ TEST_CASE("an engine that has lost count of its pages tells everybody, says so, 
     CHECK(end_of(*running) == FinishReason::error);
     CHECK(end_of(*waiting) == FinishReason::error);
     CHECK(end_of(*lost).has_value());
-    CHECK(running->error().find("owners") != std::string::npos);
+    CHECK(text_of(running->failure()).find("owners") != std::string::npos);
     CHECK(comes_true([&] { return !inbox.failure().empty(); }));
     CHECK_THROWS_AS(submit(inbox, 30), InternalError);
     bool is_done = false;

@@ -136,8 +136,7 @@ void EngineLoop::take_turn() {
 // The consumer may go from now on. `error` says why, for FinishReason::error.
 void EngineLoop::tell(Sequence& sequence, FinishReason reason, const std::exception_ptr& error) noexcept {
     inbox_->ends_one();  // first: whoever hears of the end may ask again at once
-    if (error && sequence.reading) sequence.reading->error = error;
-    sequence.channel->finish(reason, sequence.stats, error ? text_of(error) : std::string());
+    sequence.channel->finish(reason, sequence.stats, error);
 }
 
 void EngineLoop::finish(Sequence* sequence, FinishReason reason, const std::exception_ptr& error) noexcept {

@@ -49,10 +49,7 @@ bool LocalEvaluation::is_done() {
 void LocalEvaluation::wait() {
     while (!finish_) finish_ = channel_->take(true).finish;
     if (*finish_ == FinishReason::cancelled) throw EngineBusy("the model is being unloaded; try again later");
-    if (*finish_ == FinishReason::error) {
-        if (reading_->error) std::rethrow_exception(reading_->error);
-        throw InternalError(channel_->error());
-    }
+    if (*finish_ == FinishReason::error) std::rethrow_exception(channel_->failure());
 }
 
 std::shared_ptr<Evaluation> LocalEngine::start_evaluation(EvaluationRequest request) {
@@ -126,7 +123,7 @@ std::shared_ptr<Evaluation> LocalEngine::start_reading(TextReading asked, const 
     for (const TokenId token : tokens) sequence->tokens.push_back(token.value);
     sequence->stats.n_prompt_tokens = n_tokens;
     sequence->reading = reading;
-    auto evaluation = std::make_shared<LocalEvaluation>(sequence->channel, std::move(reading), waker());
+    auto evaluation = std::make_shared<LocalEvaluation>(sequence->channel, waker());
     inbox_->submit(std::move(sequence), goes_on);
     return evaluation;
 }

@@ -17,13 +17,12 @@ struct TextReading {
     int64_t second_begin = INT64_MAX;  ///< tokens from here on are of type 1
     bool makes_vectors = false;        ///< the rows are vectors instead of logits
     bool in_one_chunk = false;         ///< its tokens look in both directions
-    std::exception_ptr error;          ///< of what FinishReason::error says
 };
 
 class LocalEvaluation final : public Evaluation {
   public:
-    LocalEvaluation(std::shared_ptr<OutputChannel> channel, std::shared_ptr<TextReading> reading, std::function<void()> wake_engine)
-        : channel_(std::move(channel)), reading_(std::move(reading)), wake_engine_(std::move(wake_engine)) {}
+    LocalEvaluation(std::shared_ptr<OutputChannel> channel, std::function<void()> wake_engine)
+        : channel_(std::move(channel)), wake_engine_(std::move(wake_engine)) {}
     ~LocalEvaluation() override;
 
     bool is_done() override;
@@ -31,7 +30,6 @@ class LocalEvaluation final : public Evaluation {
 
   private:
     const std::shared_ptr<OutputChannel> channel_;
-    const std::shared_ptr<TextReading> reading_;
     const std::function<void()> wake_engine_;
     std::optional<FinishReason> finish_;
 };

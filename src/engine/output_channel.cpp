@@ -16,12 +16,12 @@ void OutputChannel::push(Event event, const GenerationStats& stats) {
     notify();
 }
 
-void OutputChannel::finish(FinishReason reason, const GenerationStats& stats, std::string error) noexcept {
+void OutputChannel::finish(FinishReason reason, const GenerationStats& stats, std::exception_ptr failure) noexcept {
     {
         const std::lock_guard lock(mutex_);
         events_.finish = reason;
         stats_ = stats;
-        error_ = std::move(error);
+        failure_ = std::move(failure);
     }
     notify();
 }
@@ -42,9 +42,9 @@ OutputChannel::Events OutputChannel::take(bool wait) {
     return std::exchange(events_, {});
 }
 
-std::string OutputChannel::error() const {
+std::exception_ptr OutputChannel::failure() const {
     const std::lock_guard lock(mutex_);
-    return error_;
+    return failure_;
 }
 
 GenerationStats OutputChannel::stats() const {

@@ -31,13 +31,13 @@ class OutputChannel {
 
     /// Engine side. `stats` is what the consumer will see. What on_output throws is logged once, and changes nothing.
     void push(Event event, const GenerationStats& stats);
-    void finish(FinishReason reason, const GenerationStats& stats, std::string error = {}) noexcept;
+    void finish(FinishReason reason, const GenerationStats& stats, std::exception_ptr failure = nullptr) noexcept;
 
     /// Consumer side: everything since the last take. `wait` blocks until there is something.
     Events take(bool wait);
     void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
     bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
-    std::string error() const;
+    std::exception_ptr failure() const;
     GenerationStats stats() const;
 
   private:
@@ -50,7 +50,7 @@ class OutputChannel {
     std::condition_variable arrived_;
     Events events_;  // guarded by mutex_, like all below
     GenerationStats stats_;
-    std::string error_;
+    std::exception_ptr failure_;
 };
 
 /// Reads a channel, detokenizes, and watches for stop strings, on the consumer's thread.
@@ -65,7 +65,7 @@ class ChannelGeneration final : public Generation {
     std::optional<OutputDelta> poll() override;
     OutputDelta next() override;
     void cancel() noexcept override;
-    std::string error() const override { return channel_->error(); }
+    std::exception_ptr failure() const override { return channel_->failure(); }
     GenerationStats stats() const override { return channel_->stats(); }
 
   private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,7 +34,7 @@ enum class FinishReason : uint8_t {
     stop,       ///< end-of-generation token or stop string
     length,     ///< max_tokens, or the window is full
     cancelled,  ///< by the caller
-    error,      ///< this request failed; Generation::error() says how
+    error,      ///< this request failed; Generation::failure() says how
 };
 
 /// One generated token.
@@ -74,8 +75,8 @@ class Generation {
     virtual OutputDelta next() = 0;
     /// Stops the generation; its pages are free before the engine's next step. Safe at any time, from any thread.
     virtual void cancel() noexcept = 0;
-    /// What went wrong when the reason is FinishReason::error, else "".
-    virtual std::string error() const = 0;
+    /// What went wrong when the reason is FinishReason::error, else nullptr.
+    virtual std::exception_ptr failure() const = 0;
     virtual GenerationStats stats() const = 0;
 };
 

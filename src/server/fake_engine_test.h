@@ -110,7 +110,8 @@ class FakeEngine : public Engine {
         }
         if (reason == FinishReason::cancelled) ++n_cancelled_;
         --n_running_;
-        if (!script_.error.empty() && reason != FinishReason::cancelled) return channel.finish(FinishReason::error, stats, script_.error);
+        if (!script_.error.empty() && reason != FinishReason::cancelled)
+            return channel.finish(FinishReason::error, stats, std::make_exception_ptr(ModelError(script_.error)));
         channel.finish(reason, stats);
     }
 

@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -27,11 +28,12 @@ struct ModelEntry {
     bool preload = false;  ///< is loaded before the server answers
     bool cache = false;    ///< options.cache_bytes is cache_bytes, else 0
     uint64_t cache_bytes = uint64_t{2} << 30;
-    std::string chat_template_file, hf_tokenizer_config_path;  ///< where options.chat_template comes from
-    std::chrono::seconds ttl{0};                               ///< is unloaded when nobody used it for so long; 0: stays
-    bool adapters_start_off = false;                           ///< at the scale 0
-    std::optional<int> n_draft;                                ///< options.n_draft; nothing: usual_draft
-    int usual_draft = EngineOptions::usual_draft;              ///< llama-cpp-python's when its prompt lookup was asked for
+    std::string chat_template_file, hf_tokenizer_config_path;    ///< where options.chat_template comes from
+    std::chrono::seconds ttl{0};                                 ///< is unloaded when nobody used it for so long; 0: stays
+    bool adapters_start_off = false;                             ///< at the scale 0
+    std::map<std::string, std::vector<AdapterSource>> adapters;  ///< by the setting that names them
+    std::optional<int> n_draft;                                  ///< options.n_draft; nothing: usual_draft
+    int usual_draft = EngineOptions::usual_draft;                ///< llama-cpp-python's when its prompt lookup was asked for
     bool operator==(const ModelEntry&) const = default;
 };
 

@@ -64,7 +64,7 @@ GenerationStats generate(Engine& engine, std::vector<TokenId> prompt, int64_t n_
     while (true) {
         const OutputDelta delta = generation->next();
         if (!delta.finish) continue;
-        if (delta.finish == FinishReason::error) throw InvalidInput(generation->error());
+        if (delta.finish == FinishReason::error) std::rethrow_exception(generation->failure());
         const GenerationStats stats = generation->stats();
         if (stats.n_generated_tokens < n_tokens)
             throw InvalidInput(

@@ -65,7 +65,7 @@ void ChoiceSet::take(Choice& choice, OutputDelta delta, ChoiceUpdate& update) {
         count_end(choice, Outcome::failed);
         choice.is_done = true;
         const auto failed = std::move(choice.generation);
-        throw ApiError(failed->error(), {.status = 500, .code = "server_error"});
+        std::rethrow_exception(failed->failure());
     }
     if (delta.finish == FinishReason::cancelled) throw ApiError("the model is being unloaded", {.status = 503, .code = "unloaded"});
     n_completion_tokens_ += static_cast<int64_t>(delta.tokens.size());

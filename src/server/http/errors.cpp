@@ -93,8 +93,10 @@ ApiError to_api_error(std::exception_ptr error, std::string_view request_id) {
         return server_error("the server is out of memory", request_id);
     } catch (const std::exception& other) {
         server_error(other.what(), request_id);
-        return ApiError("the server made a mistake; its log has the details", {.status = 500, .code = "server_error"});
+    } catch (...) {
+        server_error("something was thrown that does not say what it is", request_id);
     }
+    return ApiError("the server made a mistake; its log has the details", {.status = 500, .code = "server_error"});
 }
 
 HttpResponse error_response(const ApiError& error, ErrorShape shape) {

@@ -110,7 +110,7 @@ Answer stream_answer(Engine& engine, Request request, const AnswerSink& sink, co
         }
     }
     answer.stats = generation->stats();
-    if (answer.finish == FinishReason::error) throw DeviceError(generation->error());
+    if (answer.finish == FinishReason::error) std::rethrow_exception(generation->failure());
     return answer;
 }
 

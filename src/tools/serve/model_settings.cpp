@@ -83,10 +83,12 @@ Json overrides_json(const ModelEntry& model) {
     return list;
 }
 
-void add_adapters(ModelEntry& model, const Json& value) {
-    const std::vector<std::string> words = value.is_array() ? value.get<std::vector<std::string>>() : std::vector<std::string>{value};
-    for (AdapterSource& each : parse_adapters(words)) model.options.adapters.push_back(std::move(each));
+template <const char* Key>
+void set_adapters(ModelEntry& model, const Json& value) {
+    model.adapters[Key] = parse_adapters(value.is_array() ? value.get<std::vector<std::string>>() : std::vector<std::string>{value});
 }
+
+constexpr char lora[] = "lora", lora_scaled[] = "lora_scaled", lora_path[] = "lora_path";
 
 Json adapters_json(const ModelEntry& model) {
     Json list = Json::array();
@@ -196,11 +198,11 @@ std::vector<Setting> answers() {
 
 std::vector<Setting> model_file() {
     std::vector<Setting> rows{
-        {"lora", "--lora", "apply a LoRA adapter (GGUF), at a scale other than 1 if one is given; may be given several times",
-         "FILE[=SCALE]", Kind::texts, 0, 0, nullptr, add_adapters, nullptr, adapters_json},
-        {"lora_scaled", "--lora-scaled", "FILE SCALE: the same as --lora FILE=SCALE", "FILE SCALE", Kind::texts, 0, 0, nullptr,
-         add_adapters},
-        {"lora_path", "", "an adapter, as in llama-cpp-python", "FILE", Kind::text, 0, 0, nullptr, add_adapters},
+        {lora, "--lora", "apply a LoRA adapter (GGUF), at a scale other than 1 if one is given; may be given several times", "FILE[=SCALE]",
+         Kind::texts, 0, 0, nullptr, set_adapters<lora>, nullptr, adapters_json},
+        {lora_scaled, "--lora-scaled", "FILE SCALE: the same as --lora FILE=SCALE", "FILE SCALE", Kind::texts, 0, 0, nullptr,
+         set_adapters<lora_scaled>},
+        {lora_path, "", "an adapter, as in llama-cpp-python", "FILE", Kind::text, 0, 0, nullptr, set_adapters<lora_path>},
         in_entry<&ModelEntry::adapters_start_off>({"lora_init_without_apply", "--lora-init-without-apply",
                                                    "load adapters at the scale 0: requests or POST /lora-adapters set it", "",
                                                    Kind::boolean}),

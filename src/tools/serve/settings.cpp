@@ -208,6 +208,7 @@ void complete(ModelEntry& model) {
     check_chat_format(options.chat_format);
     options.cache_bytes = model.cache ? model.cache_bytes : 0;
     options.n_draft = model.n_draft.value_or(model.usual_draft);
+    for (const auto& [key, sources] : model.adapters) options.adapters.insert(options.adapters.end(), sources.begin(), sources.end());
     if (model.adapters_start_off)
         for (AdapterSource& each : options.adapters) each.scale = 0;
 }

@@ -38,8 +38,8 @@ struct EngineParts {
 /// - Nothing leaves run(). What belongs to one request ends that one; what belongs to a step or chunk, those in it; anything else all
 ///   requests that are there. The loop goes on after each of these.
 /// - Every request taken from the inbox is told its end, before its pages are released.
-/// - When the pages are no longer accounted for (a mistake of ours), nothing is computed any more: the inbox says so, and so is every
-///   request told. Jobs still run.
+/// - When the pages are no longer accounted for (a mistake of ours), nothing is computed any more: the inbox says so, and every request is
+///   told. Jobs still run.
 class EngineLoop {
   public:
     EngineLoop(EngineParts parts, std::shared_ptr<EngineInbox> inbox);

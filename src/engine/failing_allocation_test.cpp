@@ -31,6 +31,9 @@ void* operator new(size_t n_bytes) {
         if (void* memory = std::malloc(n_bytes == 0 ? 1 : n_bytes)) return memory;
     throw std::bad_alloc();
 }
+void* operator new(size_t n_bytes, const std::nothrow_t&) noexcept {
+    return is_to_fail() ? nullptr : std::malloc(n_bytes == 0 ? 1 : n_bytes);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 

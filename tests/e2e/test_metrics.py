@@ -6,6 +6,9 @@ import time
 import pytest
 import requests
 
+from program import STORIES
+from serving import Server
+
 parser = pytest.importorskip("prometheus_client.parser")
 
 # What `promtool check metrics` complains about in names and help texts.
@@ -28,9 +31,7 @@ def value(server, name, **labels):
     return 0.0
 
 
-def test_names_and_types_follow_the_rules(stories_server):
-    stories_server.post("/v1/completions", {"prompt": "Once", "max_tokens": 4})
-    text = stories_server.get("/metrics").text
+def check_names(text):
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
     assert set(types) == set(re.findall(r"^# HELP (\S+) \S.*$", text, re.M)) and len(types) > 40
     for name, kind in types.items():
@@ -41,6 +42,36 @@ def test_names_and_types_follow_the_rules(stories_server):
         assert kind in ("counter", "gauge", "histogram")
     for line in text.splitlines():
         assert line.startswith("#") or re.fullmatch(r'[a-z_:0-9]+(\{([a-z]+="[^"]*",?)+\})? [0-9.e+-]+', line), line
+
+
+def test_names_and_types_follow_the_rules(stories_server):
+    stories_server.post("/v1/completions", {"prompt": "Once", "max_tokens": 4})
+    check_names(stories_server.get("/metrics").text)
+
+
+def test_pages_of_layers_that_keep_a_window_are_counted_apart(stories_server):
+    assert "window_pages" not in stories_server.get("/metrics").text  # of a model without such layers
+    with Server("-m", STORIES, "-c", 256, "-b", 32, "--override-kv", "llama.attention.sliding_window=int:20") as server:
+        server.post("/v1/completions", {"prompt": "Once upon a time there was a cat. " * 8, "max_tokens": 100, "ignore_eos": True})
+        check_names(server.get("/metrics").text)
+        counts = {}
+        for kind in ("kv_pages", "kv_window_pages"):
+            for _ in range(100):
+                pages, used, free, cached = (value(server, f"quern_{kind}{part}") for part in ("", "_used", "_free", "_cached"))
+                if used == 0:
+                    break
+                time.sleep(0.05)
+            assert pages == free > 0 and used == 0 and 0 < cached <= pages
+            counts[kind] = pages
+        assert value(server, "llamacpp:kv_cache_usage_ratio") == 0
+        # A long answer holds more and more of the one, of the other no more than its window and what is computed at once.
+        body = {"prompt": "Once", "max_tokens": 240, "ignore_eos": True, "stream": True}
+        most = {kind: 0 for kind in counts}
+        with requests.post(server.url + "/v1/completions", json=body, stream=True, timeout=30) as response:
+            for i, _ in enumerate(response.iter_lines()):
+                if i % 20 == 0:
+                    most = {kind: max(n, value(server, f"quern_{kind}_used")) for kind, n in most.items()}
+        assert most["kv_window_pages"] <= 2 < counts["kv_window_pages"]
 
 
 def test_histograms_add_up(stories_server):

@@ -209,8 +209,10 @@ class Soak:
 
     def check_pages(self):
         for _ in range(50):  # those that went away last
-            pages, free = self.metric("quern_kv_pages"), self.metric("quern_kv_pages_free")
-            left = {model: pages[model] - free[model] for model in pages if pages[model] != free[model]}
+            left = {}
+            for kind in ("quern_kv_pages", "quern_kv_window_pages"):
+                pages, free = self.metric(kind), self.metric(kind + "_free")
+                left.update({(kind, model): pages[model] - free[model] for model in pages if pages[model] != free[model]})
             busy = {model: n for name in ("quern_requests_running", "quern_requests_waiting") for model, n in self.metric(name).items() if n}
             if not left and not busy:
                 return

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/matmul/decode_row.h"
+#include "kernels/matmul/k_lanes.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/matmul/row_lanes.h"
 #include "kernels/matmul/row_tile.h"
@@ -215,6 +216,8 @@ template <typename V, typename Format>
 void multiply_rows(const MatmulTask& task) noexcept {
     if constexpr (has_row_lanes<V, Format>()) {
         RowLanes<V, Format>::run(task);
+    } else if constexpr (has_k_lanes<V, Format>()) {
+        KLanes<V, Format>::run(task);
     } else {
         if constexpr (has_row_tile<V, Format>())
             if (task.n_tokens > 1 || one_token_takes_tile<V, Format>()) return multiply_row_tiles<V, Format>(task);

@@ -8,6 +8,8 @@ namespace quern::avx512 {
 
 struct Simd : avx2::Simd {
     using avx2::Simd::add;
+    using avx2::Simd::both;
+    using avx2::Simd::either;
     using avx2::Simd::multiply_add;
     using avx2::Simd::subtract_product;
     using avx2::Simd::times;
@@ -78,10 +80,54 @@ struct Simd : avx2::Simd {
         std::memcpy(&bytes, p, sizeof bytes);
         return _mm512_set1_epi32(bytes);
     }
-    /// columns[j]: in each row's lane its values 4 j to 4 j + 3. A row is 16 bytes of two values, the low halves the first 16.
-    /// @param at  of row r, its bytes
+    QUERN_INLINE static TwoWords two_words_everywhere(const int16_t* p) {
+        int words;
+        std::memcpy(&words, p, sizeof words);
+        return _mm512_set1_epi32(words);
+    }
+    QUERN_INLINE static TwoInts two_splat_int(int x) { return _mm512_set1_epi32(x); }
+    QUERN_INLINE static TwoInts times_ints(TwoInts a, TwoInts b) { return _mm512_mullo_epi32(a, b); }
+    QUERN_INLINE static TwoFloats add(TwoFloats a, TwoFloats b) { return _mm512_add_ps(a, b); }
+    QUERN_INLINE static TwoWords less_word(TwoWords v, int value) { return _mm512_sub_epi16(v, _mm512_set1_epi16(static_cast<short>(value))); }
+    QUERN_INLINE static TwoBytes four_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
+    QUERN_INLINE static TwoBytes both(TwoBytes a, TwoBytes b) { return _mm512_and_si512(a, b); }
+    QUERN_INLINE static TwoBytes either(TwoBytes a, TwoBytes b) { return _mm512_or_si512(a, b); }
+    /// Words are shifted, lanes of 4 bytes rotated: bits cross from one byte into another.
+    template <int n>
+    QUERN_INLINE static TwoBytes shift_right(TwoBytes v) {
+        return _mm512_srli_epi16(v, n);
+    }
+    template <int n>
+    QUERN_INLINE static TwoBytes shift_left(TwoBytes v) {
+        return _mm512_slli_epi16(v, n);
+    }
+    template <int n>
+    QUERN_INLINE static TwoBytes rotate_left(TwoBytes v) {
+        return _mm512_maskz_rol_epi32(0xffff, v, n);
+    }
+    template <int n>
+    QUERN_INLINE static TwoBytes rotate_right(TwoBytes v) {
+        return _mm512_maskz_ror_epi32(0xffff, v, n);
+    }
+    /// Byte i of each lane as an int.
+    template <int i>
+    QUERN_INLINE static TwoInts byte_of(TwoBytes v) {
+        return _mm512_and_si512(_mm512_srli_epi32(v, 8 * i), _mm512_set1_epi32(255));
+    }
+    template <int i>
+    QUERN_INLINE static TwoInts signed_byte_of(TwoBytes v) {
+        return _mm512_srai_epi32(_mm512_slli_epi32(v, 24 - 8 * i), 24);
+    }
+    /// The lower half of each lane in both its halves.
+    QUERN_INLINE static TwoWords words_twice(TwoInts v) {
+        return _mm512_or_si512(_mm512_and_si512(v, _mm512_set1_epi32(0xffff)), _mm512_slli_epi32(v, 16));
+    }
+    QUERN_INLINE static TwoFloats lower_halves_to_floats(TwoInts v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
+    QUERN_INLINE static TwoFloats upper_halves_to_floats(TwoInts v) { return lower_halves_to_floats(_mm512_srli_epi32(v, 16)); }
+    /// columns[j]: in each row's lane its bytes 4 j to 4 j + 3.
+    /// @param at  of row r, 16 bytes
     template <typename At>
-    QUERN_INLINE static void nibble_rows_to_lanes(At at, TwoBytes (&columns)[8]) {
+    QUERN_INLINE static void rows_to_columns(At at, TwoBytes (&columns)[4]) {
         const auto load = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at(r))); };
         TwoBytes a[4], b[4];
 #pragma GCC unroll 4
@@ -93,13 +139,20 @@ struct Simd : avx2::Simd {
             b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
         }
         for (int j = 0; j < 2; ++j) {
-            a[2 * j] = _mm512_unpacklo_epi64(b[j], b[2 + j]);
-            a[2 * j + 1] = _mm512_unpackhi_epi64(b[j], b[2 + j]);
+            columns[2 * j] = _mm512_unpacklo_epi64(b[j], b[2 + j]);
+            columns[2 * j + 1] = _mm512_unpackhi_epi64(b[j], b[2 + j]);
         }
-        const __m512i low = _mm512_set1_epi8(15);
+    }
+    /// columns[j]: in each row's lane its values 4 j to 4 j + 3. A row is 16 bytes of two values, the low halves the first 16.
+    /// @param at  of row r, its bytes
+    template <typename At>
+    QUERN_INLINE static void nibble_rows_to_lanes(At at, TwoBytes (&columns)[8]) {
+        TwoBytes packed[4];
+        rows_to_columns(at, packed);
+        const TwoBytes low = four_bytes(15);
         for (int c = 0; c < 4; ++c) {
-            columns[c] = _mm512_and_si512(a[c], low);
-            columns[4 + c] = _mm512_and_si512(_mm512_srli_epi16(a[c], 4), low);
+            columns[c] = both(packed[c], low);
+            columns[4 + c] = both(shift_right<4>(packed[c]), low);
         }
     }
 };

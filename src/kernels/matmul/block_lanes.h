@@ -63,10 +63,13 @@ struct BlockLanes<V, Q4_K> : AffineLanes<V> {
     QUERN_INLINE explicit BlockLanes(At at) {
         this->take_scales([&](int r) { return &at(r).d; });
         const auto low_half = V::four_bytes(15);
+#pragma GCC unroll 4
         for (int part = 0; part < 4; ++part)
+#pragma GCC unroll 4
             for (int half = 0; half < 2; ++half) {
                 typename V::TwoBytes packed[4];
                 V::rows_to_columns([&](int r) { return at(r).qs + 32 * part + 16 * half; }, packed);
+#pragma GCC unroll 4
                 for (int c = 0; c < 4; ++c) {
                     values[2 * part][4 * half + c] = V::both(packed[c], low_half);
                     values[2 * part + 1][4 * half + c] = V::both(V::template shift_right<4>(packed[c]), low_half);
@@ -84,13 +87,17 @@ struct BlockLanes<V, Q5_K> : AffineLanes<V> {
     QUERN_INLINE explicit BlockLanes(At at) {
         this->take_scales([&](int r) { return &at(r).d; });
         const auto low_half = V::four_bytes(15), bit_4 = V::four_bytes(16);
+#pragma GCC unroll 4
         for (int half = 0; half < 2; ++half) {
             typename V::TwoBytes high[4];
             V::rows_to_columns([&](int r) { return at(r).qh + 16 * half; }, high);
+#pragma GCC unroll 4
             for (auto& h : high) h = V::template rotate_left<4>(h);  // bit 0 comes to bit 4, where it is needed first
+#pragma GCC unroll 4
             for (int part = 0; part < 4; ++part) {
                 typename V::TwoBytes packed[4];
                 V::rows_to_columns([&](int r) { return at(r).qs + 32 * part + 16 * half; }, packed);
+#pragma GCC unroll 4
                 for (int c = 0; c < 4; ++c) {
                     const auto next = V::template rotate_right<1>(high[c]);
                     values[2 * part][4 * half + c] = V::either(V::both(packed[c], low_half), V::both(high[c], bit_4));
@@ -118,12 +125,15 @@ struct BlockLanes<V, Q6_K> {
         d = V::load_two_floats(factors);
         V::rows_to_columns([&](int r) { return at(r).scales; }, scale_bytes_);
         const auto low_half = V::four_bytes(15), upper_two = V::four_bytes(0x30);
+#pragma GCC unroll 4
         for (int part = 0; part < 2; ++part)
+#pragma GCC unroll 4
             for (int half = 0; half < 2; ++half) {
                 typename V::TwoBytes first[4], second[4], high[4];
                 V::rows_to_columns([&](int r) { return at(r).ql + 64 * part + 16 * half; }, first);
                 V::rows_to_columns([&](int r) { return at(r).ql + 64 * part + 32 + 16 * half; }, second);
                 V::rows_to_columns([&](int r) { return at(r).qh + 32 * part + 16 * half; }, high);
+#pragma GCC unroll 4
                 for (int c = 0; c < 4; ++c) {
                     auto* const to = &values[4 * part][4 * half + c];  // the next group of 32 values lies 8 further
                     to[0] = V::either(V::both(first[c], low_half), V::both(V::template shift_left<4>(high[c]), upper_two));

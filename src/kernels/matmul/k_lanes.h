@@ -45,16 +45,27 @@ class KLanes {
         QUERN_INLINE Tokens after(int t) const { return {x + t * stride, stride}; }
     };
 
+    /// Sixteen rows from `row` on, of which n_rows are there.
     QUERN_INLINE static void multiply(const MatmulTask& task, int64_t row, int n_rows, int64_t token, int n_tokens) {
         TwoFloats sums[most_tokens];
         for (int t = 0; t < n_tokens; ++t) sums[t] = V::two_zeros();
-        const std::byte* rows[n_rows_at_once];  // where there are fewer rows, the last one stands in for the others
-        for (int r = 0; r < n_rows_at_once; ++r) rows[r] = task.weights + (row + (r < n_rows ? r : n_rows - 1)) * task.weight_row_bytes;
+        const std::byte* const weights = task.weights + row * task.weight_row_bytes;
         Tokens tokens{task.activations + token * task.activation_row_bytes, task.activation_row_bytes};
         for (int64_t b = 0; b < task.n_in / 256; ++b, tokens.x += sizeof(ActivationBlock256)) {
-            const int64_t at = b * int64_t{sizeof(Block)};
-            prefetch(rows, at + n_rows_at_once * task.weight_row_bytes);
-            const Lanes lanes([&](int r) -> const Block& { return *reinterpret_cast<const Block*>(rows[r] + at); });
+            const std::byte* at = weights + b * int64_t{sizeof(Block)};
+            int64_t stride = task.weight_row_bytes;
+            prefetch(at, stride);
+            Block copies[n_rows_at_once];
+            if (n_rows < n_rows_at_once) {  // the last row stands in for the others
+                for (int r = 0; r < n_rows_at_once; ++r)
+                    copies[r] = *reinterpret_cast<const Block*>(at + (r < n_rows ? r : n_rows - 1) * stride);
+                at = reinterpret_cast<const std::byte*>(copies);
+                stride = sizeof(Block);
+            }
+            const std::byte* const fours[4] = {at, at + 4 * stride, at + 8 * stride, at + 12 * stride};
+            const Lanes lanes([&](int r) -> const Block& {
+                return *reinterpret_cast<const Block*>(fours[r / 4] + r % 4 * stride);
+            });
             if (n_tokens <= most_tokens_by_bytes)
                 for (int t = 0; t < n_tokens; ++t) sums[t] = finish(lanes, tokens[t], by_bytes(lanes, tokens[t]), sums[t]);
             else
@@ -63,10 +74,13 @@ class KLanes {
         for (int t = 0; t < n_tokens; ++t) V::store_first(task.out + (token + t) * task.out_stride + row, sums[t], n_rows);
     }
 
-    /// What the next sixteen rows have here.
-    QUERN_INLINE static void prefetch(const std::byte* const (&rows)[n_rows_at_once], int64_t at) {
-        for (const std::byte* row : rows)
-            for (size_t line = 0; line < sizeof(Block); line += 64) V::prefetch(row + at + line);
+    /// What the next sixteen rows have here into the outer cache, for they would push others out of the inner one; and what comes soon of
+    /// these rows into that.
+    QUERN_INLINE static void prefetch(const std::byte* at, int64_t stride) {
+        for (int r = 0; r < n_rows_at_once; ++r, at += stride)
+            for (size_t line = 0; line < sizeof(Block); line += 64) {
+                V::prefetch(at + n_rows_at_once * stride + line);
+            }
     }
 
     /// sum and the products of a block, given the sum of their whole numbers

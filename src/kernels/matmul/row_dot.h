@@ -211,6 +211,13 @@ void multiply_rows_one_by_one(const MatmulTask& task) noexcept {
     }
 }
 
+/// Rows that the kernel below multiplies at once.
+template <typename V, typename Format>
+constexpr int64_t rows_at_once() {
+    if constexpr (has_row_lanes<V, Format>() || has_k_lanes<V, Format>()) return V::row_lanes;
+    return 1;
+}
+
 /// The MatmulKernel of one format on one instruction set.
 template <typename V, typename Format>
 void multiply_rows(const MatmulTask& task) noexcept {

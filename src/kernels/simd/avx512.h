@@ -85,6 +85,7 @@ struct Simd : avx2::Simd {
         std::memcpy(&words, p, sizeof words);
         return _mm512_set1_epi32(words);
     }
+    QUERN_INLINE static void prefetch_outer(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
     QUERN_INLINE static TwoInts two_splat_int(int x) { return _mm512_set1_epi32(x); }
     QUERN_INLINE static TwoInts times_ints(TwoInts a, TwoInts b) { return _mm512_mullo_epi32(a, b); }
     QUERN_INLINE static TwoFloats add(TwoFloats a, TwoFloats b) { return _mm512_add_ps(a, b); }

@@ -110,6 +110,26 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static TwoBytes rotate_right(TwoBytes v) {
         return _mm512_maskz_ror_epi32(0xffff, v, n);
     }
+    /// Lanes of 4 bytes in the first half by `a` bits, those in the second by b.
+    template <int a, int b>
+    QUERN_INLINE static TwoBytes rotate_halves_right(TwoBytes v) {
+        return _mm512_maskz_rorv_epi32(0xffff, v, two_bytes(_mm256_set1_epi32(a), _mm256_set1_epi32(b)));
+    }
+    QUERN_INLINE static TwoBytes load_two_bytes(const void* p) { return _mm512_loadu_si512(p); }
+    QUERN_INLINE static TwoBytes load_bytes_twice(const uint8_t* p) { return _mm512_broadcast_i64x4(load(p)); }
+    /// In each quarter the sums of that quarter of rows 0 to 3.
+    QUERN_INLINE static TwoInts quarter_sums(const TwoInts (&rows)[4]) {
+        const TwoInts first = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[0], rows[1]), _mm512_unpackhi_epi32(rows[0], rows[1]));
+        const TwoInts second = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[2], rows[3]), _mm512_unpackhi_epi32(rows[2], rows[3]));
+        return _mm512_add_epi32(_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
+    }
+    /// The sums of the first two quarters, then those of the last two.
+    QUERN_INLINE static void store_sums_of_halves(int32_t* p, TwoInts v) {
+        const TwoInts sums = _mm512_add_epi32(v, _mm512_shuffle_i32x4(v, v, 0xb1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_castsi512_si128(sums));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 4), _mm512_extracti32x4_epi32(sums, 2));
+    }
+    QUERN_INLINE static void store_two_ints(int32_t* p, TwoInts v) { _mm512_storeu_si512(p, v); }
     /// Byte i of each lane as an int.
     template <int i>
     QUERN_INLINE static TwoInts byte_of(TwoBytes v) {

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 // As backend/cpu cuts its work.
 constexpr int64_t bytes_per_block = 64 * 1024, rows_per_batch_block = 128;
 // More than the last-level cache holds, so that one token's weights come from memory.
-const uint64_t working_set = getenv("WS") ? strtoull(getenv("WS"), nullptr, 0) : 400u << 20;
+constexpr uint64_t working_set = 400u << 20;
 
 struct Options {
     std::vector<DType> types{DType::q4_k, DType::q6_k, DType::q8_0, DType::q4_0, DType::f16};

@@ -28,7 +28,7 @@ class KLanes {
     /// Up to so many tokens making words of the weights costs more than it saves.
     static constexpr int most_tokens_by_bytes = 2;
     /// Blocks of a row that one token meets before the next row's: their sums wait in the inner cache.
-    static constexpr int blocks_in_a_row = 8;
+    static constexpr int blocks_in_a_row = 24, prefetch_bytes = 4096;
 
   public:
     static void run(const MatmulTask& task) noexcept {
@@ -87,13 +87,15 @@ class KLanes {
         for (int64_t block = 0; block < n_blocks; block += blocks_in_a_row) {
             const int n = static_cast<int>(std::min<int64_t>(blocks_in_a_row, n_blocks - block));
             const std::byte* const at = weights + block * int64_t{sizeof(Block)};
-            // What is read next: further blocks of these rows, or the first ones of the next sixteen.
-            const std::byte* const next = block + n < n_blocks ? at + n * int64_t{sizeof(Block)} : weights + n_rows_at_once * task.weight_row_bytes;
+            // What is read soon: in whole rows, what lies a little further; else further blocks of these rows, or the next ones' first.
+            const std::byte* const next = n == n_blocks                ? at + prefetch_bytes
+                                          : block + n < n_blocks ? at + n * int64_t{sizeof(Block)}
+                                                                 : weights + n_rows_at_once * task.weight_row_bytes;
             for (int r = 0; r < n_rows; ++r) {
                 const auto* const blocks = reinterpret_cast<const Block*>(at + r * task.weight_row_bytes);
                 const std::byte* const ahead = next + r * task.weight_row_bytes;
                 for (int b = 0; b < n; ++b) {
-                    for (size_t line = 0; line < sizeof(Block); line += 64) V::prefetch(ahead + b * int64_t{sizeof(Block)} + line);
+                    prefetch(ahead + b * int64_t{sizeof(Block)});
                     sum_groups(blocks[b], x[block + b], group_sums[b][r]);
                 }
             }
@@ -137,23 +139,25 @@ class KLanes {
         TwoFloats sums[most_tokens];
         for (int t = 0; t < n_tokens; ++t) sums[t] = V::two_zeros();
         const std::byte* at = task.weights + row * task.weight_row_bytes;
+        const std::byte* const next = at + n_rows_at_once * task.weight_row_bytes;
         Tokens tokens{task.activations + token * task.activation_row_bytes, task.activation_row_bytes};
         for (int64_t b = 0; b < task.n_in / 256; ++b, at += sizeof(Block), tokens.x += sizeof(ActivationBlock256)) {
-            prefetch(at + n_rows_at_once * task.weight_row_bytes, task.weight_row_bytes);
+            const std::byte* const ahead = next + b * n_rows_at_once * int64_t{sizeof(Block)};
             const Rows rows(at, task.weight_row_bytes, n_rows);
             const Lanes lanes(rows);
-            if (n_tokens <= most_tokens_by_bytes)
+            if (n_tokens <= most_tokens_by_bytes) {
+                for (int r = 0; r < n_rows_at_once; ++r) prefetch(ahead + r * int64_t{sizeof(Block)});
                 for (int t = 0; t < n_tokens; ++t) sums[t] = add_by_bytes(lanes, tokens[t], sums[t]);
-            else
-                add_by_words(lanes, tokens, n_tokens, sums);
+            } else {
+                const ScaledWords weights(lanes, ahead);
+                add_by_words(lanes, weights, tokens, n_tokens, sums);
+            }
         }
         for (int t = 0; t < n_tokens; ++t) V::store_first(task.out + (token + t) * task.out_stride + row, sums[t], n_rows);
     }
 
-    /// What the next sixteen rows have here.
-    QUERN_INLINE static void prefetch(const std::byte* at, int64_t stride) {
-        for (int r = 0; r < n_rows_at_once; ++r, at += stride)
-            for (size_t line = 0; line < sizeof(Block); line += 64) V::prefetch(at + line);
+    QUERN_INLINE static void prefetch(const std::byte* block) {
+        for (size_t line = 0; line < sizeof(Block); line += 64) V::prefetch(block + line);
     }
 
     /// sum and the products of a block, given the sum of their whole numbers
@@ -213,11 +217,13 @@ class KLanes {
     struct ScaledWords {
         TwoWords words[16][8];
 
-        QUERN_INLINE explicit ScaledWords(const Lanes& lanes) { take<0>(lanes); }
+        /// @param ahead  sixteen blocks' bytes to be fetched meanwhile, few at a time: all at once would hold up the loads between
+        QUERN_INLINE ScaledWords(const Lanes& lanes, const std::byte* ahead) { take<0>(lanes, ahead); }
 
       private:
         template <int g>
-        QUERN_INLINE void take(const Lanes& lanes) {
+        QUERN_INLINE void take(const Lanes& lanes, const std::byte* ahead) {
+            prefetch(ahead + g * int64_t{sizeof(Block)});
             const TwoWords scale = V::words_twice(lanes.template scale<g * 16 / Scales::group>());
 #pragma GCC unroll 4
             for (int i = 0; i < 4; ++i) {
@@ -225,7 +231,7 @@ class KLanes {
                 words[g][i] = times(V::template even_words<false>(values), scale);
                 words[g][4 + i] = times(V::template odd_words<false>(values), scale);
             }
-            if constexpr (g + 1 < 16) take<g + 1>(lanes);
+            if constexpr (g + 1 < 16) take<g + 1>(lanes, ahead);
         }
 
         QUERN_INLINE static TwoWords times(TwoWords values, TwoWords scale) {
@@ -234,19 +240,18 @@ class KLanes {
         }
     };
 
-    QUERN_INLINE static void add_by_words(const Lanes& lanes, Tokens tokens, int n_tokens, TwoFloats* sums) {
-        const ScaledWords weights(lanes);
+    QUERN_INLINE static void add_by_words(const Scales& scales, const ScaledWords& weights, Tokens tokens, int n_tokens, TwoFloats* sums) {
         int t = 0;
-        for (; t + tokens_per_tile <= n_tokens; t += tokens_per_tile) add_tile<tokens_per_tile>(lanes, weights, tokens.after(t), sums + t);
+        for (; t + tokens_per_tile <= n_tokens; t += tokens_per_tile) add_tile<tokens_per_tile>(scales, weights, tokens.after(t), sums + t);
         if (t + 4 <= n_tokens) {
-            add_tile<4>(lanes, weights, tokens.after(t), sums + t);
+            add_tile<4>(scales, weights, tokens.after(t), sums + t);
             t += 4;
         }
         if (t + 2 <= n_tokens) {
-            add_tile<2>(lanes, weights, tokens.after(t), sums + t);
+            add_tile<2>(scales, weights, tokens.after(t), sums + t);
             t += 2;
         }
-        if (t < n_tokens) add_tile<1>(lanes, weights, tokens.after(t), sums + t);
+        if (t < n_tokens) add_tile<1>(scales, weights, tokens.after(t), sums + t);
     }
 
     template <int n_tokens>

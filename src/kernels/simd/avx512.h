@@ -31,7 +31,6 @@ struct Simd : avx2::Simd {
     using TwoFloats = __m512;
     QUERN_INLINE static TwoBytes two_bytes(Bytes a, Bytes b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
     QUERN_INLINE static TwoWords two_words(Words a, Words b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
-    QUERN_INLINE static TwoBytes less_byte(TwoBytes v, int value) { return _mm512_sub_epi8(v, _mm512_set1_epi8(static_cast<char>(value))); }
     /// The bytes at even, or odd, places as words.
     template <bool is_signed>
     QUERN_INLINE static TwoWords even_words(TwoBytes v) {
@@ -85,7 +84,6 @@ struct Simd : avx2::Simd {
         std::memcpy(&words, p, sizeof words);
         return _mm512_set1_epi32(words);
     }
-    QUERN_INLINE static void prefetch_outer(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
     QUERN_INLINE static TwoInts two_splat_int(int x) { return _mm512_set1_epi32(x); }
     QUERN_INLINE static TwoInts times_ints(TwoInts a, TwoInts b) { return _mm512_mullo_epi32(a, b); }
     QUERN_INLINE static TwoFloats add(TwoFloats a, TwoFloats b) { return _mm512_add_ps(a, b); }

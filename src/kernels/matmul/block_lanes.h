@@ -201,7 +201,7 @@ struct RowValues<V, Q6_K> {
     template <int p>
     QUERN_INLINE static typename V::TwoBytes values(const Q6_K::Block& block) {
         const auto low = V::template shift_right<p % 2 * 4>(V::load_two_bytes(block.ql + p / 2 * 64));
-        const auto high = V::template rotate_halves_right<p % 2 ? 0 : 28, p % 2 ? 2 : 30>(V::load_bytes_twice(block.qh + p / 2 * 32));
+        const auto high = V::template rotate_halves_right < p % 2 ? 0 : 28, p % 2 ? 2 : 30 > (V::load_bytes_twice(block.qh + p / 2 * 32));
         return V::either(V::both(low, V::four_bytes(15)), V::both(high, V::four_bytes(0x30)));
     }
 };

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/matmul/block_lanes.h"
 #include "kernels/matmul/matmul.h"
@@ -28,7 +29,7 @@ class KLanes {
     /// Up to so many tokens making words of the weights costs more than it saves.
     static constexpr int most_tokens_by_bytes = 2;
     /// Blocks of a row that one token meets before the next row's: their sums wait in the inner cache.
-    static constexpr int blocks_in_a_row = 24, prefetch_bytes = 4096;
+    static constexpr int blocks_in_a_row = 24, prefetch_bytes = 16384;
 
   public:
     static void run(const MatmulTask& task) noexcept {
@@ -68,9 +69,7 @@ class KLanes {
         }
         Rows(const Rows&) = delete;
 
-        QUERN_INLINE const Block& operator()(int r) const {
-            return *reinterpret_cast<const Block*>(fours_[r / 4] + r % 4 * stride_);
-        }
+        QUERN_INLINE const Block& operator()(int r) const { return *reinterpret_cast<const Block*>(fours_[r / 4] + r % 4 * stride_); }
 
       private:
         const std::byte* fours_[4];
@@ -79,7 +78,8 @@ class KLanes {
     };
 
     QUERN_INLINE static void multiply_one(const MatmulTask& task, int64_t row, int n_rows) {
-        alignas(64) int32_t group_sums[blocks_in_a_row][n_rows_at_once][n_groups] = {};
+        alignas(64) int32_t group_sums[blocks_in_a_row][n_rows_at_once][n_groups];
+        if (n_rows < n_rows_at_once) std::memset(group_sums, 0, sizeof group_sums);
         TwoFloats sum = V::two_zeros();
         const std::byte* const weights = task.weights + row * task.weight_row_bytes;
         const auto* const x = reinterpret_cast<const ActivationBlock256*>(task.activations);
@@ -88,7 +88,7 @@ class KLanes {
             const int n = static_cast<int>(std::min<int64_t>(blocks_in_a_row, n_blocks - block));
             const std::byte* const at = weights + block * int64_t{sizeof(Block)};
             // What is read soon: in whole rows, what lies a little further; else further blocks of these rows, or the next ones' first.
-            const std::byte* const next = n == n_blocks                ? at + prefetch_bytes
+            const std::byte* const next = n == n_blocks          ? at + prefetch_bytes
                                           : block + n < n_blocks ? at + n * int64_t{sizeof(Block)}
                                                                  : weights + n_rows_at_once * task.weight_row_bytes;
             for (int r = 0; r < n_rows; ++r) {

@@ -98,8 +98,7 @@ class RowTile {
             for (int p = 0; p < n_pairs; ++p) {
                 const std::byte* const first = weights + 2 * p * task.weight_row_bytes + b * int64_t{sizeof(Block)};
                 const std::byte* const second = 2 * p + 1 < n_rows ? first + task.weight_row_bytes : first;  // the last one stands in
-                add_pair(first, second, most_rows * task.weight_row_bytes, x, task.activation_row_bytes, n_tokens,
-                         sums[p]);
+                add_pair(first, second, most_rows * task.weight_row_bytes, x, task.activation_row_bytes, n_tokens, sums[p]);
             }
         float* const out = task.out + token * task.out_stride + row;
         for (int p = 0; p < n_pairs; ++p)

@@ -87,7 +87,9 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static TwoInts two_splat_int(int x) { return _mm512_set1_epi32(x); }
     QUERN_INLINE static TwoInts times_ints(TwoInts a, TwoInts b) { return _mm512_mullo_epi32(a, b); }
     QUERN_INLINE static TwoFloats add(TwoFloats a, TwoFloats b) { return _mm512_add_ps(a, b); }
-    QUERN_INLINE static TwoWords less_word(TwoWords v, int value) { return _mm512_sub_epi16(v, _mm512_set1_epi16(static_cast<short>(value))); }
+    QUERN_INLINE static TwoWords less_word(TwoWords v, int value) {
+        return _mm512_sub_epi16(v, _mm512_set1_epi16(static_cast<short>(value)));
+    }
     QUERN_INLINE static TwoBytes four_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
     QUERN_INLINE static TwoBytes both(TwoBytes a, TwoBytes b) { return _mm512_and_si512(a, b); }
     QUERN_INLINE static TwoBytes either(TwoBytes a, TwoBytes b) { return _mm512_or_si512(a, b); }

@@ -75,7 +75,8 @@ class Bench {
     /// Multiplies once, with the given copy of the weights.
     void run(ThreadPool& pool, int64_t copy) {
         const int64_t multiple = choice_.row_multiple;
-        const int64_t rows = multiple > 1 ? rows_per_batch_block : std::max<int64_t>(1, bytes_per_block / row_bytes_);
+        const int64_t rows =
+            choice_.waits_for_memory ? std::max(multiple, bytes_per_block / row_bytes_ / multiple * multiple) : rows_per_batch_block;
         pool.for_each((matrix_.n_out + rows - 1) / rows, [&](int64_t block, int) noexcept {
             const int64_t row = block * rows;
             choice_.kernel({.weights = weights_.data() + (copy * matrix_.n_out + row) * row_bytes_,

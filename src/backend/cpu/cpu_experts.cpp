@@ -55,8 +55,8 @@ void CpuDevice::multiply_experts(const ExpertProduct& product) noexcept {
     const int64_t n_in = weight.shape[2], n_out = weight.shape[1];
     const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(n_in)));
     const MatmulChoice choice = matmul_for(experts_.kernels, weight.dtype);
-    const bool few = choice.row_multiple == 1;
-    const int64_t rows_each = few ? std::max<int64_t>(1, bytes_per_block / bytes) : rows_per_batch_block;
+    const int64_t whole = choice.row_multiple;
+    const int64_t rows_each = choice.waits_for_memory ? std::max(whole, bytes_per_block / bytes / whole * whole) : rows_per_batch_block;
     const int64_t n_blocks = (n_out + rows_each - 1) / rows_each;
     pool_.for_each(n_blocks * experts_.n_experts, [&](int64_t item, int) noexcept {
         const int64_t expert = item / n_blocks, row = item % n_blocks * rows_each, n_rows = std::min(rows_each, n_out - row);

@@ -49,7 +49,7 @@ void CpuDevice::project_low_rank(const LinearOperation& operation) noexcept {
     const int64_t total = total_rank(operation.outputs), n_in = operation.outputs.front().weight.shape.n_cols();
     if (total == 0) return;
     const MatmulChoice choice = matmul_for(operation.kernels, DType::f32);
-    const bool few = choice.row_multiple == 1;
+    const bool few = choice.waits_for_memory;
     const int64_t rows_each = few ? rows_per_block : total, tokens_each = few ? operation.n_tokens : tokens_per_block;
     const int64_t n_token_blocks = count_blocks(operation.n_tokens, tokens_each), row_bytes = n_in * static_cast<int64_t>(sizeof(float));
     const int64_t activation_bytes = activation_row_bytes(choice.activations, n_in);

@@ -26,17 +26,20 @@ struct ActivationBlock32 {
 };
 static_assert(sizeof(ActivationBlock32) == 72);
 
-/// 256 values, as above. high_sums[j] = high[16 j] + ... + high[16 j + 15], low_sums likewise. `words` are the values again, as kernels for
+/// 256 values, as above. high_sums[j] = high[16 j] + ... + high[16 j + 15], low_sums likewise; those of 32 values are in the order 0 2 1 3
+/// 4 6 5 7, in which their minimums come in k_lanes.h. `words` are the values again, as kernels for
 /// some tokens read them: of each 64 first the even ones, then the odd ones. In order of size and as long as whole cache lines, so that no
 /// vector lies across two of them.
 struct ActivationBlock256 {
     int8_t high[256], low[256];
     int16_t high_sums[16], low_sums[16];
     float scale;
-    std::byte unused[60];
+    int16_t high_sums_32[8], low_sums_32[8];
+    std::byte unused[28];
     int16_t words[256];
 
     int q(int64_t i) const { return 256 * high[i] + low[i]; }
+    static constexpr int sum_32_of(int g) { return g / 4 * 4 + g % 2 * 2 + g % 4 / 2; }
     static constexpr int64_t word_of(int64_t i) { return i / 64 * 64 + i % 2 * 32 + i % 64 / 2; }
 };
 static_assert(sizeof(ActivationBlock256) == 1152);

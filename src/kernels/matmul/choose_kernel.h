@@ -32,9 +32,19 @@ struct PanelKernels {
     };
 };
 
+template <typename V, typename... Formats>
+int64_t rows_at_once(DType dtype, FormatList<Formats...>) noexcept {
+    int64_t n = 1;
+    ((Formats::dtype == dtype ? void(n = rows_at_once<V, Formats>()) : void()), ...);
+    return n;
+}
+
 template <typename V>
 MatmulChoice choose_rows(DType weights) noexcept {
-    return {.kernel = find_kernel<RowKernels<V>::template Of>(weights, AllFormats{}), .activations = row_activations(weights)};
+    return {.kernel = find_kernel<RowKernels<V>::template Of>(weights, AllFormats{}),
+            .activations = row_activations(weights),
+            .row_multiple = rows_at_once<V>(weights, AllFormats{}),
+            .waits_for_memory = true};
 }
 
 template <typename W>

@@ -29,7 +29,8 @@ using MatmulKernel = void (*)(const MatmulTask& task) noexcept;
 struct MatmulChoice {
     MatmulKernel kernel = nullptr;  ///< nullptr for formats that quern cannot multiply with
     ActivationFormat activations = ActivationFormat::f32;
-    int64_t row_multiple = 1;  ///< the kernel multiplies so many rows at once: some more of them take as long as one more such group
+    int64_t row_multiple = 1;       ///< the kernel multiplies so many rows at once: some more of them take as long as one more such group
+    bool waits_for_memory = false;  ///< it is for few tokens, and a unit of its work is a stretch of weights rather than of arithmetic
 };
 
 /// x[0..n) into one row of an ActivationFormat.

@@ -73,6 +73,11 @@ void quantize_256(const float* x, std::byte* out, int64_t n) noexcept {
             block->high_sums[g] = static_cast<int16_t>(sums.high);
             block->low_sums[g] = static_cast<int16_t>(sums.low);
         }
+        for (int g = 0; g < 8; ++g) {
+            const int at = ActivationBlock256::sum_32_of(g);
+            block->high_sums_32[at] = static_cast<int16_t>(block->high_sums[2 * g] + block->high_sums[2 * g + 1]);
+            block->low_sums_32[at] = static_cast<int16_t>(block->low_sums[2 * g] + block->low_sums[2 * g + 1]);
+        }
         write_words(*block);
     }
 }

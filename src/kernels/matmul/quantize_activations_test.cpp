@@ -66,6 +66,12 @@ TEST_CASE("a quantized value is off by at most half a step, or one where its low
             CHECK(b256.high_sums[at256 / 16] == high);
             CHECK(b256.low_sums[at256 / 16] == low);
         }
+        if (i % 32 == 0) {
+            const auto g = static_cast<size_t>(at256 / 16);
+            const auto at = static_cast<size_t>(ActivationBlock256::sum_32_of(static_cast<int>(at256 / 32)));
+            CHECK(b256.high_sums_32[at] == b256.high_sums[g] + b256.high_sums[g + 1]);
+            CHECK(b256.low_sums_32[at] == b256.low_sums[g] + b256.low_sums[g + 1]);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/matmul/decode_row.h"
+#include "kernels/matmul/k_lanes.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/matmul/row_lanes.h"
 #include "kernels/matmul/row_tile.h"
@@ -180,7 +181,7 @@ void multiply_tile(const MatmulTask& task, int64_t token) noexcept {
 template <typename V, typename Format>
 void multiply_row_tiles(const MatmulTask& task) noexcept {
     using Tile = RowTile<V, Format>;
-    const int64_t most_rows = task.n_tokens == 1 ? 2 : Tile::most_rows;  // one token's values stay in the cache anyway
+    constexpr int64_t most_rows = Tile::most_rows;
     for (int64_t token = 0; token < task.n_tokens; token += Tile::most_tokens) {
         const int64_t tokens_left = task.n_tokens - token;
         const int n_tokens = tokens_left < Tile::most_tokens ? static_cast<int>(tokens_left) : Tile::most_tokens;
@@ -210,14 +211,23 @@ void multiply_rows_one_by_one(const MatmulTask& task) noexcept {
     }
 }
 
+/// Rows that the kernel below multiplies at once.
+template <typename V, typename Format>
+constexpr int64_t rows_at_once() {
+    if constexpr (has_row_lanes<V, Format>() || has_k_lanes<V, Format>()) return V::row_lanes;
+    return 1;
+}
+
 /// The MatmulKernel of one format on one instruction set.
 template <typename V, typename Format>
 void multiply_rows(const MatmulTask& task) noexcept {
     if constexpr (has_row_lanes<V, Format>()) {
         RowLanes<V, Format>::run(task);
+    } else if constexpr (has_k_lanes<V, Format>()) {
+        KLanes<V, Format>::run(task);
     } else {
         if constexpr (has_row_tile<V, Format>())
-            if (task.n_tokens > 1 || one_token_takes_tile<V, Format>()) return multiply_row_tiles<V, Format>(task);
+            if (task.n_tokens > 1) return multiply_row_tiles<V, Format>(task);
         multiply_rows_one_by_one<V, Format>(task);
     }
 }

@@ -110,8 +110,9 @@ class RowLanes {
     }
 };
 
-/// Whether RowLanes serves this format here. 16 answers of SmolLM2 in Q4_1 come half again as fast, one alone 7 % slower; in Q8_0, which
-/// waits for memory, one alone was slower by 12 to 25 % (measured on Zen 5, a shared machine).
+/// Whether RowLanes serves this format here. 16 answers of SmolLM2 in Q4_1 come half again as fast; in Q8_0, which waits for memory, one
+/// alone was slower by 12 to 25 % (measured on Zen 5, a shared machine). Units of work must be whole sixteens of rows: a rest of some rows
+/// takes as long as sixteen.
 template <typename V, typename Format>
 constexpr bool has_row_lanes() {
     return HasRowLanes<V> && Format::dtype == DType::q4_1;

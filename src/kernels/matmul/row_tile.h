@@ -21,9 +21,10 @@ class BlockPair {
     using Weights = Unpacked<V, Format>;
     using TwoInts = typename V::TwoInts;
     using TwoFloats = typename V::TwoFloats;
-    static constexpr bool is_signed = SignedValues<Weights> || Weights::bias != 0;
+    static_assert(Weights::bias == 0);
+    static constexpr bool is_signed = SignedValues<Weights>;
     /// A lane's sum of 32 products must be an int: q * scale below 2^31 / (32 * 32512). Else only half of one surely is.
-    static constexpr bool sums_are_ints = Format::dtype != DType::q6_k && Format::dtype != DType::iq4_xs;
+    static constexpr bool sums_are_ints = Format::dtype != DType::iq4_xs;
 
   public:
     QUERN_INLINE BlockPair(const Weights& a, const Weights& b) : d_(V::two_splat(a.d, b.d)) {
@@ -57,8 +58,7 @@ class BlockPair {
   private:
     template <int i>
     QUERN_INLINE static void take(typename V::TwoWords (&words)[8], const Weights& weights) {
-        auto values = V::two_bytes(weights.template values<2 * i>(), weights.template values<2 * i + 1>());
-        if constexpr (Weights::bias != 0) values = V::less_byte(values, Weights::bias);
+        const auto values = V::two_bytes(weights.template values<2 * i>(), weights.template values<2 * i + 1>());
         const auto scales = V::two_words(weights.template scales<2 * i>(), weights.template scales<2 * i + 1>());
         words[2 * i] = V::times(V::template even_words<is_signed>(values), scales);
         words[2 * i + 1] = V::times(V::template odd_words<is_signed>(values), scales);
@@ -98,8 +98,7 @@ class RowTile {
             for (int p = 0; p < n_pairs; ++p) {
                 const std::byte* const first = weights + 2 * p * task.weight_row_bytes + b * int64_t{sizeof(Block)};
                 const std::byte* const second = 2 * p + 1 < n_rows ? first + task.weight_row_bytes : first;  // the last one stands in
-                add_pair(first, second, (n_tokens == 1 ? 4 : most_rows) * task.weight_row_bytes, x, task.activation_row_bytes, n_tokens,
-                         sums[p]);
+                add_pair(first, second, most_rows * task.weight_row_bytes, x, task.activation_row_bytes, n_tokens, sums[p]);
             }
         float* const out = task.out + token * task.out_stride + row;
         for (int p = 0; p < n_pairs; ++p)
@@ -123,18 +122,12 @@ class RowTile {
     }
 };
 
-/// Formats with a bias: RowDot sums it in other lanes, which rounds otherwise, so that one token must take the tile too.
-template <typename V, typename Format>
-constexpr bool one_token_takes_tile() {
-    return Unpacked<V, Format>::bias != 0;
-}
-
-/// Whether RowTile serves this format here. One token is slower in the tile: by 4 % for Q6_K, which 16 tokens are worth, but by 11 to 45 %
-/// for the formats of fewer bits that have a bias (measured on Zen 5).
+/// Whether RowTile serves this format here. Not where there is a bias, which RowDot sums in other lanes, which rounds otherwise: one token
+/// would have to take the tile too, and is slower there by 11 to 45 % (measured on Zen 5).
 template <typename V, typename Format>
 constexpr bool has_row_tile() {
     if constexpr (HasPairs<V> && Format::block_values == 256)
-        return !one_token_takes_tile<V, Format>() || Format::dtype == DType::q6_k;
+        return Unpacked<V, Format>::bias == 0;
     else
         return false;
 }

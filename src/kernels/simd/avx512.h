@@ -8,6 +8,8 @@ namespace quern::avx512 {
 
 struct Simd : avx2::Simd {
     using avx2::Simd::add;
+    using avx2::Simd::both;
+    using avx2::Simd::either;
     using avx2::Simd::multiply_add;
     using avx2::Simd::subtract_product;
     using avx2::Simd::times;
@@ -29,7 +31,6 @@ struct Simd : avx2::Simd {
     using TwoFloats = __m512;
     QUERN_INLINE static TwoBytes two_bytes(Bytes a, Bytes b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
     QUERN_INLINE static TwoWords two_words(Words a, Words b) { return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1); }
-    QUERN_INLINE static TwoBytes less_byte(TwoBytes v, int value) { return _mm512_sub_epi8(v, _mm512_set1_epi8(static_cast<char>(value))); }
     /// The bytes at even, or odd, places as words.
     template <bool is_signed>
     QUERN_INLINE static TwoWords even_words(TwoBytes v) {
@@ -78,10 +79,76 @@ struct Simd : avx2::Simd {
         std::memcpy(&bytes, p, sizeof bytes);
         return _mm512_set1_epi32(bytes);
     }
-    /// columns[j]: in each row's lane its values 4 j to 4 j + 3. A row is 16 bytes of two values, the low halves the first 16.
-    /// @param at  of row r, its bytes
+    QUERN_INLINE static TwoWords two_words_everywhere(const int16_t* p) {
+        int words;
+        std::memcpy(&words, p, sizeof words);
+        return _mm512_set1_epi32(words);
+    }
+    QUERN_INLINE static TwoInts two_splat_int(int x) { return _mm512_set1_epi32(x); }
+    QUERN_INLINE static TwoInts times_ints(TwoInts a, TwoInts b) { return _mm512_mullo_epi32(a, b); }
+    QUERN_INLINE static TwoFloats add(TwoFloats a, TwoFloats b) { return _mm512_add_ps(a, b); }
+    QUERN_INLINE static TwoWords less_word(TwoWords v, int value) {
+        return _mm512_sub_epi16(v, _mm512_set1_epi16(static_cast<short>(value)));
+    }
+    QUERN_INLINE static TwoBytes four_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
+    QUERN_INLINE static TwoBytes both(TwoBytes a, TwoBytes b) { return _mm512_and_si512(a, b); }
+    QUERN_INLINE static TwoBytes either(TwoBytes a, TwoBytes b) { return _mm512_or_si512(a, b); }
+    /// Words are shifted, lanes of 4 bytes rotated: bits cross from one byte into another.
+    template <int n>
+    QUERN_INLINE static TwoBytes shift_right(TwoBytes v) {
+        return _mm512_srli_epi16(v, n);
+    }
+    template <int n>
+    QUERN_INLINE static TwoBytes shift_left(TwoBytes v) {
+        return _mm512_slli_epi16(v, n);
+    }
+    template <int n>
+    QUERN_INLINE static TwoBytes rotate_left(TwoBytes v) {
+        return _mm512_maskz_rol_epi32(0xffff, v, n);
+    }
+    template <int n>
+    QUERN_INLINE static TwoBytes rotate_right(TwoBytes v) {
+        return _mm512_maskz_ror_epi32(0xffff, v, n);
+    }
+    /// Lanes of 4 bytes in the first half by `a` bits, those in the second by b.
+    template <int a, int b>
+    QUERN_INLINE static TwoBytes rotate_halves_right(TwoBytes v) {
+        return _mm512_maskz_rorv_epi32(0xffff, v, two_bytes(_mm256_set1_epi32(a), _mm256_set1_epi32(b)));
+    }
+    QUERN_INLINE static TwoBytes load_two_bytes(const void* p) { return _mm512_loadu_si512(p); }
+    QUERN_INLINE static TwoBytes load_bytes_twice(const uint8_t* p) { return _mm512_broadcast_i64x4(load(p)); }
+    /// In each quarter the sums of that quarter of rows 0 to 3.
+    QUERN_INLINE static TwoInts quarter_sums(const TwoInts (&rows)[4]) {
+        const TwoInts first = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[0], rows[1]), _mm512_unpackhi_epi32(rows[0], rows[1]));
+        const TwoInts second = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[2], rows[3]), _mm512_unpackhi_epi32(rows[2], rows[3]));
+        return _mm512_add_epi32(_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
+    }
+    /// The sums of the first two quarters, then those of the last two.
+    QUERN_INLINE static void store_sums_of_halves(int32_t* p, TwoInts v) {
+        const TwoInts sums = _mm512_add_epi32(v, _mm512_shuffle_i32x4(v, v, 0xb1));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_castsi512_si128(sums));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 4), _mm512_extracti32x4_epi32(sums, 2));
+    }
+    QUERN_INLINE static void store_two_ints(int32_t* p, TwoInts v) { _mm512_storeu_si512(p, v); }
+    /// Byte i of each lane as an int.
+    template <int i>
+    QUERN_INLINE static TwoInts byte_of(TwoBytes v) {
+        return _mm512_and_si512(_mm512_srli_epi32(v, 8 * i), _mm512_set1_epi32(255));
+    }
+    template <int i>
+    QUERN_INLINE static TwoInts signed_byte_of(TwoBytes v) {
+        return _mm512_srai_epi32(_mm512_slli_epi32(v, 24 - 8 * i), 24);
+    }
+    /// The lower half of each lane in both its halves.
+    QUERN_INLINE static TwoWords words_twice(TwoInts v) {
+        return _mm512_or_si512(_mm512_and_si512(v, _mm512_set1_epi32(0xffff)), _mm512_slli_epi32(v, 16));
+    }
+    QUERN_INLINE static TwoFloats lower_halves_to_floats(TwoInts v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
+    QUERN_INLINE static TwoFloats upper_halves_to_floats(TwoInts v) { return lower_halves_to_floats(_mm512_srli_epi32(v, 16)); }
+    /// columns[j]: in each row's lane its bytes 4 j to 4 j + 3.
+    /// @param at  of row r, 16 bytes
     template <typename At>
-    QUERN_INLINE static void nibble_rows_to_lanes(At at, TwoBytes (&columns)[8]) {
+    QUERN_INLINE static void rows_to_columns(At at, TwoBytes (&columns)[4]) {
         const auto load = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at(r))); };
         TwoBytes a[4], b[4];
 #pragma GCC unroll 4
@@ -93,13 +160,20 @@ struct Simd : avx2::Simd {
             b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
         }
         for (int j = 0; j < 2; ++j) {
-            a[2 * j] = _mm512_unpacklo_epi64(b[j], b[2 + j]);
-            a[2 * j + 1] = _mm512_unpackhi_epi64(b[j], b[2 + j]);
+            columns[2 * j] = _mm512_unpacklo_epi64(b[j], b[2 + j]);
+            columns[2 * j + 1] = _mm512_unpackhi_epi64(b[j], b[2 + j]);
         }
-        const __m512i low = _mm512_set1_epi8(15);
+    }
+    /// columns[j]: in each row's lane its values 4 j to 4 j + 3. A row is 16 bytes of two values, the low halves the first 16.
+    /// @param at  of row r, its bytes
+    template <typename At>
+    QUERN_INLINE static void nibble_rows_to_lanes(At at, TwoBytes (&columns)[8]) {
+        TwoBytes packed[4];
+        rows_to_columns(at, packed);
+        const TwoBytes low = four_bytes(15);
         for (int c = 0; c < 4; ++c) {
-            columns[c] = _mm512_and_si512(a[c], low);
-            columns[4 + c] = _mm512_and_si512(_mm512_srli_epi16(a[c], 4), low);
+            columns[c] = both(packed[c], low);
+            columns[4 + c] = both(shift_right<4>(packed[c]), low);
         }
     }
 };

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -41,7 +43,7 @@ class Connection::WakeGate {
         return [shared = shared_] {
             const std::lock_guard lock(shared->mutex);
             if (!shared->connection || shared->is_posted.exchange(true)) return;
-            asio::post(shared->loop, [shared] { pass_on(*shared); });
+            asio::post(shared->loop, asio::bind_allocator(MessageAllocator<char>(&shared->message), [shared] { pass_on(*shared); }));
         };
     }
 
@@ -56,10 +58,39 @@ class Connection::WakeGate {
         return *loop;
     }
 
+    // Where the message on its way lies: there is one at a time, and it has been taken out before the next is made. Else one thread would
+    // allocate what another frees, for every token.
+    struct MessagePlace {
+        alignas(std::max_align_t) std::byte bytes[128];
+        bool is_taken = false;
+    };
+
+    template <typename T>
+    struct MessageAllocator {
+        using value_type = T;
+        MessagePlace* place;
+
+        explicit MessageAllocator(MessagePlace* own) : place(own) {}
+        template <typename U>
+        MessageAllocator(const MessageAllocator<U>& other) : place(other.place) {}
+        friend bool operator==(const MessageAllocator& a, const MessageAllocator& b) { return a.place == b.place; }
+
+        T* allocate(size_t n) {
+            if (place->is_taken || n * sizeof(T) > sizeof place->bytes) return std::allocator<T>().allocate(n);
+            place->is_taken = true;
+            return reinterpret_cast<T*>(place->bytes);
+        }
+        void deallocate(T* at, size_t n) {
+            if (static_cast<void*>(at) != place->bytes) return std::allocator<T>().deallocate(at, n);
+            place->is_taken = false;
+        }
+    };
+
     struct Shared {
         Shared(Loop own, std::shared_ptr<Connection> woken) : loop(own), connection(std::move(woken)) {}
 
         const Loop loop;
+        MessagePlace message;
         std::mutex mutex;
         std::shared_ptr<Connection> connection;  // changed by its own thread only, under the mutex
         std::atomic<bool> is_posted{false};      // one message on its way is enough

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstddef>
 
 #include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -11,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "server/http/errors.h"
+#include "server/http/message_place.h"
 
 namespace quern {
 namespace {
@@ -57,34 +57,6 @@ class Connection::WakeGate {
         QUERN_CHECK(loop != nullptr);
         return *loop;
     }
-
-    // Where the message on its way lies: there is one at a time, and it has been taken out before the next is made. Else one thread would
-    // allocate what another frees, for every token.
-    struct MessagePlace {
-        alignas(std::max_align_t) std::byte bytes[128];
-        bool is_taken = false;
-    };
-
-    template <typename T>
-    struct MessageAllocator {
-        using value_type = T;
-        MessagePlace* place;
-
-        explicit MessageAllocator(MessagePlace* own) : place(own) {}
-        template <typename U>
-        MessageAllocator(const MessageAllocator<U>& other) : place(other.place) {}
-        friend bool operator==(const MessageAllocator& a, const MessageAllocator& b) { return a.place == b.place; }
-
-        T* allocate(size_t n) {
-            if (place->is_taken || n * sizeof(T) > sizeof place->bytes) return std::allocator<T>().allocate(n);
-            place->is_taken = true;
-            return reinterpret_cast<T*>(place->bytes);
-        }
-        void deallocate(T* at, size_t n) {
-            if (static_cast<void*>(at) != place->bytes) return std::allocator<T>().deallocate(at, n);
-            place->is_taken = false;
-        }
-    };
 
     struct Shared {
         Shared(Loop own, std::shared_ptr<Connection> woken) : loop(own), connection(std::move(woken)) {}

@@ -111,9 +111,6 @@ class Quern:
         tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
         return {task.name: int((task / "schedstat").read_text().split()[0]) / 1e9 for task in tasks.iterdir()}
 
-    def cpu_seconds(self):
-        return sum(self.thread_seconds().values())
-
 
 class Peer:
     """llama-cpp-python's server."""

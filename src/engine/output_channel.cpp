@@ -36,10 +36,12 @@ void OutputChannel::notify() noexcept {
     }
 }
 
-OutputChannel::Events OutputChannel::take(bool wait) {
+void OutputChannel::take(bool wait, Events& into) {
+    into.tokens.clear();
+    into.finish.reset();
     std::unique_lock lock(mutex_);
     if (wait) arrived_.wait(lock, [&] { return events_.finish || !events_.tokens.empty(); });
-    return std::exchange(events_, {});
+    std::swap(events_, into);
 }
 
 std::exception_ptr OutputChannel::failure() const {
@@ -71,17 +73,18 @@ void ChannelGeneration::cancel() noexcept {
 
 std::optional<OutputDelta> ChannelGeneration::poll() {
     if (finished_) return std::nullopt;
-    OutputChannel::Events events = channel_->take(false);
-    if (events.tokens.empty() && !events.finish) return std::nullopt;
-    return to_delta(std::move(events));
+    channel_->take(false, taken_);
+    if (taken_.tokens.empty() && !taken_.finish) return std::nullopt;
+    return to_delta(taken_);
 }
 
 OutputDelta ChannelGeneration::next() {
     QUERN_CHECK(!finished_);
-    return to_delta(channel_->take(true));
+    channel_->take(true, taken_);
+    return to_delta(taken_);
 }
 
-OutputDelta ChannelGeneration::to_delta(OutputChannel::Events events) {
+OutputDelta ChannelGeneration::to_delta(OutputChannel::Events& events) {
     OutputDelta delta;
     for (OutputChannel::Event& event : events.tokens) {
         delta.text += stops_.push(detokenizer_.push(event.token));

@@ -33,8 +33,14 @@ class OutputChannel {
     void push(Event event, const GenerationStats& stats);
     void finish(FinishReason reason, const GenerationStats& stats, std::exception_ptr failure = nullptr) noexcept;
 
-    /// Consumer side: everything since the last take. `wait` blocks until there is something.
-    Events take(bool wait);
+    /// Consumer side: everything since the last take. `wait` blocks until there is something. What `into` held is dropped and its memory
+    /// used again, so that no token makes one thread allocate what another frees.
+    void take(bool wait, Events& into);
+    Events take(bool wait) {
+        Events events;
+        take(wait, events);
+        return events;
+    }
     void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
     bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
     std::exception_ptr failure() const;
@@ -69,13 +75,14 @@ class ChannelGeneration final : public Generation {
     GenerationStats stats() const override { return channel_->stats(); }
 
   private:
-    OutputDelta to_delta(OutputChannel::Events events);
+    OutputDelta to_delta(OutputChannel::Events& events);
 
     std::shared_ptr<OutputChannel> channel_;
     const std::shared_ptr<const Tokenizer> tokenizer_;
     StreamingDetokenizer detokenizer_;
     StopMatcher stops_;
     std::function<void()> wake_engine_;
+    OutputChannel::Events taken_;  // the last
     bool finished_ = false;
 };
 

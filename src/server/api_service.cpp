@@ -74,6 +74,11 @@ HttpResponse ApiService::error(std::exception_ptr error, const std::string& path
     return error_response(std::move(error), request_id, error_shape_of(local_path(path)));
 }
 
+std::string ApiService::late_event(const HttpResponse& response, const std::string& path) {
+    const bool has_name = response.status >= 400 && error_shape_of(local_path(path)) == ErrorShape::anthropic;
+    return concat(has_name ? "event: error\n" : "", HttpService::late_event(response, path));
+}
+
 void ApiService::on_served(const AccessRecord& record) {
     metrics_.add_request(record, router_.route_of(local_path(record.path)));
     if (access_log_) access_log_->write(record);

@@ -30,6 +30,7 @@ class ApiService final : public HttpService {
     Answer answer(const HttpRequest& request, const Waker& wake) override;
     HttpHeaders headers_for(const HttpRequest& request) override;
     HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id) override;
+    std::string late_event(const HttpResponse& response, const std::string& path) override;
     void on_served(const AccessRecord& record) override;
 
     /// From now on, requests are held against these.

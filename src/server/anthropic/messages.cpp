@@ -3,6 +3,7 @@
 
 #include "server/generation/chat_prompt.h"
 #include "server/generation/generation_fields.h"
+#include "server/generation/json_text.h"
 #include "server/generation/wording.h"
 #include "server/http/random_id.h"
 
@@ -128,9 +129,13 @@ class MessageWording final : public Wording {
 
     std::string piece(const ChoiceSet& choices, const ChoiceUpdate& update) override {
         std::string out;
-        if (!update.text.empty())
-            out += named_event("content_block_delta",
-                               {{"type", "content_block_delta"}, {"index", 0}, {"delta", {{"type", "text_delta"}, {"text", update.text}}}});
+        if (!update.text.empty()) {
+            out =
+                "event: content_block_delta\n"
+                R"(data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":)";
+            append_json_string(out, update.text);
+            out += "}}\n\n";
+        }
         if (!update.finish) return out;
         return out + named_event("content_block_stop", {{"type", "content_block_stop"}, {"index", 0}}) +
                named_event("message_delta",

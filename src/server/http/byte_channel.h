@@ -40,12 +40,15 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
     bool is_gone() const { return is_gone_; }
 
     /// Waits until `ready` is true, looking again whenever something happened: bytes, the end, notify(). False: the deadline came first.
-    /// One waiter at a time.
+    /// One waiter at a time. `ready` may do work of its own, write_now() included, and must stay true once it was.
     boost::asio::awaitable<bool> wait(std::function<bool()> ready, Clock::time_point deadline);
     void notify();
-    /// Like notify(), but who waits goes on before it returns. Not from within another coroutine of this channel.
+    /// Like notify(), but `ready` is asked here, and who waits is resumed only if it has to go on. Not from within another coroutine of
+    /// this channel.
     void notify_now();
 
+    /// How many of the bytes the system takes without a wait: mostly all, none of them with TLS.
+    size_t write_now(std::string_view bytes);
     /// Writes all. False: the client has gone, or took longer than `limit`; the channel is closed then.
     boost::asio::awaitable<bool> write(std::string_view bytes, Clock::duration limit);
 
@@ -71,13 +74,15 @@ class ByteChannel : public std::enable_shared_from_this<ByteChannel> {
     void alarm_at(Clock::time_point deadline);
     boost::asio::awaitable<void> read_on();
     boost::asio::awaitable<size_t> read_some();
-    size_t write_now(std::string_view bytes);
     boost::asio::awaitable<bool> write_some(std::string_view bytes);
     void close_late_writer(uint64_t n_write);
 
     Socket socket_;
     std::optional<boost::asio::ssl::stream<Socket&>> tls_;
     std::unique_ptr<Waiter> waiter_;
+    const std::function<bool()>* ready_ = nullptr;  // what waiter_ waits for, and until when
+    Clock::time_point wait_deadline_;
+    std::exception_ptr ready_error_;  // what ready_ threw where nobody could catch it
     boost::asio::steady_timer alarm_;
     Clock::time_point alarm_time_ = Clock::time_point::max();  // when alarm_ goes off
     boost::asio::steady_timer inbox_has_room_;

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <charconv>
 
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "server/http/errors.h"
+#include "server/http/message_place.h"
 
 namespace quern {
 namespace {
@@ -15,12 +18,11 @@ namespace {
 namespace asio = boost::asio;
 using Clock = ByteChannel::Clock;
 
-std::string chunk(std::string_view text) {
+void append_chunk(std::string& out, std::string_view text) {
     char size[2 * sizeof(size_t)];
     const auto end = std::to_chars(std::begin(size), std::end(size), text.size(), 16).ptr;
-    std::string out;
-    out.reserve(text.size() + sizeof size + 4);
-    return out.append(size, end).append("\r\n").append(text).append("\r\n");
+    out.reserve(out.size() + text.size() + sizeof size + 4);
+    out.append(size, end).append("\r\n").append(text).append("\r\n");
 }
 
 }  // namespace
@@ -28,9 +30,8 @@ std::string chunk(std::string_view text) {
 /// Lets other threads wake a connection for as long as it waits for an answer, and not a moment longer.
 class Connection::WakeGate {
   public:
-    explicit WakeGate(std::shared_ptr<Connection> connection) : shared_(std::make_shared<Shared>()) {
-        shared_->connection = std::move(connection);
-    }
+    explicit WakeGate(const std::shared_ptr<Connection>& connection)
+        : shared_(std::make_shared<Shared>(loop_of(*connection->channel_), connection)) {}
     ~WakeGate() {
         const std::lock_guard lock(shared_->mutex);
         shared_->connection.reset();
@@ -42,12 +43,26 @@ class Connection::WakeGate {
         return [shared = shared_] {
             const std::lock_guard lock(shared->mutex);
             if (!shared->connection || shared->is_posted.exchange(true)) return;
-            asio::post(shared->connection->channel_->executor(), [shared] { pass_on(*shared); });
+            asio::post(shared->loop, asio::bind_allocator(MessageAllocator<char>(&shared->message), [shared] { pass_on(*shared); }));
         };
     }
 
   private:
+    using Loop = asio::io_context::executor_type;
+
+    // The engine wakes for every token: not through a type that could be any executor.
+    static Loop loop_of(ByteChannel& channel) {
+        const auto executor = channel.executor();
+        const Loop* loop = executor.target<Loop>();
+        QUERN_CHECK(loop != nullptr);
+        return *loop;
+    }
+
     struct Shared {
+        Shared(Loop own, std::shared_ptr<Connection> woken) : loop(own), connection(std::move(woken)) {}
+
+        const Loop loop;
+        MessagePlace message;
         std::mutex mutex;
         std::shared_ptr<Connection> connection;  // changed by its own thread only, under the mutex
         std::atomic<bool> is_posted{false};      // one message on its way is enough
@@ -227,8 +242,9 @@ asio::awaitable<std::optional<Answer>> Connection::await_deferred(DeferredAnswer
         if (is_ready) break;
         co_await wait_for_wake(context_.limits.event_pause);
         if (!deferred.is_stream() || Clock::now() - last_write < context_.limits.event_pause) continue;
-        const std::string head = has_stream_head_ ? std::string() : stream_head("text/event-stream");
-        const bool written = co_await write_bytes(head + framed(": waiting\n\n"));
+        std::string bytes = has_stream_head_ ? std::string() : stream_head("text/event-stream");
+        append_framed(bytes, ": waiting\n\n");
+        const bool written = co_await write_bytes(std::move(bytes));
         if (!written) co_return std::nullopt;
         last_write = Clock::now();
     }
@@ -253,11 +269,15 @@ asio::awaitable<bool> Connection::write_response(const HttpResponse& response, b
     co_return written;
 }
 
-asio::awaitable<void> Connection::wait_for_wake(Clock::duration at_most) {
-    auto deadline = Clock::now() + at_most;
+// The answer's time may end before `deadline`.
+Clock::time_point Connection::answer_deadline(Clock::time_point deadline) const {
     const auto limit = context_.limits.answer_time;
-    if (limit.count() > 0) deadline = std::min(deadline, began_ + limit + std::chrono::milliseconds(1));
-    co_await channel_->wait([this] { return is_woken_ || is_aborted_ || channel_->is_gone(); }, deadline);
+    return limit.count() > 0 ? std::min(deadline, began_ + limit + std::chrono::milliseconds(1)) : deadline;
+}
+
+asio::awaitable<void> Connection::wait_for_wake(Clock::duration at_most) {
+    const auto is_due = [this] { return is_woken_ || is_aborted_ || channel_->is_gone(); };
+    co_await channel_->wait(is_due, answer_deadline(Clock::now() + at_most));
 }
 
 asio::awaitable<bool> Connection::write_pending(PendingResponse& pending) {
@@ -295,35 +315,62 @@ std::string Connection::stream_head(const char* content_type) {
     return response_head(head, record_.id, keeps_alive(), is_http_1_0_ ? BodyFraming::until_close : BodyFraming::chunks);
 }
 
-std::string Connection::framed(const std::string& text) const { return is_http_1_0_ ? text : chunk(text); }
+void Connection::append_framed(std::string& out, std::string_view text) const {
+    if (is_http_1_0_)
+        out += text;
+    else
+        append_chunk(out, text);
+}
 
 // The stream has begun with comments, so the refusal comes as its only event.
 asio::awaitable<bool> Connection::write_late_error(const HttpResponse& response) {
-    const bool written = co_await write_bytes(framed(concat("data: ", response.body, "\n\n")) + (is_http_1_0_ ? "" : "0\r\n\r\n"));
+    std::string bytes;
+    append_framed(bytes, context_.service.late_event(response, record_.path));
+    if (!is_http_1_0_) bytes += "0\r\n\r\n";
+    const bool written = co_await write_bytes(std::move(bytes));
     co_return written;
 }
 
-asio::awaitable<bool> Connection::write_events(EventSource& events) {
-    std::string bytes = has_stream_head_ ? std::string() : stream_head(events.content_type());
-    auto last_write = Clock::now();
-    for (bool is_last = false; !is_last;) {
-        if (channel_->is_gone()) co_return false;
-        is_woken_ = false;
-        EventBatch batch = next_events(events);
-        is_last = batch.is_last;
-        const bool is_silent = Clock::now() - last_write >= context_.limits.event_pause;
-        if (batch.text.empty() && is_silent) batch.text = events.keep_alive();
-        if (!batch.text.empty()) bytes += framed(batch.text);
-        if (is_last && !is_http_1_0_) bytes += "0\r\n\r\n";
-        if (!bytes.empty()) {
-            const bool written = co_await write_bytes(std::move(bytes));
-            if (!written) co_return false;
-            bytes.clear();
-            last_write = Clock::now();
-        }
-        if (!is_last && !is_woken_) co_await wait_for_wake(context_.limits.event_pause);
+void Connection::collect(EventStream& stream) {
+    EventBatch batch = next_events(stream.events);
+    stream.is_last = batch.is_last;
+    const auto now = Clock::now();
+    if (batch.text.empty() && now >= stream.silent_from) {
+        batch.text = stream.events.keep_alive();
+        stream.silent_from = now + context_.limits.event_pause;
     }
-    co_return true;
+    if (!batch.text.empty()) append_framed(stream.bytes, batch.text);
+    if (stream.is_last && !is_http_1_0_) stream.bytes += "0\r\n\r\n";
+    if (!stream.bytes.empty()) stream.silent_from = now + context_.limits.event_pause;
+}
+
+// Sends what there is if the system takes it at once. True: the coroutine has something to do.
+bool Connection::pump(EventStream& stream) {
+    if (stream.is_last || !stream.bytes.empty() || channel_->is_gone()) return true;
+    collect(stream);
+    if (stream.bytes.empty()) return stream.is_last;
+    const size_t n_bytes = channel_->write_now(stream.bytes);
+    record_.n_response_bytes += n_bytes;
+    stream.bytes.erase(0, n_bytes);
+    return stream.is_last || !stream.bytes.empty();
+}
+
+// Most tokens are sent by pump(), on the thread's way from their wake, and this goes on only when it has to wait for the client.
+asio::awaitable<bool> Connection::write_events(EventSource& events) {
+    EventStream stream{.events = events, .bytes = {}, .silent_from = Clock::now() + context_.limits.event_pause};
+    if (!has_stream_head_) stream.bytes = stream_head(events.content_type());
+    collect(stream);
+    for (;;) {
+        if (!stream.bytes.empty()) {
+            const bool written = co_await write_bytes(std::move(stream.bytes));
+            if (!written) co_return false;
+            stream.bytes.clear();
+            stream.silent_from = Clock::now() + context_.limits.event_pause;
+        }
+        if (stream.is_last) co_return true;
+        co_await channel_->wait([this, &stream] { return pump(stream); }, answer_deadline(stream.silent_from));
+        if (channel_->is_gone() && !stream.is_last) co_return false;
+    }
 }
 
 }  // namespace quern

@@ -43,6 +43,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   private:
     class WakeGate;
+    /// Events on their way to the client.
+    struct EventStream {
+        EventSource& events;
+        std::string bytes;                           ///< made, and not sent yet
+        ByteChannel::Clock::time_point silent_from;  ///< when the client has heard nothing for long enough
+        bool is_last = false;                        ///< no more will come
+    };
 
     boost::asio::awaitable<bool> serve_one();
     boost::asio::awaitable<bool> write_refusal(const HttpResponse& refusal, bool is_head);
@@ -52,12 +59,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     boost::asio::awaitable<bool> write_response(const HttpResponse& response, bool without_body);
     boost::asio::awaitable<bool> write_pending(PendingResponse& pending);
     boost::asio::awaitable<bool> write_events(EventSource& events);
+    void collect(EventStream& stream);
+    bool pump(EventStream& stream);
     boost::asio::awaitable<bool> write_late_error(const HttpResponse& response);
     boost::asio::awaitable<bool> write_bytes(std::string bytes);
     boost::asio::awaitable<void> wait_for_wake(ByteChannel::Clock::duration at_most);
+    ByteChannel::Clock::time_point answer_deadline(ByteChannel::Clock::time_point deadline) const;
     EventBatch next_events(EventSource& events);
     std::string stream_head(const char* content_type);
-    std::string framed(const std::string& text) const;
+    void append_framed(std::string& out, std::string_view text) const;
     HttpResponse error_now() const;
     void check_time() const;
     void note_request(const HttpRequest& request);

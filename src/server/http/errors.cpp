@@ -128,6 +128,8 @@ std::string EventSource::error_text(std::exception_ptr error, std::string_view r
     return error_event(std::move(error), request_id);
 }
 
+std::string HttpService::late_event(const HttpResponse& response, const std::string&) { return concat("data: ", response.body, "\n\n"); }
+
 HttpResponse HttpService::error(std::exception_ptr error, const std::string&, std::string_view request_id) {
     return error_response(std::move(error), request_id);
 }

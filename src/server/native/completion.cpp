@@ -89,10 +89,12 @@ class NativeWording final : public Wording {
     std::string piece(const ChoiceSet& choices, const ChoiceUpdate& update) override {
         std::string out;
         if (!update.text.empty() || (choices.wants_logprobs() && !update.tokens.empty())) {
-            Json json = {
-                {"index", update.index}, {"content", update.text}, {"tokens", token_list(update)}, {"stop", false}, {"id_slot", 0}};
-            if (choices.wants_logprobs()) json["completion_probabilities"] = probabilities(choices, update);
-            out += event(json);
+            out.append("data: {\"index\":").append(std::to_string(update.index)).append(",\"content\":");
+            append_json_string(out, update.text);
+            append_tokens(out.append(",\"tokens\":["), update);
+            out += "],\"stop\":false,\"id_slot\":0";
+            if (choices.wants_logprobs()) out.append(",\"completion_probabilities\":").append(dump(probabilities(choices, update)));
+            out += "}\n\n";
         }
         if (update.finish) out += event(last(choices, update, ""));
         return out;
@@ -106,6 +108,11 @@ class NativeWording final : public Wording {
         json["ignore_eos"] = request.ignore_end;
         json["n_probs"] = std::max(0, request.n_logprobs);
         return json;
+    }
+
+    void append_tokens(std::string& out, const ChoiceUpdate& update) const {
+        if (!returns_tokens_) return;
+        for (const TokenOutput& token : update.tokens) out.append(out.back() == '[' ? "" : ",").append(std::to_string(token.token.value));
     }
 
     Json token_list(const ChoiceUpdate& update) const {

@@ -6,6 +6,7 @@
 #include "server/generation/chat_prompt.h"
 #include "server/generation/fill_in.h"
 #include "server/generation/generation_fields.h"
+#include "server/generation/json_text.h"
 #include "server/generation/prompt_reader.h"
 #include "server/generation/wording.h"
 #include "server/openai/chat_messages.h"
@@ -90,7 +91,11 @@ class OllamaWording final : public Wording {
 
     std::string piece(const ChoiceSet& choices, const ChoiceUpdate& update) override {
         std::string out;
-        if (!update.text.empty()) out += json_line(part(update.text, false));
+        if (!update.text.empty()) {
+            out = begun_line();
+            append_json_string(out, update.text);
+            out += is_chat_ ? "},\"done\":false}\n" : ",\"done\":false}\n";
+        }
         if (update.finish) out += json_line(last(choices, update, ""));
         return out;
     }
@@ -100,6 +105,16 @@ class OllamaWording final : public Wording {
     std::string keep_alive() const override { return {}; }
 
   private:
+    /// The line of a part up to its text: the same for a second.
+    const std::string& begun_line() {
+        if (const int64_t now = seconds_now(); now != begun_at_) {
+            begun_at_ = now;
+            begun_line_ = dump(part("", false));
+            begun_line_.erase(begun_line_.rfind("\"\""));
+        }
+        return begun_line_;
+    }
+
     Json part(const std::string& text, bool is_done) const {
         Json json = {{"model", model_->id}, {"created_at", ollama_time(seconds_now())}};
         if (is_chat_)
@@ -127,6 +142,8 @@ class OllamaWording final : public Wording {
     const ModelLease model_;
     const bool is_chat_;
     const std::chrono::steady_clock::time_point began_;
+    int64_t begun_at_ = 0;  // seconds since 1970
+    std::string begun_line_;
 };
 
 Answer generate(const ModelRequest& asked, GenerationFields fields, std::vector<TokenId> prompt, bool is_chat) {

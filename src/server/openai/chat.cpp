@@ -67,7 +67,7 @@ class ChatWording final : public Wording {
 
     std::string plain_chunk(size_t index, std::string_view text) const {
         std::string choice = "{\"index\":";
-        choice.append(std::to_string(index)).append(",\"delta\":{\"content\":").append(json_string(text));
+        append_json_string(choice.append(std::to_string(index)).append(",\"delta\":{\"content\":"), text);
         return header_.chunk(choice.append("},\"logprobs\":null,\"finish_reason\":null}"), include_usage_);
     }
 

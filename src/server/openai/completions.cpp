@@ -121,7 +121,7 @@ class CompletionWording final : public Wording {
 
     std::string plain_chunk(size_t index, std::string_view text, std::string_view finish) const {
         std::string choice = "{\"index\":";
-        choice.append(std::to_string(index)).append(",\"text\":").append(json_string(text));
+        append_json_string(choice.append(std::to_string(index)).append(",\"text\":"), text);
         choice.append(",\"logprobs\":null,\"finish_reason\":").append(finish).append("}");
         return header_.chunk(choice, include_usage_);
     }

@@ -55,8 +55,6 @@ ResponseHeader make_header(ModelLease model, std::string_view id_prefix, const c
     return header;
 }
 
-std::string json_string(std::string_view text) { return dump(Json(text)); }
-
 Json usage_json(const ChoiceSet& choices) {
     return {{"prompt_tokens", choices.n_prompt_tokens()},
             {"completion_tokens", choices.n_completion_tokens()},

@@ -1,6 +1,7 @@
 // Parts that the responses of OpenAI's endpoints share.
 #pragma once
 
+#include "server/generation/json_text.h"
 #include "server/generation/wording.h"
 
 namespace quern {
@@ -25,9 +26,6 @@ ResponseHeader make_header(ModelLease model, std::string_view id_prefix, const c
 Json usage_json(const ChoiceSet& choices);
 /// llama.cpp's `timings` of the first choice.
 Json timings_json(const ChoiceSet& choices);
-
-/// The text as JSON writes it, quotes included; what is no UTF-8 is repaired.
-std::string json_string(std::string_view text);
 
 constexpr const char* done_event = "data: [DONE]\n\n";
 

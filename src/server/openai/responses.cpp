@@ -35,9 +35,11 @@ class ResponseWording final : public Wording {
 
     std::string piece(const ChoiceSet& choices, const ChoiceUpdate& update) override {
         std::string out;
-        if (!update.text.empty() || (wants_logprobs_ && !update.tokens.empty())) {
-            text_ += update.text;
-            Json logprobs = wants_logprobs_ ? chat_logprobs(choices.tokenizer(), update.tokens) : Json::array();
+        text_ += update.text;
+        if (!wants_logprobs_) {
+            if (!update.text.empty()) out = plain_delta(update.text);
+        } else if (!update.text.empty() || !update.tokens.empty()) {
+            Json logprobs = chat_logprobs(choices.tokenizer(), update.tokens);
             for (const Json& each : logprobs) logprobs_.push_back(each);
             out += numbered("response.output_text.delta", {{"item_id", item_id_},
                                                            {"output_index", 0},
@@ -74,6 +76,13 @@ class ResponseWording final : public Wording {
     }
 
   private:
+    std::string plain_delta(std::string_view text) {
+        std::string out = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":";
+        out.append(std::to_string(n_events_++)).append(",\"item_id\":\"").append(item_id_);
+        append_json_string(out.append("\",\"output_index\":0,\"content_index\":0,\"delta\":"), text);
+        return out.append(",\"logprobs\":[]}\n\n");
+    }
+
     std::string numbered(const char* type, Json rest) {
         Json json = {{"type", type}, {"sequence_number", n_events_++}};
         json.update(rest);

@@ -16,7 +16,7 @@ namespace quern {
 /// Holds what callers have left since the engine's thread last looked, and what that thread says of itself. All methods are safe from any
 /// thread; the last group is the loop's. A consumer's request keeps it, so that it can be cancelled when the engine is gone already.
 /// Invariants: whoever leaves something here has it taken by the next take(), or the future of a job says that it never ran. Requests
-/// count as waiting from submit() on: until publish() those that were taken still do.
+/// count as waiting from submit() on: until publish() those that were taken still do, and have their place until ends_one().
 class EngineInbox {
   public:
     /// @param n_places  most sequences that run at once  @param n_queue  most that wait beyond those

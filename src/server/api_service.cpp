@@ -1,5 +1,7 @@
 #include "server/api_service.h"
 
+#include <algorithm>
+
 #include "server/endpoint_table.h"
 
 namespace quern {
@@ -66,6 +68,12 @@ Answer ApiService::answer(const HttpRequest& request, const Waker& wake) {
     HttpRequest with_parameter = request;
     with_parameter.parameter = match.parameter;
     return (*match.endpoint)(with_parameter, wake);
+}
+
+bool ApiService::is_slow(const HttpRequest& request) const {
+    return std::any_of(endpoints().begin(), endpoints().end(), [path = local_path(request.path)](const Endpoint& endpoint) {
+        return endpoint.reads_files && endpoint.path == path;
+    });
 }
 
 HttpHeaders ApiService::headers_for(const HttpRequest& request) { return rules()->cors.headers(request); }

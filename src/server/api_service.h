@@ -28,6 +28,7 @@ class ApiService final : public HttpService {
 
     std::optional<HttpResponse> refuse(const HttpRequest& head) override;
     Answer answer(const HttpRequest& request, const Waker& wake) override;
+    bool is_slow(const HttpRequest& request) const override;
     HttpHeaders headers_for(const HttpRequest& request) override;
     HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id) override;
     std::string late_event(const HttpResponse& response, const std::string& path) override;

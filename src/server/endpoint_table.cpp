@@ -31,6 +31,11 @@ Endpoint get(const char* path, const char* tag, const char* summary, AnswerFunct
     return {.path = path, .tag = tag, .summary = summary, .answer = answer, .schema = schema, .method = "GET"};
 }
 
+Endpoint reading_files(Endpoint endpoint) {
+    endpoint.reads_files = true;
+    return endpoint;
+}
+
 Endpoint page(const char* path, const char* summary, AnswerFunction answer, const char* content_type) {
     return {.path = path, .tag = "Server", .summary = summary, .answer = answer, .method = "GET", .content_type = content_type};
 }
@@ -239,12 +244,12 @@ void add_ollama(std::vector<Endpoint>& all) {
                  {ollama_embed_field_rules()},
                  {"input"},
                  "OllamaVectors"},
-                get(
+                reading_files(get(
                     "/api/tags", "Ollama", "The models that are served.",
-                    [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return ollama_tags(api); }, "OllamaModels"),
-                get(
+                    [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return ollama_tags(api); }, "OllamaModels")),
+                reading_files(get(
                     "/api/ps", "Ollama", "The models in memory.",
-                    [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return ollama_running(api); }, "OllamaModels"),
+                    [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return ollama_running(api); }, "OllamaModels")),
                 get(
                     "/api/version", "Ollama", "The version of Ollama's API.",
                     [](ApiContext&, const HttpRequest&, const Waker&) -> Answer { return ollama_version(); }, "Version")});

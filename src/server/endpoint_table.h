@@ -23,8 +23,9 @@ struct Endpoint {
     const char* method = "POST";
     std::vector<FieldRule> query = {};  ///< parameters behind the `?`
     const char* content_type = "application/json";
-    bool takes_list = false;  ///< the body is a list of objects with these fields
-    bool is_alias = false;    ///< another path for the same: not documented again
+    bool takes_list = false;   ///< the body is a list of objects with these fields
+    bool reads_files = false;  ///< takes its time, although it has no body
+    bool is_alias = false;     ///< another path for the same: not documented again
 };
 
 const std::vector<Endpoint>& endpoints();

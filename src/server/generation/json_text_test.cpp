@@ -20,7 +20,8 @@ TEST_CASE("a string written as JSON text is what a JSON document has for it") {
 
 TEST_CASE("any bytes become a JSON string that can be read") {
     std::mt19937 random(7);
-    const std::string_view alphabet("\x00\x1f\"\\ az\x7f\x80\xbf\xc2\xe0\xe2\x82\xac\xed\xa0\xf0\x9f\x98\xf4\xff", 24);
+    constexpr char bytes[] = "\x00\x1f\"\\ az\x7f\x80\xbf\xc2\xe0\xe2\x82\xac\xed\xa0\xf0\x9f\x98\xf4\xff";
+    const std::string_view alphabet(bytes, sizeof bytes);
     for (int i = 0; i < 5000; ++i) {
         std::string text;
         for (size_t n = random() % 12; n > 0; --n) text += alphabet[random() % alphabet.size()];

@@ -78,6 +78,9 @@ class HttpService {
     /// Answers. On a worker thread, several at once: may take its time, but not for as long as a generation does.
     virtual Answer answer(const HttpRequest& request, const Waker& wake) = 0;
 
+    /// Whether answer() takes its time although the request has no body. On an I/O thread: quick.
+    virtual bool is_slow(const HttpRequest&) const { return false; }
+
     /// Headers that every answer to this request gets. On an I/O thread: quick.
     virtual HttpHeaders headers_for(const HttpRequest&) { return {}; }
     /// An exception as an answer to a request for `path`.

@@ -150,7 +150,7 @@ asio::awaitable<bool> Connection::serve_one() {
     const WakeGate gate(shared_from_this());
     const std::function<Answer()> make = [&, wake = gate.waker()] { return context_.service.answer(*read.request, wake); };
     Answer answer;
-    if (read.request->body.empty()) {  // costs nothing that would need a worker
+    if (read.request->body.empty() && !context_.service.is_slow(*read.request)) {  // costs nothing that would need a worker
         try {
             answer = make();
         } catch (...) {

@@ -102,7 +102,7 @@ class HttpServer::State {
     asio::awaitable<void> stop_late();
     void begin_stop();
     void end_if_done();
-    bool add(Protocol::socket socket);
+    std::string add(Protocol::socket socket);
     void remove(uint64_t id);
     void close_acceptor();
     void for_each(void (Connection::*action)());
@@ -217,15 +217,16 @@ asio::awaitable<void> HttpServer::State::accept() {
         }
         auto [error, socket] = co_await acceptor_.async_accept(next_io(), with_error);
         if (!acceptor_.is_open()) break;
-        if (!error && add(Protocol::socket(std::move(socket)))) continue;
-        if (!has_complained) log_warning(concat("cannot take a connection: ", error ? error.message() : "out of memory"));
+        const std::string problem = error ? error.message() : add(Protocol::socket(std::move(socket)));
+        if (problem.empty()) continue;
+        if (!has_complained) log_warning(concat("cannot take a connection: ", problem));
         has_complained = true;
         co_await pause(std::chrono::milliseconds(100));  // out of file descriptors, most likely
     }
 }
 
-// False: there is no memory for it. The loop that accepts goes on whatever happens.
-bool HttpServer::State::add(Protocol::socket socket) try {
+// What is in the way, or "". The loop that accepts goes on whatever happens.
+std::string HttpServer::State::add(Protocol::socket socket) try {
     const auto executor = socket.get_executor();
     auto connection = std::make_shared<Connection>(std::move(socket), context_);
     if (is_stopping_) connection->turn_away();
@@ -237,13 +238,14 @@ bool HttpServer::State::add(Protocol::socket socket) try {
     }
     asio::co_spawn(
         executor, [connection] { return connection->run(); },
-        [this, id](std::exception_ptr error) {
+        [this, id, connection](std::exception_ptr error) {
             if (error) log_error("a connection ended by an error of the server's own");
+            if (error) connection->close();
             remove(id);
         });
-    return true;
-} catch (const std::bad_alloc&) {
-    return false;
+    return {};
+} catch (const std::exception& failed) {
+    return failed.what();
 }
 
 void HttpServer::State::remove(uint64_t id) {

@@ -62,6 +62,7 @@ void ModelStore::add(std::unique_ptr<Engine> engine, const std::string& path, co
     entry.model = make_model(entry.id, entry.config, std::move(engine));
     entry.state = ModelState::loaded;
     entry.last_used = Clock::now();
+    entry.lifetime = usual_lifetime(entry.config);
 }
 
 void ModelStore::preload() {
@@ -131,6 +132,7 @@ void ModelStore::load(Entry& entry, std::unique_lock<std::mutex>& lock) {
     stop_draining(lock);
     if (engine) {
         entry.model = make_model(entry.id, entry.config, std::move(engine));
+        entry.lifetime = usual_lifetime(entry.config);
         ++n_loads_;
         log_info(concat("loaded ", entry.id));
     } else {
@@ -313,20 +315,39 @@ void ModelStore::unload(std::string_view name) {
     if (entry.model) evict(entry, lock);
 }
 
+void ModelStore::keep(std::string_view name, std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    Entry& entry = find(name);
+    if (!entry.model) return;
+    entry.lifetime = time;
+    if (time.count() == 0 && entry.n_leases == 0 && entry.state == ModelState::loaded)
+        evict(entry, lock);
+    else
+        changed_.notify_all();
+}
+
+std::chrono::milliseconds ModelStore::usual_lifetime(const ModelEntry& config) {
+    return config.ttl.count() > 0 ? std::chrono::milliseconds(config.ttl) : forever;
+}
+
+std::optional<ModelStore::Clock::time_point> ModelStore::expiry_of(const Entry& entry) {
+    return entry.lifetime == forever ? std::nullopt : std::optional(entry.last_used + entry.lifetime);
+}
+
 std::optional<ModelStore::Clock::time_point> ModelStore::next_expiry() const {
     std::optional<Clock::time_point> first;
     for (const auto& entry : entries_) {
-        if (!entry->model || entry->n_leases > 0 || entry->config.ttl.count() == 0) continue;
-        const auto expiry = entry->last_used + entry->config.ttl;
-        if (!first || expiry < *first) first = expiry;
+        if (!entry->model || entry->n_leases > 0) continue;
+        const auto expiry = expiry_of(*entry);
+        if (expiry && (!first || *expiry < *first)) first = expiry;
     }
     return first;
 }
 
 bool ModelStore::evict_expired_one(std::unique_lock<std::mutex>& lock) {
     for (const auto& entry : entries_) {
-        const bool has_limit = entry->model && entry->n_leases == 0 && entry->config.ttl.count() > 0;
-        if (!has_limit || Clock::now() < entry->last_used + entry->config.ttl) continue;
+        const auto expiry = expiry_of(*entry);
+        if (!entry->model || entry->n_leases > 0 || !expiry || Clock::now() < *expiry) continue;
         evict(*entry, lock);
         return true;
     }

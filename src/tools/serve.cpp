@@ -63,6 +63,29 @@ void check_exposure(const ServeSettings& settings, bool has_keys, bool is_local)
                        "host");
 }
 
+/// One that is listed twice has the settings of its first entry: those that the later one sets otherwise are named.
+void warn_of_ignored_settings(const ServeSettings& settings) {
+    constexpr const char* joined[] = {"model", "model_alias", "parallel", "pin", "preload"};  // or cannot change the model
+    const auto name_of = [](const ModelEntry& model) {
+        return model.alias.empty() ? std::filesystem::path(model.options.model_path).stem().string() : model.alias;
+    };
+    const Json models = to_json(settings)["models"];
+    for (size_t later = 1; later < models.size(); ++later) {
+        size_t first = 0;
+        while (settings.models[first].options.model_path != settings.models[later].options.model_path ||
+               name_of(settings.models[first]) != name_of(settings.models[later]))
+            ++first;
+        std::string names;
+        for (const auto& [key, value] : models[later].items())
+            if (value != models[first][key] && std::find(std::begin(joined), std::end(joined), key) == std::end(joined))
+                names += concat(names.empty() ? "" : ", ", key);
+        if (!names.empty())
+            log_warning(concat("the model ", name_of(settings.models[later]),
+                               " is listed twice: its later entry only adds requests at once (", settings.models[later].options.n_sequences,
+                               "), and these settings of it are ignored: ", names));
+    }
+}
+
 void declare_models(ModelStore& store, const ServeSettings& settings) {
     for (ModelEntry model : settings.models) {
         if (!std::filesystem::exists(model.options.model_path))
@@ -154,6 +177,7 @@ int serve(const ServeFlags& flags) {
                                 .key_file = settings.key_file};
     HttpServer server(address, service, limits_of(settings));  // a port that is taken shows before a long load
     declare_models(store, settings);
+    warn_of_ignored_settings(settings);
     store.preload();
     server.stop_on_signals();
     announce(store, settings, server.port());

@@ -85,8 +85,7 @@ Answer count_chat(const ModelRequest& asked) {
 }
 
 Answer count_response(const ModelRequest& asked) {
-    const RequestFields fields(asked.body, {response_field_rules()});
-    return token_count(asked, read_response_prompt(fields));
+    return token_count(asked, read_response_request(asked.body, *asked.model->engine).prompt);
 }
 
 }  // namespace

@@ -93,6 +93,7 @@ Answer make_native_embeddings(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {native_embedding_rules});
     const Json *content = fields.find("content"), *input = content ? content : fields.find("input");
     if (!input) refuse_value("content", "is missing");
+    if (content && fields.find("input")) refuse_value("input", "means the same as 'content'; leave one out");
     return answer_with_embeddings(asked, read_inputs(*input, *asked.model->engine, false), 0, [](const Embeddings& made) -> Answer {
         Json list = Json::array();
         for (const std::vector<float>& vector : made.vectors)

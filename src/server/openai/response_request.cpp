@@ -138,11 +138,7 @@ Json echo_of(const RequestFields& fields) {
             {"truncation", "disabled"}};
 }
 
-}  // namespace
-
-std::span<const FieldRule> response_field_rules() { return rules; }
-
-ChatPrompt read_response_prompt(const RequestFields& fields) {
+ChatPrompt read_prompt(const RequestFields& fields) {
     const Json* input = fields.find("input");
     if (!input) refuse_value("input", "is missing");
     Json messages = Json::array();
@@ -157,6 +153,10 @@ ChatPrompt read_response_prompt(const RequestFields& fields) {
     return prompt;
 }
 
+}  // namespace
+
+std::span<const FieldRule> response_field_rules() { return rules; }
+
 ResponseRequest read_response_request(const Json& body, const Engine& engine) {
     const RequestFields fields(body, {rules});
     check_text_format(fields);
@@ -167,7 +167,7 @@ ResponseRequest read_response_request(const Json& body, const Engine& engine) {
     out.fields.request.max_tokens = fields.integer("max_output_tokens");
     out.wants_logprobs = includes_logprobs(fields);
     if (out.wants_logprobs) out.fields.request.n_logprobs = static_cast<int>(fields.integer("top_logprobs").value_or(0));
-    out.prompt = read_response_prompt(fields);
+    out.prompt = read_prompt(fields);
     out.echoed = echo_of(fields);
     return out;
 }

@@ -14,9 +14,6 @@ struct ResponseRequest {
     Json echoed;  ///< what the response object repeats of the request
 };
 
-/// The part of the body that makes the prompt. @throws ApiError
-ChatPrompt read_response_prompt(const RequestFields& fields);
-
 /// @throws ApiError
 ResponseRequest read_response_request(const Json& body, const Engine& engine);
 

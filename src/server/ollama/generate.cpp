@@ -77,10 +77,15 @@ GenerationFields read_options(const RequestFields& fields, const Engine& engine)
     return out;
 }
 
-void read_think(const RequestFields& fields, const ServedModel& model, TemplateInput& input) {
+const Json* find_think(const RequestFields& fields) {
     const Json* think = fields.find("think");
+    if (think && !think->is_boolean() && !think->is_string()) refuse_type("think", "a boolean", *think);
+    return think;
+}
+
+void read_think(const RequestFields& fields, const ServedModel& model, TemplateInput& input) {
+    const Json* think = find_think(fields);
     if (!think) return;
-    if (!think->is_boolean() && !think->is_string()) refuse_type("think", "a boolean", *think);
     if (*think != false && !can_think(model)) refuse_unsupported("think", "this model's chat template knows no thinking");
     if (think->is_boolean()) input.extra["enable_thinking"] = *think;
     if (think->is_string()) input.extra["reasoning_effort"] = *think;
@@ -214,7 +219,11 @@ bool asks_to_unload(const Json& body, bool is_chat) {
     const RequestFields fields(body, {is_chat ? std::span<const FieldRule>(chat_rules) : generate_rules});
     const auto time = read_keep_alive(fields);
     const Json* prompt = fields.find(is_chat ? "messages" : "prompt");
-    return time && time->count() == 0 && (!prompt || prompt->empty() || *prompt == "");
+    if (!time || time->count() != 0 || (prompt && (is_chat ? *prompt != Json::array() : *prompt != ""))) return false;
+    find_think(fields);
+    const Json options = shared_options(fields);
+    const RequestFields checked(options, {generation_field_rules(), sampler_field_rules(), option_rules});
+    return true;
 }
 
 HttpResponse unload(ApiContext& api, const Json& body, bool is_chat) {

@@ -60,4 +60,7 @@ TEST_CASE("without keys nobody unloads a model by keep_alive") {
     CHECK(api.send("POST", "/api/generate", R"({"keep_alive":0,"prompt":"x","stream":false})").status == 200);
     CHECK(api.store().status("fake").state == ModelState::loaded);
     CHECK(api.send("POST", "/api/generate", R"({"keep_alive":0,"model":"nope"})").status == 404);
+    for (const char* bad : {R"("think":{})", R"("options":{"temperature":"x"})", R"("stream":5)", R"("prompt":{})"})
+        CHECK(api.send("POST", "/api/generate", concat("{\"keep_alive\":0,", bad, "}")).status == 400);
+    CHECK(api.send("POST", "/api/chat", R"({"keep_alive":0,"messages":{}})").status == 400);
 }

@@ -35,7 +35,7 @@ bool is_loopback_name(std::string_view host) {
 }  // namespace
 
 bool is_public_path(std::string_view path) {
-    for (const char* open : {"/health", "/v1/health", "/ready", "/docs", "/redoc", "/openapi.json"})
+    for (const char* open : {"/health", "/v1/health", "/healthz", "/ready", "/docs", "/redoc", "/openapi.json"})
         if (path == open) return true;
     return false;
 }

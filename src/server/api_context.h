@@ -28,5 +28,8 @@ struct ModelRequest {
 /// @param sends_events  with "stream": true, the answer is server-sent events
 Answer answer_body(ApiContext& api, const HttpRequest& request, const Waker& wake, std::function<Answer(const ModelRequest&)> make,
                    bool sends_events = true);
+/// The same with a body that has been parsed already.
+Answer answer_parsed(ApiContext& api, std::shared_ptr<const Json> body, const Waker& wake, std::function<Answer(const ModelRequest&)> make,
+                     bool sends_events);
 
 }  // namespace quern

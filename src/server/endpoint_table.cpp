@@ -71,24 +71,22 @@ void add_openai(std::vector<Endpoint>& all) {
     const Endpoint list = get(
         "/v1/models", "OpenAI", "The models that are served.",
         [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return list_models(api.models); }, "ModelList");
+    const Endpoint load{
+        "/v1/models/load", "Models", "Loads a model, or waits until it is loaded. Needs a key.", &load_model_now, {model_name_rules()},
+        {"model"},         "Model"};
+    const Endpoint unload{"/v1/models/unload", "Models", "Takes a model out of memory. Needs a key.", &unload_model, {model_name_rules()},
+                          {"model"},           "Model"};
+    const Endpoint response{
+        "/v1/responses", "OpenAI", "Answers a conversation; nothing is kept.", &answer_response, {response_field_rules()}, {"input"},
+        "Response",      events};
     all.insert(
         all.end(),
         {list,
          alias(list, "/models"),
-         {"/v1/models/load",
-          "Models",
-          "Loads a model, or waits until it is loaded. Needs a key.",
-          &load_model_now,
-          {model_name_rules()},
-          {"model"},
-          "Model"},
-         {"/v1/models/unload",
-          "Models",
-          "Takes a model out of memory. Needs a key.",
-          &unload_model,
-          {model_name_rules()},
-          {"model"},
-          "Model"},
+         load,
+         alias(load, "/models/load"),
+         unload,
+         alias(unload, "/models/unload"),
          get(
              "/v1/models/{id}", "OpenAI", "A model.",
              [](ApiContext& api, const HttpRequest& request, const Waker&) -> Answer {
@@ -99,14 +97,15 @@ void add_openai(std::vector<Endpoint>& all) {
          alias(chat, "/chat/completions"),
          completion,
          alias(completion, "/v1/engines/copilot-codex/completions"),
-         {"/v1/responses",
+         response,
+         alias(response, "/responses"),
+         {"/v1/responses/input_tokens",
           "OpenAI",
-          "Answers a conversation; nothing is kept.",
-          &answer_response,
+          "Counts the tokens of a conversation's prompt.",
+          &count_response_tokens,
           {response_field_rules()},
           {"input"},
-          "Response",
-          events},
+          "InputTokens"},
          embeddings,
          alias(embeddings, "/embeddings"),
          rerank,
@@ -153,6 +152,13 @@ void add_llama(std::vector<Endpoint>& all) {
           {},
           "NativeCompletion",
           events},
+         {"/embedding",
+          "llama.cpp",
+          "Makes vectors of texts.",
+          &answer_native_embeddings,
+          {native_embedding_field_rules()},
+          {},
+          "NativeVectors"},
          {"/tokenize", "llama.cpp", "The tokens of a text.", &answer_tokenize, {tokenize_field_rules()}, {"content"}, "Tokens"},
          {"/detokenize", "llama.cpp", "The text of tokens.", &answer_detokenize, {detokenize_field_rules()}, {"tokens"}, "Content"},
          {"/apply-template",
@@ -244,6 +250,13 @@ void add_ollama(std::vector<Endpoint>& all) {
                  {ollama_embed_field_rules()},
                  {"input"},
                  "OllamaVectors"},
+                {"/api/embeddings",
+                 "Ollama",
+                 "Makes a vector of a text.",
+                 &answer_ollama_old_embed,
+                 {ollama_old_embed_field_rules()},
+                 {},
+                 "OllamaVector"},
                 reading_files(get(
                     "/api/tags", "Ollama", "The models that are served.",
                     [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return ollama_tags(api); }, "OllamaModels")),
@@ -267,7 +280,7 @@ void add_server(std::vector<Endpoint>& all) {
         "text/html");
     all.insert(
         all.end(),
-        {health, alias(health, "/v1/health"),
+        {health, alias(health, "/v1/health"), alias(health, "/healthz"),
          get(
              "/ready", "Server", "Answers 200 once a model is loaded.",
              [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return readiness(api); }, "Health"),

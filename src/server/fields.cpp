@@ -27,9 +27,18 @@ const char* kind_of(const Json& value) {
     }
 }
 
+/// As it would stand in JSON; whole numbers without a fraction or an exponent.
+std::string number_text(double value) {
+    constexpr double beyond = 9223372036854775808.0;  // 2^63
+    if (value == beyond) return std::to_string(INT64_MAX);
+    if (std::trunc(value) == value && std::abs(value) <= beyond) return std::to_string(static_cast<int64_t>(value));
+    return Json(value).dump();
+}
+
 void check_range(const FieldRule& rule, double value) {
     if (value < rule.least || value > rule.most)
-        refuse_value(rule.name, concat("must be from ", rule.least, " to ", rule.most, ", but is ", value));
+        refuse_value(rule.name,
+                     concat("must be from ", number_text(rule.least), " to ", number_text(rule.most), ", but is ", number_text(value)));
 }
 
 void check_refused(const FieldRule& rule, const Json& value) {
@@ -96,10 +105,11 @@ std::optional<std::string> model_name(const Json& body) {
 int64_t integer_value(const std::string& param, const Json& value) {
     if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) refuse_value(param, "is too large");
     if (value.is_number_integer()) return value.get<int64_t>();
+    const double number = value.is_number_float() ? value.get<double>() : 0.5;
+    if (std::trunc(number) != number) refuse_type(param, "an integer", value);
     constexpr double exact = 9007199254740992.0;  // 2^53
-    if (value.is_number_float() && std::trunc(value.get<double>()) == value.get<double>() && std::abs(value.get<double>()) <= exact)
-        return static_cast<int64_t>(value.get<double>());
-    refuse_type(param, "an integer", value);
+    if (std::abs(number) > exact) refuse_value(param, number > 0 ? "is too large" : "is too small");
+    return static_cast<int64_t>(number);
 }
 
 RequestFields::RequestFields(const Json& body, std::initializer_list<std::span<const FieldRule>> tables, Unknown unknown) : body_(body) {

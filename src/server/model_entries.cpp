@@ -42,6 +42,14 @@ void ModelStore::declare(ModelEntry config) {
     add_entry(entries_, std::move(config));
 }
 
+std::chrono::milliseconds ModelStore::usual_lifetime(const ModelEntry& config) {
+    return config.ttl.count() > 0 ? std::chrono::milliseconds(config.ttl) : forever;
+}
+
+std::optional<ModelStore::Clock::time_point> ModelStore::expiry_of(const Entry& entry) {
+    return entry.lifetime == forever ? std::nullopt : std::optional(entry.last_used + entry.lifetime);
+}
+
 /// A model that was loaded for the one entry is what the other one asks for.
 bool ModelStore::is_same_load(const Entry& a, const Entry& b) {
     return a.config.options == b.config.options && a.config.template_variables == b.config.template_variables && a.file_time == b.file_time;
@@ -63,6 +71,7 @@ ModelChanges ModelStore::replace(std::vector<ModelEntry> entries) {
             const bool is_same = is_same_load(**old, *entry);
             if (!is_same || (*old)->config != entry->config) changes.changed.push_back(entry->id);
             if (!is_same) continue;
+            if ((*old)->config.ttl != entry->config.ttl) (*old)->lifetime = usual_lifetime(entry->config);
             (*old)->config = entry->config;
             entry = *old;
             entries_.erase(old);

@@ -61,6 +61,7 @@ void ModelStore::add(std::unique_ptr<Engine> engine, const std::string& path, co
     for (const EntryPtr& other : entries_)
         if (other->id == entry->id) throw InvalidInput(concat("there is a model called ", entry->id, " already"), "model_alias");
     entry->last_used = Clock::now();
+    entry->lifetime = usual_lifetime(entry->config);
     entries_.push_back(entry);
 }
 
@@ -149,6 +150,7 @@ void ModelStore::load(const EntryPtr& wanted, std::unique_lock<std::mutex>& lock
     lock.lock();
     stop_draining(lock);
     if (model) ++n_loads_;
+    entry.lifetime = usual_lifetime(entry.config);
     entry.model = std::move(model);
     settle(wanted, error, lock);
 }
@@ -347,20 +349,31 @@ void ModelStore::unload(std::string_view name) {
     if (entry->model) evict(entry, lock);
 }
 
+void ModelStore::keep(std::string_view name, std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    const EntryPtr entry = find(name);
+    if (!entry->model) return;
+    entry->lifetime = time;
+    if (time.count() == 0 && entry->n_leases == 0 && entry->state == ModelState::loaded)
+        evict(entry, lock);
+    else
+        changed_.notify_all();
+}
+
 std::optional<ModelStore::Clock::time_point> ModelStore::next_expiry() const {
     std::optional<Clock::time_point> first;
     for (const auto& entry : entries_) {
-        if (!entry->model || entry->n_leases > 0 || entry->config.ttl.count() == 0) continue;
-        const auto expiry = entry->last_used + entry->config.ttl;
-        if (!first || expiry < *first) first = expiry;
+        if (!entry->model || entry->n_leases > 0) continue;
+        const auto expiry = expiry_of(*entry);
+        if (expiry && (!first || *expiry < *first)) first = expiry;
     }
     return first;
 }
 
 bool ModelStore::evict_expired_one(std::unique_lock<std::mutex>& lock) {
     for (const auto& entry : entries_) {
-        const bool has_limit = entry->model && entry->n_leases == 0 && entry->config.ttl.count() > 0;
-        if (!has_limit || Clock::now() < entry->last_used + entry->config.ttl) continue;
+        const auto expiry = expiry_of(*entry);
+        if (!entry->model || entry->n_leases > 0 || !expiry || Clock::now() < *expiry) continue;
         evict(entry, lock);
         return true;
     }

@@ -174,8 +174,10 @@ ModelStatus ModelStore::status_of(const Entry& entry) const {
     if (entry.model) {
         status.info = entry.model->engine->info();
         status.stats = entry.model->engine->stats();
-        const auto left = std::chrono::duration_cast<std::chrono::seconds>(entry.last_used + entry.config.ttl - Clock::now()).count();
-        if (entry.config.ttl.count() > 0) status.expires = seconds_now() + std::max<int64_t>(0, left);
+        if (const auto expiry = expiry_of(entry)) {
+            const auto left = std::chrono::duration_cast<std::chrono::seconds>(*expiry - Clock::now()).count();
+            status.expires = seconds_now() + std::max<int64_t>(0, left);
+        }
     }
     return status;
 }

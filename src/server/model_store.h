@@ -119,6 +119,10 @@ class ModelStore {
     bool stop(std::chrono::milliseconds at_most);
     /// @throws ApiError  404; 409 while it is in use or being loaded
     void unload(std::string_view name);
+    static constexpr std::chrono::milliseconds forever = std::chrono::milliseconds::max();
+    /// Unloads the model, should it be in memory, once nobody has used it for so long, in place of its entry's `ttl`. 0: as soon as it is
+    /// idle. @throws ApiError  404
+    void keep(std::string_view name, std::chrono::milliseconds time);
 
     std::vector<ModelStatus> list() const;
     ModelStatus status(std::string_view name) const;
@@ -139,6 +143,7 @@ class ModelStore {
         std::shared_ptr<ServedModel> model;
         int n_leases = 0;
         Clock::time_point last_used{};
+        std::chrono::milliseconds lifetime = forever;  // after last_used
         std::vector<std::weak_ptr<ModelTicket>> waiting;
         uint64_t load_number = 0;             // loads are made in this order
         bool is_draining = false;             // is to make room, and answers nobody new
@@ -156,6 +161,8 @@ class ModelStore {
     static bool is_same_load(const Entry& a, const Entry& b);
     void want_preloaded();
     void run();
+    static std::chrono::milliseconds usual_lifetime(const ModelEntry& config);
+    static std::optional<Clock::time_point> expiry_of(const Entry& entry);
     void load(const EntryPtr& entry, std::unique_lock<std::mutex>& lock);
     EntryPtr next_to_load();
     std::optional<EngineOptions> make_room(Entry& entry, const MemoryNeed& need, std::unique_lock<std::mutex>& lock);

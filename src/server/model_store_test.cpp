@@ -286,6 +286,28 @@ TEST_CASE("a model that nobody uses for its time to live is unloaded") {
     CHECK(comes_true([&] { return state_of(store, "short") == ModelState::unloaded; }));
 }
 
+TEST_CASE("how long a model stays can be said while it is in memory, and holds until it is unloaded") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("a"));
+    store.keep("a", 0ms);  // not in memory: nothing to do
+    ModelLease lease = get(store, "a");
+    CHECK(!store.status("a").expires);
+    store.keep("a", 1h);
+    CHECK(store.status("a").expires);
+    store.keep("a", ModelStore::forever);
+    CHECK(!store.status("a").expires);
+    store.keep("a", 0ms);
+    CHECK(state_of(store, "a") == ModelState::loaded);
+    lease.reset();
+    CHECK(comes_true([&] { return state_of(store, "a") == ModelState::unloaded; }));
+    get(store, "a");
+    CHECK(!store.status("a").expires);
+    store.keep("a", 0ms);
+    CHECK(state_of(store, "a") == ModelState::unloaded);
+    CHECK_THROWS_AS(store.keep("b", 0ms), ApiError);
+}
+
 TEST_CASE("the same file and alias twice is one model with the slots of both") {
     FakeLoader fake;
     ModelStore store(100 * mib, fake.loader());

@@ -41,6 +41,7 @@ constexpr FieldForm field_forms[] = {
     {"include", R"({"type": "array", "items": {"type": "string"}})"},
     {"input_extra",
      R"({"type": "array", "items": {"type": "object", "properties": {"filename": {"type": "string"}, "text": {"type": "string"}}, "required": ["text"]}})"},
+    {"keep_alive", R"({"type": ["number", "string"]})"},
     {"think", R"({"type": ["boolean", "string"]})"},
     {"encoding_format", R"({"enum": ["float", "base64"]})"},
     {"logit_bias_type", R"({"enum": ["input_ids", "tokens"]})"},

@@ -20,7 +20,7 @@ constexpr FieldRule rules[] = {
     {"messages", any},
     {"system", any},
     {"max_tokens", integer, 1, 2147483647},
-    {"temperature", number, 0, 2},
+    {"temperature", number, 0, 1},
     {"top_p", number, 0, 1},
     {"top_k", integer, -1, 2147483647},
     {"stop_sequences", any},
@@ -68,8 +68,8 @@ Json read_messages_of(const RequestFields& fields) {
         const std::string param = concat("messages[", i, "]");
         if (!message.is_object()) refuse_type(param, "an object", message);
         const auto role = message.find("role");
-        if (role == message.end() || (*role != "user" && *role != "assistant" && *role != "system"))
-            refuse_value(param + ".role", "must be user or assistant");
+        if (role == message.end() || (*role != "user" && *role != "assistant"))
+            refuse_value(param + ".role", "must be user or assistant; the field 'system' is for the system's words");
         const auto content = message.find("content");
         if (content == message.end()) refuse_value(param + ".content", "is missing");
         out.push_back({{"role", *role}, {"content", read_blocks(*content, param + ".content")}});
@@ -77,15 +77,22 @@ Json read_messages_of(const RequestFields& fields) {
     return out;
 }
 
-ChatPrompt read_prompt(const RequestFields& fields) {
+/// "adaptive" leaves it to the model, so that every model can follow.
+void read_thinking(const Json& thinking, const ServedModel& model, TemplateInput& input) {
+    const auto type = thinking.find("type");
+    if (type == thinking.end() || (*type != "enabled" && *type != "adaptive" && *type != "disabled"))
+        refuse_value("thinking.type", "must be enabled, adaptive or disabled");
+    if (const auto budget = thinking.find("budget_tokens"); budget != thinking.end() && !budget->is_null())
+        if (integer_value("thinking.budget_tokens", *budget) < 1024) refuse_value("thinking.budget_tokens", "must be at least 1024");
+    if (*type == "enabled" && !can_think(model)) refuse_unsupported("thinking", "this model's chat template knows no thinking");
+    input.extra["enable_thinking"] = *type != "disabled";
+}
+
+ChatPrompt read_prompt(const RequestFields& fields, const ServedModel& model) {
     ChatPrompt prompt;
     prompt.input.messages = read_messages_of(fields);
     prompt.continues_last = ends_with_answer(prompt.input.messages);
-    if (const Json* thinking = fields.find("thinking")) {
-        const auto type = thinking->find("type");
-        const bool is_on = type != thinking->end() && (*type == "enabled" || *type == "adaptive");
-        prompt.input.extra["enable_thinking"] = is_on;
-    }
+    if (const Json* thinking = fields.find("thinking")) read_thinking(*thinking, model, prompt.input);
     return prompt;
 }
 
@@ -178,7 +185,7 @@ Answer make_messages(const ModelRequest& asked) {
     GenerationFields generation = read_generation_fields(RequestFields(shared, {generation_field_rules()}), *asked.model->engine);
     generation.request.max_tokens = fields.integer("max_tokens").value_or(default_max_tokens);
     ChoiceOrder order{.model = asked.model,
-                      .prompts = {tokenize_chat_prompt(*asked.model, read_prompt(fields))},
+                      .prompts = {tokenize_chat_prompt(*asked.model, read_prompt(fields, *asked.model))},
                       .request = std::move(generation.request),
                       .n_each = 1,
                       .prompt_field = "messages",
@@ -188,7 +195,7 @@ Answer make_messages(const ModelRequest& asked) {
 
 Answer make_count(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {rules});
-    return json_response({{"input_tokens", tokenize_chat_prompt(*asked.model, read_prompt(fields)).size()}});
+    return json_response({{"input_tokens", tokenize_chat_prompt(*asked.model, read_prompt(fields, *asked.model)).size()}});
 }
 
 }  // namespace

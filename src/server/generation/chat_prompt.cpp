@@ -19,6 +19,12 @@ std::string take_last(TemplateInput& input) {
     return text;
 }
 
+void require_template(const ServedModel& model) {
+    if (model.engine->chat_template() != nullptr) return;
+    if (!model.engine->info().chat_template_error.empty()) refuse_chat(model.engine->info());
+    throw InvalidInput(concat("the model ", model.id, " has no chat template; choose one with --chat-format"), "messages");
+}
+
 size_t text_bytes(const Json& messages) {
     size_t n = 0;
     for (const Json& message : messages)
@@ -28,6 +34,14 @@ size_t text_bytes(const Json& messages) {
 }
 
 }  // namespace
+
+bool can_think(const ServedModel& model) {
+    const ChatTemplate* format = model.engine->chat_template();
+    if (format == nullptr) return false;
+    const std::string& source = format->source();
+    const auto has = [&source](const char* word) { return source.find(word) != std::string::npos; };
+    return has("<think>") || has("enable_thinking") || has("reasoning_effort");
+}
 
 bool ends_with_answer(const Json& messages) {
     if (messages.empty()) return false;
@@ -39,6 +53,8 @@ bool ends_with_answer(const Json& messages) {
 
 std::vector<TokenId> tokenize_chat_prompt(const ServedModel& model, ChatPrompt prompt) {
     const Engine& engine = *model.engine;
+    require_generation(model);
+    require_template(model);
     refuse_if_too_long(engine, text_bytes(prompt.input.messages), "messages");
     add_server_variables(model, prompt.input);
     if (!prompt.continues_last) return engine.tokenize_chat(prompt.input);
@@ -56,7 +72,7 @@ std::vector<TokenId> tokenize_chat_prompt(const ServedModel& model, ChatPrompt p
 
 std::string render_chat_prompt(const ServedModel& model, ChatPrompt prompt) {
     const ChatTemplate* format = model.engine->chat_template();
-    if (format == nullptr) refuse_chat(model.engine->info());
+    require_template(model);
     add_server_variables(model, prompt.input);
     const std::string begun = prompt.continues_last ? take_last(prompt.input) : std::string();
     return format->render_text(prompt.input) + begun;

@@ -16,6 +16,9 @@ std::vector<TokenId> tokenize_chat_prompt(const ServedModel& model, ChatPrompt p
 /// The same as text.
 std::string render_chat_prompt(const ServedModel& model, ChatPrompt prompt);
 
+/// True when the template has a place for thinking, or can turn it on.
+bool can_think(const ServedModel& model);
+
 /// True when the last message is an assistant's with a text.
 bool ends_with_answer(const Json& messages);
 

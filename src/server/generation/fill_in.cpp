@@ -101,12 +101,12 @@ std::optional<FillInTokens> fill_in_tokens(const Tokenizer& tokenizer) {
     return found;
 }
 
-std::vector<TokenId> fill_in_prompt(const Tokenizer& tokenizer, const FillIn& fill_in) {
+std::vector<TokenId> fill_in_prompt(const Tokenizer& tokenizer, const FillIn& fill_in, const std::string& field) {
     const auto control = fill_in_tokens(tokenizer);
     if (!control)
-        throw ApiError(
-            "Unsupported parameter: 'suffix': this model cannot fill in, since its vocabulary has no tokens for prefix, suffix and middle.",
-            {.status = 400, .code = "unsupported_parameter", .param = "suffix"});
+        throw ApiError(concat(field.empty() ? "" : concat("Unsupported parameter: '", field, "': "),
+                              "this model cannot fill in, since its vocabulary has no tokens for prefix, suffix and middle."),
+                       {.status = 400, .code = field.empty() ? "not_supported" : "unsupported_parameter", .param = field});
     PromptBuilder prompt(tokenizer);
     add_other_files(prompt, fill_in, *control, tokenizer);
     const auto add_prefix = [&] {

@@ -27,7 +27,8 @@ struct FillIn {
 };
 
 /// The prompt in the order that the model knows. Texts never become control tokens.
+/// @param field  what asks for it, or ""
 /// @throws ApiError  400 for a model without such tokens
-std::vector<TokenId> fill_in_prompt(const Tokenizer& tokenizer, const FillIn& fill_in);
+std::vector<TokenId> fill_in_prompt(const Tokenizer& tokenizer, const FillIn& fill_in, const std::string& field = "suffix");
 
 }  // namespace quern

@@ -34,6 +34,8 @@ constexpr FieldRule rules[] = {
     {"max_completion_tokens", integer, -1, any_int32},
     {"n_predict", integer, -2, any_int32},
     {"n", integer, 1, 128},
+    {"n_cmpl", integer, 1, 128},
+    {"n_probs", integer, 0, 20},
     {"stop", any},
     {"stream", boolean},
     {"stream_options", object},
@@ -50,9 +52,19 @@ constexpr FieldRule rules[] = {
     {"cache_prompt", boolean},
     {"cache_salt", text},
     {"lora", any},
-    {"timings_per_token", ignored},
-    {"return_progress", ignored},
-    {"id_slot", ignored},
+    {"timings_per_token", boolean},
+    {"return_progress", boolean},
+    {"id_slot", integer, -1, any_int32},
+    {"n_keep", integer, -1, any_int32},
+    {"n_discard", integer, 0, any_int32},
+    {"n_cache_reuse", integer, 0, any_int32},
+
+    {"min_keep", refused, 0, 0, "[0]"},
+    {"n_indent", refused, 0, 0, "[0]"},
+    {"t_max_predict_ms", refused, 0, 0, "[0, -1]"},
+    {"post_sampling_probs", refused, 0, 0, "[false]"},
+    {"response_fields", refused, 0, 0, "[[]]"},
+    {"adaptive_target", refused, 0, 0, "[-1]"},
 
     {"grammar", refused, 0, 0, R"([""])"},
     {"json_schema", refused},
@@ -276,7 +288,8 @@ GenerationFields read_generation_fields(const RequestFields& fields, const Engin
     if (out.until_full) out.request.max_tokens.reset();
     out.request.stop = read_stops(fields);
     out.request.ignore_end = fields.flag("ignore_eos", false);
-    out.n_choices = static_cast<int>(fields.integer("n").value_or(1));
+    out.n_choices = static_cast<int>(fields.integer("n", "n_cmpl").value_or(1));
+    out.n_probs = static_cast<int>(fields.integer("n_probs").value_or(0));
     out.stream = fields.flag("stream", false);
     out.include_usage = read_include_usage(fields, out.stream);
     return out;

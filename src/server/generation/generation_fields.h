@@ -20,6 +20,7 @@ struct GenerationFields {
     int n_choices = 1;        ///< of each prompt
     bool stream = false;
     bool include_usage = false;  ///< in the stream's last chunk
+    int n_probs = 0;             ///< llama.cpp's name for the likeliest tokens to tell of; 0: none
 };
 
 /// @throws ApiError

@@ -33,6 +33,11 @@ class Reader {
 
 }  // namespace
 
+void require_generation(const ServedModel& model) {
+    if (!model.engine->info().generates)
+        throw InvalidInput(concat("the model ", model.id, " makes vectors of texts (embeddings) and cannot go on with a text"), "model");
+}
+
 void refuse_if_too_long(const Engine& engine, size_t n_bytes, const std::string& param) {
     const int64_t least = engine.tokenizer().least_tokens(n_bytes), n_ctx = engine.info().n_ctx;
     if (least < n_ctx) return;

@@ -3,12 +3,16 @@
 
 #include "engine/engine.h"
 #include "server/fields.h"
+#include "server/served_model.h"
 
 namespace quern {
 
 /// Control tokens written in a prompt text are read as such: a raw completion writes the model's own format.
 /// A text out of nothing begins with BOS.
 std::vector<TokenId> tokenize_prompt(const Tokenizer& tokenizer, const std::string& text);
+
+/// @throws InvalidInput  the model only makes vectors of texts, or scores pairs of them
+void require_generation(const ServedModel& model);
 
 /// Before a text is tokenized. @throws ContextOverflow  naming `param`, when so many bytes cannot fit in the window
 void refuse_if_too_long(const Engine& engine, size_t n_bytes, const std::string& param);

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "server/generation/prompt_reader.h"
+
 namespace quern {
 namespace {
 
@@ -63,6 +65,7 @@ class StreamedAnswer final : public EventSource {
 }  // namespace
 
 Answer answer_generation(ChoiceOrder order, std::unique_ptr<Wording> wording, bool is_stream, const Waker& wake) {
+    require_generation(*order.model);
     if (is_stream) return std::make_unique<StreamedAnswer>(std::move(order), std::move(wording), wake);
     return std::make_unique<WholeAnswer>(std::move(order), std::move(wording), wake);
 }

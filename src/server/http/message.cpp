@@ -56,6 +56,8 @@ const char* reason_phrase(int status) {
             return "Conflict";
         case 413:
             return "Content Too Large";
+        case 415:
+            return "Unsupported Media Type";
         case 417:
             return "Expectation Failed";
         case 429:

@@ -170,6 +170,12 @@ asio::awaitable<ReadResult> RequestReading::run(HttpService& service) {
         result_.keep_alive = false;
         co_return std::move(result_);
     }
+    const auto encoding = result_.request->header("content-encoding");
+    if (encoding && !encoding->empty() && !equals_ignoring_case(*encoding, "identity") && !parser_.is_done()) {
+        result_.refusal = refusal(415, "compressed bodies are not read: send this one without Content-Encoding", "unsupported_encoding");
+        result_.keep_alive = false;
+        co_return std::move(result_);
+    }
     if (expect && !parser_.is_done() && !result_.is_http_1_0) {
         const bool written = co_await channel_.write("HTTP/1.1 100 Continue\r\n\r\n", limits_.write_time);
         if (!written) co_return ReadResult{};

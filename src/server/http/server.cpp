@@ -51,7 +51,9 @@ tcp::endpoint resolve_one(const ListenAddress& address) {
 /// Takes the place of a socket file that nobody listens on any more.
 void remove_dead_socket(const std::string& path) {
     std::error_code ignored;
-    if (!std::filesystem::is_socket(path, ignored)) return;
+    if (!std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) return;
+    if (!std::filesystem::is_socket(path, ignored))
+        throw InvalidInput(concat("cannot listen on ", path, ": it exists and is no socket; remove it or choose another path"), "host");
     asio::io_context context;
     asio::local::stream_protocol::socket probe(context);
     boost::system::error_code error;
@@ -90,6 +92,9 @@ bool is_loopback(const std::string& host) {
 class HttpServer::State {
   public:
     State(const ListenAddress& address, HttpService& service, const HttpLimits& limits);
+    ~State() { close_acceptor(); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
     void run();
     void stop();
     void stop_now();
@@ -175,7 +180,8 @@ void HttpServer::State::listen(const ListenAddress& address) {
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) {
-        const char* hint = error == asio::error::address_in_use ? "; is another server running? choose another --port" : "";
+        const char* another = path.empty() ? "; is another server running? choose another --port" : "; another server listens there";
+        const char* hint = error == asio::error::address_in_use ? another : "";
         throw DeviceError(
             concat("cannot listen on ", address.host, path.empty() ? concat(":", address.port) : "", ": ", error.message(), hint));
     }

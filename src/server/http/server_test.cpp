@@ -61,6 +61,21 @@ TEST_CASE("a client that waits for leave to send its body gets it") {
     CHECK(contains(client.read_response(), "POST /x 4"));
 }
 
+TEST_CASE("a compressed body is a 415 that names the header") {
+    EchoService service;
+    RunningServer running(service);
+    TestClient client = running.connect();
+    client.send("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Encoding: gzip\r\n\r\nabcd");
+    const std::string answer = client.read_all();
+    CHECK(answer.starts_with("HTTP/1.1 415 Unsupported Media Type"));
+    CHECK(contains(answer, "Content-Encoding"));
+    for (const char* harmless : {"identity", "Identity", ""}) {
+        TestClient other = running.connect();
+        other.send(concat("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Encoding: ", harmless, "\r\n\r\nabcd"));
+        CHECK(contains(other.read_response(), "POST /x 4"));
+    }
+}
+
 TEST_CASE("a body over the limit is a 413 that the client gets to see, however it is sent") {
     EchoService service;
     RunningServer running(service, quick_limits());

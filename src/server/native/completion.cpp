@@ -17,16 +17,7 @@ using enum FieldKind;
 constexpr FieldRule rules[] = {
     {"prompt", any},
     {"n_predict", integer, -2, 2147483647},
-    {"n_probs", integer, 0, 20},
     {"return_tokens", boolean},
-    {"n_keep", ignored},
-    {"n_discard", ignored},
-    {"min_keep", ignored},
-    {"n_cache_reuse", ignored},
-    {"response_fields", refused, 0, 0, "[[]]"},
-    {"post_sampling_probs", refused, 0, 0, "[false]"},
-    {"n_indent", refused, 0, 0, "[0]"},
-    {"t_max_predict_ms", refused, 0, 0, "[0, -1]"},
     {"image_data", refused, 0, 0, "[[]]"},
 };
 
@@ -161,8 +152,7 @@ Answer generate(const ModelRequest& asked, const RequestFields& fields, std::vec
     GenerationFields generation = read_generation_fields(fields, *asked.model->engine);
     const auto n_predict = fields.integer("n_predict");
     if (n_predict && *n_predict >= 0) generation.request.max_tokens = *n_predict;
-    const int n_probs = static_cast<int>(fields.integer("n_probs").value_or(0));
-    generation.request.n_logprobs = n_probs > 0 ? n_probs : -1;
+    generation.request.n_logprobs = generation.n_probs > 0 ? generation.n_probs : -1;
     if (prompts.size() * static_cast<size_t>(generation.n_choices) > max_prompts)
         refuse_value("n", concat("asks for more than ", max_prompts, " choices in all"));
     const bool returns_tokens = fields.flag("return_tokens", false);
@@ -209,7 +199,7 @@ FillIn read_fill_in(const RequestFields& fields) {
 Answer make_infill(const ModelRequest& asked) {
     const Json body = with_defaults(asked.body);
     const RequestFields fields(body, {generation_field_rules(), sampler_field_rules(), rules, infill_rules});
-    return generate(asked, fields, {fill_in_prompt(asked.model->engine->tokenizer(), read_fill_in(fields))});
+    return generate(asked, fields, {fill_in_prompt(asked.model->engine->tokenizer(), read_fill_in(fields), "")});
 }
 
 }  // namespace

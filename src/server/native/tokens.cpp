@@ -4,6 +4,7 @@
 #include "server/generation/prompt_reader.h"
 #include "server/generation/wording.h"
 #include "server/openai/chat_request.h"
+#include "server/openai/response_request.h"
 
 namespace quern {
 namespace {
@@ -73,10 +74,18 @@ Answer apply_template(const ModelRequest& asked) {
     return json_response({{"prompt", render_chat_prompt(*asked.model, read_chat_prompt(fields))}});
 }
 
+HttpResponse token_count(const ModelRequest& asked, ChatPrompt prompt) {
+    return json_response(
+        {{"object", "response.input_tokens"}, {"input_tokens", tokenize_chat_prompt(*asked.model, std::move(prompt)).size()}});
+}
+
 Answer count_chat(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {generation_field_rules(), sampler_field_rules(), chat_field_rules()});
-    return json_response(
-        {{"object", "response.input_tokens"}, {"input_tokens", tokenize_chat_prompt(*asked.model, read_chat_prompt(fields)).size()}});
+    return token_count(asked, read_chat_prompt(fields));
+}
+
+Answer count_response(const ModelRequest& asked) {
+    return token_count(asked, read_response_request(asked.body, *asked.model->engine).prompt);
 }
 
 }  // namespace
@@ -105,6 +114,9 @@ Answer answer_extras_detokenize(ApiContext& api, const HttpRequest& request, con
 }
 Answer count_chat_tokens(ApiContext& api, const HttpRequest& request, const Waker& wake) {
     return answer_body(api, request, wake, &count_chat);
+}
+Answer count_response_tokens(ApiContext& api, const HttpRequest& request, const Waker& wake) {
+    return answer_body(api, request, wake, &count_response);
 }
 
 }  // namespace quern

@@ -15,6 +15,8 @@ Answer answer_extras_count(ApiContext& api, const HttpRequest& request, const Wa
 Answer answer_extras_detokenize(ApiContext& api, const HttpRequest& request, const Waker& wake);
 /// How many tokens a chat request's prompt has.
 Answer count_chat_tokens(ApiContext& api, const HttpRequest& request, const Waker& wake);
+/// The same of a request to the Responses API.
+Answer count_response_tokens(ApiContext& api, const HttpRequest& request, const Waker& wake);
 
 std::span<const FieldRule> tokenize_field_rules();
 std::span<const FieldRule> detokenize_field_rules();

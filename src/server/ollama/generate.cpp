@@ -9,6 +9,8 @@
 #include "server/generation/json_text.h"
 #include "server/generation/prompt_reader.h"
 #include "server/generation/wording.h"
+#include "server/http/json_body.h"
+#include "server/ollama/keep_alive.h"
 #include "server/openai/chat_messages.h"
 
 namespace quern {
@@ -21,11 +23,12 @@ constexpr FieldRule chat_rules[] = {
     {"messages", any},
     {"stream", boolean},
     {"options", object},
-    {"keep_alive", ignored},
+    {"keep_alive", any},
     {"think", any},
     {"truncate", ignored},
     {"shift", ignored},
     {"format", refused, 0, 0, R"([""])"},
+    {"template", refused, 0, 0, R"([""])"},
     {"tools", refused, 0, 0, "[[]]"},
     {"logprobs", refused, 0, 0, "[false]"},
     {"top_logprobs", refused, 0, 0, "[0]"},
@@ -38,7 +41,7 @@ constexpr FieldRule generate_rules[] = {
     {"system", text},
     {"stream", boolean},
     {"options", object},
-    {"keep_alive", ignored},
+    {"keep_alive", any},
     {"think", any},
     {"raw", boolean},
     {"truncate", ignored},
@@ -61,7 +64,7 @@ Json shared_options(const RequestFields& fields) {
     if (const Json* options = fields.find("options"))
         for (const auto& [key, value] : options->items())
             if (!value.is_null()) out[key] = value;
-    for (const char* name : {"max_tokens", "n", "stream", "stream_options", "model"}) out.erase(name);
+    for (const char* name : {"max_tokens", "n", "n_cmpl", "n_probs", "stream", "stream_options", "model"}) out.erase(name);
     return out;
 }
 
@@ -75,10 +78,16 @@ GenerationFields read_options(const RequestFields& fields, const Engine& engine)
     return out;
 }
 
-void read_think(const RequestFields& fields, TemplateInput& input) {
+const Json* find_think(const RequestFields& fields) {
     const Json* think = fields.find("think");
+    if (think && !think->is_boolean() && !think->is_string()) refuse_type("think", "a boolean", *think);
+    return think;
+}
+
+void read_think(const RequestFields& fields, const ServedModel& model, TemplateInput& input) {
+    const Json* think = find_think(fields);
     if (!think) return;
-    if (!think->is_boolean() && !think->is_string()) refuse_type("think", "a boolean", *think);
+    if (*think != false && !can_think(model)) refuse_unsupported("think", "this model's chat template knows no thinking");
     if (think->is_boolean()) input.extra["enable_thinking"] = *think;
     if (think->is_string()) input.extra["reasoning_effort"] = *think;
 }
@@ -146,34 +155,45 @@ class OllamaWording final : public Wording {
     std::string begun_line_;
 };
 
-Answer generate(const ModelRequest& asked, GenerationFields fields, std::vector<TokenId> prompt, bool is_chat) {
+Answer generate(const ModelRequest& asked, const RequestFields& fields, GenerationFields generation, std::vector<TokenId> prompt,
+                bool is_chat) {
     ChoiceOrder order{.model = asked.model,
                       .prompts = {std::move(prompt)},
-                      .request = std::move(fields.request),
+                      .request = std::move(generation.request),
                       .n_each = 1,
                       .metrics = &asked.api.metrics};
-    return answer_generation(std::move(order), std::make_unique<OllamaWording>(asked.model, is_chat), fields.stream, asked.wake);
+    Answer answer =
+        answer_generation(std::move(order), std::make_unique<OllamaWording>(asked.model, is_chat), generation.stream, asked.wake);
+    keep_as_asked(asked, fields);
+    return answer;
 }
 
-/// Without a prompt, the model has been loaded, and that was all.
-Answer only_loaded(const ModelRequest& asked, bool is_chat) {
-    Json json = {{"model", asked.model->id}, {"created_at", ollama_time(seconds_now())}};
+/// @param reason  what has been done with the model in place of an answer
+HttpResponse without_answer(const std::string& id, const char* reason, bool is_chat) {
+    Json json = {{"model", id}, {"created_at", ollama_time(seconds_now())}};
     if (is_chat)
         json["message"] = {{"role", "assistant"}, {"content", ""}};
     else
         json["response"] = "";
     json["done"] = true;
-    json["done_reason"] = "load";
+    json["done_reason"] = reason;
     return json_response(json);
+}
+
+/// Without a prompt, the model has been loaded, and that was all.
+Answer only_loaded(const ModelRequest& asked, const RequestFields& fields, bool is_chat) {
+    keep_as_asked(asked, fields);
+    return without_answer(asked.model->id, "load", is_chat);
 }
 
 Answer make_chat(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {chat_rules});
     GenerationFields generation = read_options(fields, *asked.model->engine);
+    read_keep_alive(fields);
     ChatPrompt prompt;
-    read_think(fields, prompt.input);
+    read_think(fields, *asked.model, prompt.input);
     const Json* messages = fields.find("messages");
-    if (!messages || (messages->is_array() && messages->empty())) return only_loaded(asked, true);
+    if (!messages || (messages->is_array() && messages->empty())) return only_loaded(asked, fields, true);
     prompt.input.messages = read_messages(*messages);
     for (Json& message : prompt.input.messages) {
         const auto images = message.find("images");
@@ -181,7 +201,7 @@ Answer make_chat(const ModelRequest& asked) {
         message.erase("images");
     }
     prompt.continues_last = ends_with_answer(prompt.input.messages);
-    return generate(asked, std::move(generation), tokenize_chat_prompt(*asked.model, std::move(prompt)), true);
+    return generate(asked, fields, std::move(generation), tokenize_chat_prompt(*asked.model, std::move(prompt)), true);
 }
 
 std::vector<TokenId> generate_prompt(const ModelRequest& asked, const RequestFields& fields, const std::string& text) {
@@ -194,7 +214,7 @@ std::vector<TokenId> generate_prompt(const ModelRequest& asked, const RequestFie
     prompt.input.messages = Json::array();
     if (!system.empty()) prompt.input.messages.push_back({{"role", "system"}, {"content", system}});
     prompt.input.messages.push_back({{"role", "user"}, {"content", text}});
-    read_think(fields, prompt.input);
+    read_think(fields, *asked.model, prompt.input);
     return tokenize_chat_prompt(*asked.model, std::move(prompt));
 }
 
@@ -202,11 +222,38 @@ Answer make_generate(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {generate_rules});
     GenerationFields generation = read_options(fields, *asked.model->engine);
     const std::string text = fields.text("prompt").value_or("");
+    read_keep_alive(fields);
     TemplateInput checked;
-    read_think(fields, checked);
-    if (text.empty()) return only_loaded(asked, false);
+    read_think(fields, *asked.model, checked);
+    if (text.empty()) return only_loaded(asked, fields, false);
     std::vector<TokenId> prompt = generate_prompt(asked, fields, text);
-    return generate(asked, std::move(generation), std::move(prompt), false);
+    return generate(asked, fields, std::move(generation), std::move(prompt), false);
+}
+
+/// "keep_alive": 0 without a prompt asks for nothing but to unload the model, which need not be loaded for that.
+bool asks_to_unload(const Json& body, bool is_chat) {
+    if (!body.contains("keep_alive")) return false;
+    const RequestFields fields(body, {is_chat ? std::span<const FieldRule>(chat_rules) : generate_rules});
+    const auto time = read_keep_alive(fields);
+    const Json* prompt = fields.find(is_chat ? "messages" : "prompt");
+    if (!time || time->count() != 0 || (prompt && (is_chat ? *prompt != Json::array() : *prompt != ""))) return false;
+    find_think(fields);
+    const Json options = shared_options(fields);
+    const RequestFields checked(options, {generation_field_rules(), sampler_field_rules(), option_rules});
+    return true;
+}
+
+HttpResponse unload(ApiContext& api, const Json& body, bool is_chat) {
+    const std::string id = api.models.id_of(model_name(body));
+    if (api.has_keys) api.models.keep(id, std::chrono::milliseconds(0));
+    const bool stays = !api.has_keys && api.models.find_loaded(id);
+    return without_answer(id, stays ? "load" : "unload", is_chat);
+}
+
+Answer answer_or_unload(ApiContext& api, const HttpRequest& request, const Waker& wake, bool is_chat) {
+    auto body = std::make_shared<const Json>(parse_json_body(request.body));
+    if (asks_to_unload(*body, is_chat)) return unload(api, *body, is_chat);
+    return answer_parsed(api, std::move(body), wake, is_chat ? &make_chat : &make_generate, false);
 }
 
 }  // namespace
@@ -223,11 +270,11 @@ std::span<const FieldRule> ollama_chat_field_rules() { return chat_rules; }
 std::span<const FieldRule> ollama_generate_field_rules() { return generate_rules; }
 
 Answer answer_ollama_chat(ApiContext& api, const HttpRequest& request, const Waker& wake) {
-    return answer_body(api, request, wake, &make_chat, false);
+    return answer_or_unload(api, request, wake, true);
 }
 
 Answer answer_ollama_generate(ApiContext& api, const HttpRequest& request, const Waker& wake) {
-    return answer_body(api, request, wake, &make_generate, false);
+    return answer_or_unload(api, request, wake, false);
 }
 
 }  // namespace quern

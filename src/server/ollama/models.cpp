@@ -11,6 +11,7 @@
 #include "server/generation/wording.h"
 #include "server/http/json_body.h"
 #include "server/ollama/generate.h"
+#include "server/ollama/keep_alive.h"
 #include "server/openai/embeddings.h"
 
 namespace quern {
@@ -19,9 +20,9 @@ namespace {
 using enum FieldKind;
 
 constexpr FieldRule embed_rules[] = {
-    {"model", text},       {"input", any},       {"dimensions", integer, 1, 1 << 20},
-    {"truncate", boolean}, {"options", ignored}, {"keep_alive", ignored},
+    {"model", text}, {"input", any}, {"dimensions", integer, 1, 1 << 20}, {"truncate", boolean}, {"options", object}, {"keep_alive", any},
 };
+constexpr FieldRule old_embed_rules[] = {{"model", text}, {"prompt", text}, {"options", object}, {"keep_alive", any}};
 constexpr FieldRule show_rules[] = {{"model", text}, {"name", text}, {"verbose", boolean}};
 
 constexpr int64_t rest_of_time = 253402300799;  // the end of the year 9999: what Ollama says of a model that stays is as far away
@@ -124,22 +125,45 @@ std::vector<std::vector<TokenId>> read_inputs(const RequestFields& fields, const
 
 Answer make_embed(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {embed_rules});
+    read_keep_alive(fields);
     const auto began = std::chrono::steady_clock::now();
-    return answer_with_embeddings(asked, read_inputs(fields, *asked.model->engine), fields.integer("dimensions").value_or(0),
-                                  [id = asked.model->id, began](const Embeddings& made) -> Answer {
-                                      const auto total =
-                                          std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began);
-                                      return json_response({{"model", id},
-                                                            {"embeddings", made.vectors},
-                                                            {"total_duration", total.count()},
-                                                            {"load_duration", 0},
-                                                            {"prompt_eval_count", made.n_tokens}});
-                                  });
+    Answer answer = answer_with_embeddings(
+        asked, read_inputs(fields, *asked.model->engine), fields.integer("dimensions").value_or(0),
+        [id = asked.model->id, began](const Embeddings& made) -> Answer {
+            const auto total = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began);
+            return json_response({{"model", id},
+                                  {"embeddings", made.vectors},
+                                  {"total_duration", total.count()},
+                                  {"load_duration", 0},
+                                  {"prompt_eval_count", made.n_tokens}});
+        });
+    keep_as_asked(asked, fields);
+    return answer;
+}
+
+/// Ollama's older form, of one text.
+Answer make_old_embed(const ModelRequest& asked) {
+    const RequestFields fields(asked.body, {old_embed_rules});
+    read_keep_alive(fields);
+    const Engine& engine = *asked.model->engine;
+    const std::string prompt = fields.text("prompt").value_or("");
+    if (prompt.empty()) {
+        keep_as_asked(asked, fields);
+        return json_response({{"embedding", Json::array()}});
+    }
+    std::vector<TokenId> tokens = engine.tokenizer().tokenize(prompt, {.add_special = true});
+    cut_to_window(engine, tokens);
+    Answer answer = answer_with_embeddings(asked, {std::move(tokens)}, 0, [](const Embeddings& made) -> Answer {
+        return json_response({{"embedding", made.vectors.front()}});
+    });
+    keep_as_asked(asked, fields);
+    return answer;
 }
 
 }  // namespace
 
 std::span<const FieldRule> ollama_embed_field_rules() { return embed_rules; }
+std::span<const FieldRule> ollama_old_embed_field_rules() { return old_embed_rules; }
 std::span<const FieldRule> ollama_show_field_rules() { return show_rules; }
 
 HttpResponse ollama_tags(const ApiContext& api) {
@@ -177,6 +201,10 @@ Answer answer_ollama_show(ApiContext& api, const HttpRequest& request, const Wak
 
 Answer answer_ollama_embed(ApiContext& api, const HttpRequest& request, const Waker& wake) {
     return answer_body(api, request, wake, &make_embed, false);
+}
+
+Answer answer_ollama_old_embed(ApiContext& api, const HttpRequest& request, const Waker& wake) {
+    return answer_body(api, request, wake, &make_old_embed, false);
 }
 
 }  // namespace quern

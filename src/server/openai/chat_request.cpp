@@ -27,6 +27,8 @@ constexpr FieldRule rules[] = {
     {"continue_final_message", boolean},
     {"chat_template", refused},
     {"documents", refused, 0, 0, "[[]]"},
+    {"return_tokens", refused, 0, 0, "[false]"},
+    {"image_data", refused, 0, 0, "[[]]"},
     {"web_search_options", ignored},
     {"prediction", ignored},
     {"moderation", ignored},
@@ -34,9 +36,12 @@ constexpr FieldRule rules[] = {
     {"verbosity", ignored},
 };
 
-int read_logprobs(const RequestFields& fields) {
+/// llama.cpp's n_probs asks for logprobs and top_logprobs at once.
+int read_logprobs(const RequestFields& fields, int n_probs) {
     const bool wanted = fields.flag("logprobs", false);
     const auto top = fields.integer("top_logprobs");
+    if (top && n_probs > 0 && *top != n_probs) refuse_value("n_probs", "differs from 'top_logprobs'; leave one out");
+    if (n_probs > 0) return n_probs;
     if (top && *top > 0 && !wanted) refuse_value("top_logprobs", "needs \"logprobs\": true");
     return wanted ? static_cast<int>(top.value_or(0)) : -1;
 }
@@ -70,7 +75,7 @@ ChatRequest read_chat_request(const Json& body, const Engine& engine) {
     const RequestFields fields(body, {generation_field_rules(), sampler_field_rules(), rules});
     ChatRequest out{.fields = read_generation_fields(fields, engine)};
     if (out.fields.request.max_tokens == 0) refuse_value("max_tokens", "must be at least 1");
-    out.fields.request.n_logprobs = read_logprobs(fields);
+    out.fields.request.n_logprobs = read_logprobs(fields, out.fields.n_probs);
     out.prompt = read_chat_prompt(fields);
     return out;
 }

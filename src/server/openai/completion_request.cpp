@@ -13,7 +13,14 @@ constexpr int64_t default_max_tokens = 16;  // OpenAI's
 using enum FieldKind;
 
 constexpr FieldRule rules[] = {
-    {"prompt", any}, {"echo", boolean}, {"logprobs", integer, 0, 5}, {"best_of", integer, 1, 128}, {"suffix", text},
+    {"prompt", any},
+    {"echo", boolean},
+    {"logprobs", integer, 0, 5},
+    {"best_of", integer, 1, 128},
+    {"suffix", text},
+    {"response_format", refused, 0, 0, R"([{"type": "text"}])"},
+    {"return_tokens", refused, 0, 0, "[false]"},
+    {"image_data", refused, 0, 0, "[[]]"},
 };
 
 /// Fills in between a prompt's text and the suffix.
@@ -23,6 +30,13 @@ void make_fill_in(CompletionRequest& out, const Json& prompt, const std::string&
         if (!texts[i].is_string()) refuse_value("prompt", "together with 'suffix' it must be text");
         out.prompts[i] = fill_in_prompt(tokenizer, {.prefix = texts[i], .suffix = suffix, .begun = {}, .other_files = {}});
     }
+}
+
+/// n_probs asks for the same under llama.cpp's name, but for 0: there it means none.
+int read_logprobs(const RequestFields& fields, int n_probs) {
+    const auto logprobs = fields.integer("logprobs");
+    if (logprobs && n_probs > 0 && *logprobs != n_probs) refuse_value("n_probs", "differs from 'logprobs'; leave one out");
+    return static_cast<int>(logprobs.value_or(n_probs > 0 ? n_probs : -1));
 }
 
 void read_choices(CompletionRequest& out, const RequestFields& fields) {
@@ -46,7 +60,7 @@ CompletionRequest read_completion_request(const Json& body, const Engine& engine
     CompletionRequest out{.fields = read_generation_fields(fields, engine)};
     Request& request = out.fields.request;
     if (!request.max_tokens && !out.fields.until_full) request.max_tokens = default_max_tokens;
-    out.n_logprobs = static_cast<int>(fields.integer("logprobs").value_or(-1));
+    out.n_logprobs = read_logprobs(fields, out.fields.n_probs);
     const Json* given = fields.find("prompt");
     const Json prompt = given ? *given : Json("");
     PromptList prompts = read_prompts(prompt, "prompt", engine);

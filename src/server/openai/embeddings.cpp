@@ -19,6 +19,9 @@ constexpr FieldRule embedding_rules[] = {
     {"truncate", boolean}, {"user", ignored},
 };
 
+constexpr FieldRule native_embedding_rules[] = {
+    {"model", text}, {"content", any}, {"input", any}, {"embd_normalize", refused, 0, 0, "[2]"}};
+
 void normalize(std::vector<float>& vector) {
     double sum = 0;
     for (const float value : vector) sum += static_cast<double>(value) * static_cast<double>(value);
@@ -85,6 +88,20 @@ Answer make_embeddings(const ModelRequest& asked) {
         });
 }
 
+/// llama.cpp's own form: a list of rows for each text, of which there is one when they are pooled.
+Answer make_native_embeddings(const ModelRequest& asked) {
+    const RequestFields fields(asked.body, {native_embedding_rules});
+    const Json *content = fields.find("content"), *input = content ? content : fields.find("input");
+    if (!input) refuse_value("content", "is missing");
+    if (content && fields.find("input")) refuse_value("input", "means the same as 'content'; leave one out");
+    return answer_with_embeddings(asked, read_inputs(*input, *asked.model->engine, false), 0, [](const Embeddings& made) -> Answer {
+        Json list = Json::array();
+        for (const std::vector<float>& vector : made.vectors)
+            list.push_back({{"index", list.size()}, {"embedding", Json::array({Json(vector)})}});
+        return json_response(list);
+    });
+}
+
 void cut(std::vector<float>& vector, int64_t n_dimensions) {
     if (n_dimensions > static_cast<int64_t>(vector.size()))
         refuse_value("dimensions", concat("must be at most ", vector.size(), ", the length of this model's vectors"));
@@ -95,6 +112,7 @@ void cut(std::vector<float>& vector, int64_t n_dimensions) {
 }  // namespace
 
 std::span<const FieldRule> embedding_field_rules() { return embedding_rules; }
+std::span<const FieldRule> native_embedding_field_rules() { return native_embedding_rules; }
 
 void cut_to_window(const Engine& engine, std::vector<TokenId>& tokens) {
     const auto n_ctx = static_cast<size_t>(engine.info().n_ctx);
@@ -138,6 +156,10 @@ Answer answer_with_embeddings(const ModelRequest& asked, std::vector<std::vector
 
 Answer answer_embeddings(ApiContext& api, const HttpRequest& request, const Waker& wake) {
     return answer_body(api, request, wake, &make_embeddings);
+}
+
+Answer answer_native_embeddings(ApiContext& api, const HttpRequest& request, const Waker& wake) {
+    return answer_body(api, request, wake, &make_native_embeddings);
 }
 
 }  // namespace quern

@@ -1,4 +1,4 @@
-// POST /v1/embeddings.
+// POST /v1/embeddings, and llama.cpp's /embedding.
 #pragma once
 
 #include "server/api_context.h"
@@ -6,10 +6,12 @@
 
 namespace quern {
 
-/// Throws what errors.h turns into refusals.
+/// Both throw what errors.h turns into refusals.
 Answer answer_embeddings(ApiContext& api, const HttpRequest& request, const Waker& wake);
+Answer answer_native_embeddings(ApiContext& api, const HttpRequest& request, const Waker& wake);
 
 std::span<const FieldRule> embedding_field_rules();
+std::span<const FieldRule> native_embedding_field_rules();
 
 /// In one request.
 inline constexpr size_t most_texts = 2048;

@@ -68,15 +68,20 @@ Json timings_json(const ChoiceSet& choices) {
     const auto per_token = [](double ms, int64_t n) { return n > 0 ? ms / static_cast<double>(n) : 0.0; };
     const auto per_second = [](double ms, int64_t n) { return ms > 0 ? static_cast<double>(n) * 1000 / ms : 0.0; };
     const int64_t n_cached = stats.n_cached_tokens, n_prompt = stats.n_prompt_tokens - n_cached, n_predicted = stats.n_generated_tokens;
-    return {{"cache_n", n_cached},
-            {"prompt_n", n_prompt},
-            {"prompt_ms", stats.prompt_ms},
-            {"prompt_per_token_ms", per_token(stats.prompt_ms, n_prompt)},
-            {"prompt_per_second", per_second(stats.prompt_ms, n_prompt)},
-            {"predicted_n", n_predicted},
-            {"predicted_ms", stats.generation_ms},
-            {"predicted_per_token_ms", per_token(stats.generation_ms, n_predicted)},
-            {"predicted_per_second", per_second(stats.generation_ms, n_predicted)}};
+    Json json = {{"cache_n", n_cached},
+                 {"prompt_n", n_prompt},
+                 {"prompt_ms", stats.prompt_ms},
+                 {"prompt_per_token_ms", per_token(stats.prompt_ms, n_prompt)},
+                 {"prompt_per_second", per_second(stats.prompt_ms, n_prompt)},
+                 {"predicted_n", n_predicted},
+                 {"predicted_ms", stats.generation_ms},
+                 {"predicted_per_token_ms", per_token(stats.generation_ms, n_predicted)},
+                 {"predicted_per_second", per_second(stats.generation_ms, n_predicted)}};
+    if (stats.n_drafted_tokens > 0) {
+        json["draft_n"] = stats.n_drafted_tokens;
+        json["draft_n_accepted"] = stats.n_accepted_tokens;
+    }
+    return json;
 }
 
 Json chat_logprobs(const Tokenizer& tokenizer, const std::vector<TokenOutput>& tokens) {

@@ -14,7 +14,7 @@ constexpr FieldRule rules[] = {
     {"model", text},
     {"input", any},
     {"instructions", text},
-    {"max_output_tokens", integer, 1, 2147483647},
+    {"max_output_tokens", integer, 16, 2147483647},
     {"temperature", number, 0, 2},
     {"top_p", number, 0, 1},
     {"top_logprobs", integer, 0, 20},
@@ -98,12 +98,22 @@ void check_text_format(const RequestFields& fields) {
     if (type == format->end() || *type != "text") refuse_unsupported("text.format", "only the type 'text' is supported");
 }
 
+// All but the log probabilities are of tools, images and hidden reasoning, of which there are none here.
+constexpr std::string_view includable[] = {
+    "message.output_text.logprobs",  "message.input_image.image_url",         "reasoning.encrypted_content",
+    "code_interpreter_call.outputs", "computer_call_output.output.image_url", "file_search_call.results",
+    "web_search_call.results",       "web_search_call.action.sources"};
+
 bool includes_logprobs(const RequestFields& fields) {
     const Json* include = fields.find("include");
     if (!include) return false;
     if (!include->is_array()) refuse_type("include", "an array of strings", *include);
-    for (const Json& each : *include)
+    for (const Json& each : *include) {
         if (!each.is_string()) refuse_type("include", "an array of strings", each);
+        const auto& name = each.get_ref<const std::string&>();
+        if (std::find(std::begin(includable), std::end(includable), name) == std::end(includable))
+            refuse_value("include", concat("nothing is called '", name, "'"));
+    }
     return std::find(include->begin(), include->end(), Json("message.output_text.logprobs")) != include->end();
 }
 
@@ -128,6 +138,21 @@ Json echo_of(const RequestFields& fields) {
             {"truncation", "disabled"}};
 }
 
+ChatPrompt read_prompt(const RequestFields& fields) {
+    const Json* input = fields.find("input");
+    if (!input) refuse_value("input", "is missing");
+    Json messages = Json::array();
+    if (const auto instructions = fields.text("instructions")) messages.push_back({{"role", "system"}, {"content", *instructions}});
+    for (Json& message : read_input(*input)) messages.push_back(std::move(message));
+    ChatPrompt prompt;
+    prompt.input.messages = read_messages(messages, "input");
+    if (const Json* reasoning = fields.find("reasoning")) {
+        const auto effort = reasoning->find("effort");
+        if (effort != reasoning->end() && effort->is_string()) prompt.input.extra["reasoning_effort"] = *effort;
+    }
+    return prompt;
+}
+
 }  // namespace
 
 std::span<const FieldRule> response_field_rules() { return rules; }
@@ -142,16 +167,7 @@ ResponseRequest read_response_request(const Json& body, const Engine& engine) {
     out.fields.request.max_tokens = fields.integer("max_output_tokens");
     out.wants_logprobs = includes_logprobs(fields);
     if (out.wants_logprobs) out.fields.request.n_logprobs = static_cast<int>(fields.integer("top_logprobs").value_or(0));
-    const Json* input = fields.find("input");
-    if (!input) refuse_value("input", "is missing");
-    Json messages = Json::array();
-    if (const auto instructions = fields.text("instructions")) messages.push_back({{"role", "system"}, {"content", *instructions}});
-    for (Json& message : read_input(*input)) messages.push_back(std::move(message));
-    out.prompt.input.messages = read_messages(messages, "input");
-    if (const Json* reasoning = fields.find("reasoning")) {
-        const auto effort = reasoning->find("effort");
-        if (effort != reasoning->end() && effort->is_string()) out.prompt.input.extra["reasoning_effort"] = *effort;
-    }
+    out.prompt = read_prompt(fields);
     out.echoed = echo_of(fields);
     return out;
 }

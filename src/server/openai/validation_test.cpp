@@ -70,6 +70,22 @@ constexpr Refusal shared[] = {
     {R"("grammar":"root ::= x")", "grammar", "unsupported_parameter"},
     {R"("json_schema":{})", "json_schema", "unsupported_parameter"},
     {R"("ignore_eos":"no")", "ignore_eos", "invalid_type"},
+    {R"("max_tokens":99999999999999999999999)", "max_tokens"},
+    {R"("seed":-1e300)", "seed"},
+    {R"("n":2,"n_cmpl":3)", "n"},
+    {R"("n_probs":21)", "n_probs"},
+    {R"("n_probs":true)", "n_probs", "invalid_type"},
+    {R"("n_keep":"all")", "n_keep", "invalid_type"},
+    {R"("id_slot":"first")", "id_slot", "invalid_type"},
+    {R"("id_slot":-2)", "id_slot"},
+    {R"("timings_per_token":1)", "timings_per_token", "invalid_type"},
+    {R"("min_keep":2)", "min_keep", "unsupported_parameter"},
+    {R"("t_max_predict_ms":5)", "t_max_predict_ms", "unsupported_parameter"},
+    {R"("response_fields":["content"])", "response_fields", "unsupported_parameter"},
+    {R"("post_sampling_probs":true)", "post_sampling_probs", "unsupported_parameter"},
+    {R"("adaptive_target":0.5)", "adaptive_target", "unsupported_parameter"},
+    {R"("return_tokens":true)", "return_tokens", "unsupported_parameter"},
+    {R"("response_format":{"type":"json_object"})", "response_format", "unsupported_parameter"},
 };
 
 }  // namespace
@@ -94,7 +110,7 @@ TEST_CASE("completions refuse what they cannot do") {
         {R"("prompt":[5,"a"])", "prompt", "invalid_type"},
         {R"("prompt":[-1])", "prompt"},
         {R"("prompt":[259])", "prompt"},
-        {R"("prompt":[99999999999999999999])", "prompt", "invalid_type"},
+        {R"("prompt":[99999999999999999999])", "prompt"},
         {R"("prompt":[1.5])", "prompt", "invalid_type"},
         {R"("prompt":"x","suffix":"y")", "suffix", "unsupported_parameter"},
         {R"("prompt":"x","best_of":2,"stream":true)", "best_of"},
@@ -105,6 +121,7 @@ TEST_CASE("completions refuse what they cannot do") {
         {R"("prompt":"x","logprobs":true)", "logprobs", "invalid_type"},
         {R"("prompt":"x","suffix":5)", "suffix", "invalid_type"},
         {R"("prompt":"x","echo":"y")", "echo", "invalid_type"},
+        {R"("prompt":"x","logprobs":2,"n_probs":3)", "n_probs"},
         {R"("prompt":["x","y"],"n":100)", "n"},
     };
     for (const Refusal& refusal : refusals) check_refused(api.complete(concat("{", refusal.fields, "}")), refusal);
@@ -145,6 +162,7 @@ TEST_CASE("chat refuses what it cannot do") {
         {R"("add_generation_prompt":1)", "add_generation_prompt", "invalid_type"},
         {R"("continue_final_message":true)", "continue_final_message"},
         {R"("reasoning_effort":"enormous")", "reasoning_effort"},
+        {R"("logprobs":true,"top_logprobs":2,"n_probs":3)", "n_probs"},
     };
     for (const Refusal& refusal : others)
         check_refused(api.chat(concat(R"({"messages":[{"role":"user","content":"x"}],)", refusal.fields, "}")), refusal);
@@ -161,4 +179,76 @@ TEST_CASE("null is absent, and fields without effect are taken") {
             .status == 200);
     CHECK(api.complete(R"({"prompt":"x","suffix":null,"best_of":1,"n":1,"echo":null,"logprobs":null,"max_tokens":16.0,"suffix":""})")
               .status == 200);
+}
+
+TEST_CASE("numbers in refusals are written as in JSON") {
+    ApiClient api;
+    const auto message = [&](const char* fields) {
+        const HttpResponse response = api.complete(concat("{\"prompt\":\"x\",", fields, "}"));
+        return Json::parse(response.body)["error"]["message"].get<std::string>();
+    };
+    CHECK(message(R"("max_tokens":-2)") == "Invalid 'max_tokens': must be from -1 to 2147483647, but is -2.");
+    CHECK(message(R"("top_k":-1000000)") == "Invalid 'top_k': must be from -1 to 2147483647, but is -1000000.");
+    CHECK(message(R"("temperature":2.5)") == "Invalid 'temperature': must be from 0 to 2, but is 2.5.");
+    CHECK(message(R"("repeat_penalty":0)") == "Invalid 'repeat_penalty': must be from 0.01 to 100, but is 0.");
+    CHECK(message(R"("max_tokens":99999999999999999999999)") == "Invalid 'max_tokens': is too large.");
+    CHECK(message(R"("top_k":-99999999999999999999999)") == "Invalid 'top_k': is too small.");
+}
+
+TEST_CASE("llama.cpp's fields are honoured on OpenAI's routes") {
+    ApiClient api;
+    const Json completed = Json::parse(api.complete(R"({"prompt":"x","n_probs":3,"n_cmpl":2,"id_slot":-1,"min_keep":0})").body);
+    CHECK(completed["choices"].size() == 2);
+    CHECK(completed["choices"][0]["logprobs"]["top_logprobs"][0].size() == 3);
+    const Json chat = Json::parse(api.chat(R"({"messages":[{"role":"user","content":"x"}],"n_probs":2})").body);
+    CHECK(chat["choices"][0]["logprobs"]["content"][0]["top_logprobs"].size() == 2);
+    CHECK(api.complete(R"({"prompt":"x","response_format":{"type":"text"},"n_probs":0})").status == 200);
+}
+
+TEST_CASE("responses name what they cannot do, and include what asks for nothing here") {
+    ApiClient api;
+    const auto respond = [&](const std::string& fields) {
+        return api.send("POST", "/v1/responses", concat("{\"input\":\"x\",", fields, "}"));
+    };
+    constexpr Refusal refusals[] = {
+        {R"("max_output_tokens":15)", "max_output_tokens"},
+        {R"("include":["everything"])", "include"},
+        {R"("include":[5])", "include", "invalid_type"},
+    };
+    for (const Refusal& refusal : refusals) check_refused(respond(refusal.fields), refusal);
+    CHECK(respond(R"("max_output_tokens":16,"include":["reasoning.encrypted_content","file_search_call.results"])").status == 200);
+    const HttpResponse counted = api.send("POST", "/v1/responses/input_tokens", R"({"input":"x","instructions":"y"})");
+    CHECK(Json::parse(counted.body)["input_tokens"] > 2);
+}
+
+TEST_CASE("messages are refused as Anthropic's API refuses them") {
+    ApiClient api;
+    const auto ask = [&](const std::string& fields, const char* role = "user") {
+        return api.send("POST", "/v1/messages",
+                        concat(R"({"max_tokens":5,"messages":[{"role":")", role, R"(","content":"x"}])", fields, "}"));
+    };
+    const auto refuses = [](const HttpResponse& response, const char* name) {
+        CAPTURE(response.body);
+        return response.status == 400 && Json::parse(response.body)["error"]["message"].get<std::string>().find(name) != std::string::npos;
+    };
+    CHECK(refuses(ask(R"(,"temperature":1.5)"), "'temperature': must be from 0 to 1"));
+    CHECK(refuses(ask("", "system"), "messages[0].role"));
+    CHECK(refuses(ask(R"(,"thinking":{"type":"enabled","budget_tokens":2048})"), "'thinking'"));
+    CHECK(refuses(ask(R"(,"thinking":{"type":"enabled","budget_tokens":5})"), "thinking.budget_tokens"));
+    CHECK(refuses(ask(R"(,"thinking":{"type":"enabled","budget_tokens":"many"})"), "thinking.budget_tokens"));
+    CHECK(refuses(ask(R"(,"thinking":{"type":"some"})"), "thinking.type"));
+    CHECK(refuses(ask(R"(,"thinking":{"type":5})"), "thinking.type"));
+    CHECK(refuses(ask(R"(,"thinking":{})"), "thinking.type"));
+    CHECK(refuses(ask(R"(,"thinking":true)"), "'thinking'"));
+    for (const char* type : {"disabled", "adaptive"}) CHECK(ask(concat(R"(,"thinking":{"type":")", type, "\"}")).status == 200);
+    CHECK(ask(R"(,"temperature":1.0)").status == 200);
+}
+
+TEST_CASE("filling in without tokens for it does not blame a field that was not sent") {
+    ApiClient api;
+    const HttpResponse response = api.send("POST", "/infill", R"({"input_prefix":"x","input_suffix":"y"})");
+    CHECK(response.status == 400);
+    const Json error = Json::parse(response.body)["error"];
+    CHECK(error["param"] == nullptr);
+    CHECK(error["message"].get<std::string>().find("'suffix'") == std::string::npos);
 }

@@ -48,6 +48,29 @@ std::string take_over(const ServeSettings& fresh, ServeSettings& settings) {
     return others;
 }
 
+/// One that is listed twice has the settings of its first entry: those that the later one sets otherwise are named.
+void warn_of_ignored_settings(const ServeSettings& settings) {
+    constexpr const char* joined[] = {"model", "model_alias", "parallel", "pin", "preload"};  // or cannot change the model
+    const auto name_of = [](const ModelEntry& model) {
+        return model.alias.empty() ? std::filesystem::path(model.options.model_path).stem().string() : model.alias;
+    };
+    const Json models = to_json(settings)["models"];
+    for (size_t later = 1; later < models.size(); ++later) {
+        size_t first = 0;
+        while (settings.models[first].options.model_path != settings.models[later].options.model_path ||
+               name_of(settings.models[first]) != name_of(settings.models[later]))
+            ++first;
+        std::string names;
+        for (const auto& [key, value] : models[later].items())
+            if (value != models[first][key] && std::find(std::begin(joined), std::end(joined), key) == std::end(joined))
+                names += concat(names.empty() ? "" : ", ", key);
+        if (!names.empty())
+            log_warning(concat("the model ", name_of(settings.models[later]),
+                               " is listed twice: its later entry only adds requests at once (", settings.models[later].options.n_sequences,
+                               "), and these settings of it are ignored: ", names));
+    }
+}
+
 std::string described(const char* what, const std::vector<std::string>& ids) {
     std::string text;
     for (const std::string& id : ids) text += concat(text.empty() ? concat("; ", what) : std::string(", "), printable(id));
@@ -73,6 +96,7 @@ std::vector<ModelEntry> models_of(const ServeSettings& settings) {
             throw InvalidInput(concat("there is no model file ", model.options.model_path), "model");
         model.options.isa = isa_from_environment();
     }
+    warn_of_ignored_settings(settings);
     return models;
 }
 

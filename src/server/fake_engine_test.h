@@ -82,6 +82,7 @@ class FakeEngine : public Engine {
 
     void set_window(int64_t n_ctx) { info_.n_ctx = n_ctx; }
     void set_memory(uint64_t file_bytes) { info_.file_bytes = file_bytes; }
+    void set_places(int n_sequences) { info_.n_sequences = n_sequences; }
     std::vector<Request> requests() const {
         const std::lock_guard lock(mutex_);
         return requests_;

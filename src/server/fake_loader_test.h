@@ -25,6 +25,7 @@ struct FakeLoader {
                     while (options.model_path == "slow" && !may_load) std::this_thread::sleep_for(std::chrono::milliseconds(1));
                     auto engine = std::make_unique<FakeEngine>();
                     engine->set_memory(10 * mib);
+                    engine->set_places(options.n_sequences);
                     return engine;
                 },
                 .need =

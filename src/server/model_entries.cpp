@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/memory.h"
 #include "base/utf8.h"
 #include "server/model_store.h"
 
@@ -48,6 +49,16 @@ std::chrono::milliseconds ModelStore::usual_lifetime(const ModelEntry& config) {
 
 std::optional<ModelStore::Clock::time_point> ModelStore::expiry_of(const Entry& entry) {
     return entry.lifetime == forever ? std::nullopt : std::optional(entry.last_used + entry.lifetime);
+}
+
+bool ModelStore::drop_left_over(std::unique_lock<std::mutex>& lock) {
+    if (left_over_.empty()) return false;
+    auto models = std::exchange(left_over_, {});
+    lock.unlock();
+    models.clear();  // ends the engines' threads
+    return_freed_memory();
+    lock.lock();
+    return true;
 }
 
 /// A model that was loaded for the one entry is what the other one asks for.

@@ -34,8 +34,8 @@ TEST_CASE("entries are replaced while a server runs: what has not changed stays 
     CHECK(store.status("a").is_pinned);
     const ModelLease new_b = get(store, "b");
     CHECK(new_b != old_b);
-    CHECK(new_b->n_sequences == 7);
-    CHECK(old_b->n_sequences == EngineOptions().n_sequences);  // as it was, until its last answer has ended
+    CHECK(new_b->engine->info().n_sequences == 7);
+    CHECK(old_b->engine->info().n_sequences == EngineOptions().n_sequences);  // as it was, until its last answer has ended
     CHECK(old_c->engine->info().name == "fake");
     CHECK(fake.n_loads == 4);
     CHECK(store.used_bytes() == 30 * mib);  // both of b read one file
@@ -66,8 +66,8 @@ TEST_CASE("who waits for a model gets it as it was when they asked") {
     const auto later = store.request("slow", [] {});
     fake.may_load = true;
     REQUIRE(comes_true([&] { return ticket->is_ready() && later->is_ready(); }));
-    CHECK(ticket->take()->n_sequences == EngineOptions().n_sequences);
-    CHECK(later->take()->n_sequences == 7);
+    CHECK(ticket->take()->engine->info().n_sequences == EngineOptions().n_sequences);
+    CHECK(later->take()->engine->info().n_sequences == 7);
 }
 
 TEST_CASE("entries that cannot be change nothing, and new ones that are to be preloaded are loaded at once") {

@@ -13,7 +13,7 @@ namespace {
 // A window of the model's own may shrink to this before another model has to go.
 constexpr int64_t least_window = 4096;
 
-// Changes when an answer to the same seed may: with the model and with the kernels. FNV-1a.
+// Changes with the model and with the kernels, but not with the settings that it was loaded with. FNV-1a.
 std::string fingerprint_of(const ModelInfo& info) {
     uint64_t hash = 14695981039346656037ull;
     for (const char c : concat(info.name, '|', info.architecture, '|', info.file_bytes, '|', info.n_params, '|', info.device)) {
@@ -29,7 +29,6 @@ std::shared_ptr<ServedModel> make_model(const std::string& id, const ModelEntry&
     auto model = std::make_shared<ServedModel>();
     model->id = id;
     model->fingerprint = fingerprint_of(engine->info());
-    model->n_sequences = config.options.n_sequences;
     model->template_variables = config.template_variables;
     model->engine = std::move(engine);
     return model;
@@ -91,21 +90,28 @@ bool ModelStore::preload() {
 void ModelStore::run() {
     std::unique_lock lock(mutex_);
     while (!is_stopping_) {
-        if (check_one(lock)) continue;  // here as below, the lock was released meanwhile: what was seen may have changed
-        if (const EntryPtr wanted = next_to_load()) {
-            load(wanted, lock);
-            continue;
+        try {
+            work(lock);
+        } catch (const std::exception& error) {  // there is no memory for a list: later
+            if (!lock.owns_lock()) lock.lock();
+            changed_.wait_for(lock, std::chrono::seconds(1));
         }
-        if (drop_broken_one(lock) || evict_retired_one(lock) || evict_expired_one(lock)) continue;
-        if (const auto expiry = next_expiry())
-            changed_.wait_until(lock, *expiry);
-        else
-            changed_.wait(lock);
     }
     for (const EntryPtr& entry : std::vector(entries_))
         if (entry->state == ModelState::loading) settle(entry, std::make_exception_ptr(shutting_down()), lock);
     has_stopped_ = true;
     changed_.notify_all();
+}
+
+// One thing that is to be done, or a wait for it. The lock is released meanwhile: what was seen before may have changed.
+void ModelStore::work(std::unique_lock<std::mutex>& lock) {
+    if (drop_left_over(lock) || check_one(lock)) return;
+    if (const EntryPtr wanted = next_to_load()) return load(wanted, lock);
+    if (drop_broken_one(lock) || evict_retired_one(lock) || evict_expired_one(lock)) return;
+    if (const auto expiry = next_expiry())
+        changed_.wait_until(lock, *expiry);
+    else
+        changed_.wait(lock);
 }
 
 // One for which nobody waits any more is not loaded.
@@ -170,39 +176,6 @@ void ModelStore::settle(const EntryPtr& entry, std::exception_ptr error, std::un
     lock.lock();
 }
 
-bool ModelStore::is_resident(const std::string& path) const {
-    return std::any_of(entries_.begin(), entries_.end(), [&](const auto& entry) {
-        const EngineOptions& options = entry->config.options;
-        return entry->model && (options.model_path == path || options.draft_model_path == path);
-    });
-}
-
-// Weights are mapped: two models of one file share them.
-uint64_t ModelStore::bytes_of(bool only_pinned) const {
-    uint64_t n_bytes = 0;
-    std::vector<std::string> files;
-    const auto add_file = [&](const std::string& path, uint64_t bytes) {
-        if (std::find(files.begin(), files.end(), path) != files.end()) return;
-        files.push_back(path);
-        n_bytes += bytes;
-    };
-    for (const auto& entry : entries_) {
-        if (!entry->model || (only_pinned && !entry->config.pin)) continue;
-        const ModelInfo& info = entry->model->engine->info();
-        n_bytes += info.kv_bytes + info.draft_kv_bytes + info.workspace_bytes;
-        add_file(entry->config.options.model_path, info.file_bytes);
-        if (info.draft_file_bytes > 0) add_file(entry->config.options.draft_model_path, info.draft_file_bytes);
-    }
-    return n_bytes;
-}
-
-uint64_t ModelStore::missing_weights(const EngineOptions& options, const MemoryNeed& need) const {
-    uint64_t n_bytes = 0;
-    if (!is_resident(options.model_path)) n_bytes += need.weight_bytes - need.draft_weight_bytes;
-    if (need.draft_weight_bytes > 0 && !is_resident(options.draft_model_path)) n_bytes += need.draft_weight_bytes;
-    return n_bytes;
-}
-
 // What the others that are not in memory would take at least. One that cannot be read takes nothing.
 void ModelStore::learn_needs(const Entry& loading, std::unique_lock<std::mutex>& lock) {
     for (const EntryPtr& entry : std::vector(entries_)) {
@@ -219,16 +192,6 @@ void ModelStore::learn_needs(const Entry& loading, std::unique_lock<std::mutex>&
         lock.lock();
         entry->least_bytes = least;
     }
-}
-
-/// A cache as large as all requests can use, where the models that are not in memory can still come beside it; else up to half of the room.
-uint64_t ModelStore::share_of_cache(const Entry& entry, const MemoryNeed& need, uint64_t least) const {
-    uint64_t reserved = 0;
-    for (const auto& other : entries_)
-        if (other.get() != &entry && !other->model && !other->is_retired) reserved += other->least_bytes.value_or(0);
-    const uint64_t room = budget_bytes_ - used_now() - missing_weights(entry.config.options, need) - need.workspace_bytes;
-    const uint64_t most = reserved + least <= room ? room - reserved : room / 2;
-    return std::max(least, std::min(most, need.useful_kv_bytes));
 }
 
 /// Of those that may go.

@@ -96,15 +96,21 @@ std::string ModelStore::id_of(std::optional<std::string_view> name) const {
 ModelLease ModelStore::lease(const EntryPtr& entry) {
     ++entry->n_leases;
     entry->last_used = Clock::now();
-    return ModelLease(entry->model.get(), [this, entry, model = entry->model](const ServedModel*) { give_back(*entry); });
+    return ModelLease(entry->model.get(),
+                      [this, entry, model = entry->model](const ServedModel*) mutable { give_back(*entry, std::move(model)); });
 }
 
-void ModelStore::give_back(Entry& entry) {
+// Unloading ends an engine's thread: where the entry holds the model no more, that is left to the loader's thread.
+void ModelStore::give_back(Entry& entry, std::shared_ptr<ServedModel> model) noexcept {
     {
         const std::lock_guard lock(mutex_);
         --entry.n_leases;
         entry.last_used = Clock::now();
         entry.is_to_be_checked = true;
+        if (entry.model == model)
+            model.reset();
+        else
+            left_over_.push_back(std::move(model));
     }
     changed_.notify_all();
 }

@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -161,6 +162,7 @@ class ModelStore {
     static bool is_same_load(const Entry& a, const Entry& b);
     void want_preloaded();
     void run();
+    void work(std::unique_lock<std::mutex>& lock);
     static std::chrono::milliseconds usual_lifetime(const ModelEntry& config);
     static std::optional<Clock::time_point> expiry_of(const Entry& entry);
     void load(const EntryPtr& entry, std::unique_lock<std::mutex>& lock);
@@ -180,7 +182,8 @@ class ModelStore {
     void settle(const EntryPtr& entry, std::exception_ptr error, std::unique_lock<std::mutex>& lock);
     static bool is_usable(const Entry& entry);
     ModelLease lease(const EntryPtr& entry);
-    void give_back(Entry& entry);
+    void give_back(Entry& entry, std::shared_ptr<ServedModel> model) noexcept;
+    bool drop_left_over(std::unique_lock<std::mutex>& lock);
     ModelLease try_lease(std::optional<std::string_view> name, bool even_if_draining);
     const EntryPtr& find(std::optional<std::string_view> name) const;
     ModelStatus status_of(const Entry& entry) const;
@@ -194,7 +197,8 @@ class ModelStore {
     const uint64_t budget_bytes_;
     const ModelLoader loader_;
     mutable std::mutex mutex_;
-    std::vector<EntryPtr> entries_;  // retired ones last. Guarded by mutex_, with what they hold, like all below
+    std::vector<EntryPtr> entries_;                      // retired ones last. Guarded by mutex_, with what they hold, like all below
+    std::list<std::shared_ptr<ServedModel>> left_over_;  // given back when their entries held them no more
     std::condition_variable changed_;
     bool is_stopping_ = false, has_stopped_ = false;
     int64_t n_loads_ = 0, n_evictions_ = 0;

@@ -314,7 +314,7 @@ TEST_CASE("the same file and alias twice is one model with the slots of both") {
     store.declare(entry("m.gguf", "x"));
     store.declare(entry("m.gguf", "x"));
     CHECK(store.list().size() == 1);
-    CHECK(get(store, "x")->n_sequences == 2 * EngineOptions().n_sequences);
+    CHECK(get(store, "x")->engine->info().n_sequences == 2 * EngineOptions().n_sequences);
     CHECK_THROWS_AS(store.declare(entry("other.gguf", "x")), InvalidInput);
     CHECK(store.id_of("x:latest") == "x");
     CHECK(store.id_of(std::nullopt) == "x");

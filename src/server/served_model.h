@@ -12,7 +12,6 @@ namespace quern {
 struct ServedModel {
     std::string id;           ///< what GET /v1/models and every response say
     std::string fingerprint;  ///< `system_fingerprint` of its responses
-    int n_sequences = 0;      ///< requests that run at once
     Json template_variables;  ///< the server's own chat_template_kwargs; a request's go before them
     std::unique_ptr<Engine> engine;
 };

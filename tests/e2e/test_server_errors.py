@@ -238,7 +238,7 @@ def test_a_full_queue_is_a_429():
     with Server("-m", STORIES, "--parallel", 1, "-t", 1) as server:
         sockets = []
         body = json.dumps({"prompt": ["Once"] * 128, "max_tokens": 500, "ignore_eos": True}).encode()
-        for _ in range(2):
+        for _ in range(3):
             connection = server.connect()
             connection.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             sockets.append(connection)

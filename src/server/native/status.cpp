@@ -79,7 +79,7 @@ HttpResponse describe_properties(const ApiContext& api, const HttpRequest& reque
     const ModelInfo& info = model->engine->info();
     const Tokenizer& tokenizer = model->engine->tokenizer();
     return json_response({{"default_generation_settings", {{"n_ctx", info.n_ctx}, {"params", default_settings()}}},
-                          {"total_slots", model->n_sequences},
+                          {"total_slots", info.n_sequences},
                           {"model_alias", model->id},
                           {"model_path", info.path},
                           {"chat_template", template_source(*model)},
@@ -94,10 +94,10 @@ HttpResponse list_slots(const ApiContext& api, const HttpRequest& request) {
     const ModelLease model = asked_model(api, request);
     const ModelInfo& info = model->engine->info();
     const EngineStats stats = model->engine->stats();
-    if (query_value(request.query, "fail_on_no_slot") == "1" && stats.n_running >= model->n_sequences)
+    if (query_value(request.query, "fail_on_no_slot") == "1" && stats.n_running >= info.n_sequences)
         throw ApiError("every slot is busy", {.status = 503, .code = "no_slot", .headers = {{"Retry-After", "1"}}});
     Json slots = slots_json(stats, info);
-    while (static_cast<int>(slots.size()) < model->n_sequences) slots.push_back(idle_slot(info, slots.size()));
+    while (static_cast<int>(slots.size()) < info.n_sequences) slots.push_back(idle_slot(info, slots.size()));
     return json_response(slots);
 }
 

@@ -50,7 +50,7 @@ std::string take_over(const ServeSettings& fresh, ServeSettings& settings) {
 
 /// One that is listed twice has the settings of its first entry: those that the later one sets otherwise are named.
 void warn_of_ignored_settings(const ServeSettings& settings) {
-    constexpr const char* joined[] = {"model", "model_alias", "parallel", "pin", "preload"};  // or cannot change the model
+    constexpr const char* joined[] = {"model", "model_alias", "parallel", "pin", "preload", "lora"};  // or may not differ
     const auto name_of = [](const ModelEntry& model) {
         return model.alias.empty() ? std::filesystem::path(model.options.model_path).stem().string() : model.alias;
     };

@@ -129,6 +129,15 @@ TEST_CASE("the window bounds an answer, and a prompt that does not fit is refuse
     }
 }
 
+TEST_CASE("a prompt that fills the window can be read, but not gone on with") {
+    const TemporaryModel model({});
+    const auto engine = Engine::load(options_for(model));
+    const std::string text(static_cast<size_t>(engine->info().n_ctx) - 1, 'w');
+    CHECK(generate(*engine, greedy(text, 0)).reason == FinishReason::length);
+    CHECK_THROWS_AS(engine->submit(greedy(text, 1)), ContextOverflow);
+    CHECK_THROWS_AS(engine->submit(greedy(text + "w", 0)), ContextOverflow);
+}
+
 TEST_CASE("bad requests are refused by field and do no harm") {
     const TemporaryModel model({});
     const auto engine = Engine::load(options_for(model));

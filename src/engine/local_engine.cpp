@@ -271,7 +271,8 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
     for (const std::string& stop : request.stop)
         if (stop.empty()) throw InvalidInput("a stop string is empty", "stop");
     if (request.max_tokens && *request.max_tokens < 0) throw InvalidInput("max_tokens must not be negative", "max_tokens");
-    if (n_prompt >= info_.n_ctx)
+    const bool wants_nothing = request.max_tokens && *request.max_tokens == 0;  // but the prompt to be read
+    if (n_prompt > info_.n_ctx || (n_prompt == info_.n_ctx && !wants_nothing))
         throw ContextOverflow(concat("this model's maximum context length is ", info_.n_ctx, " tokens, but the prompt has ", n_prompt,
                                      request.max_tokens ? concat(" and max_tokens asks for ", *request.max_tokens, " more") : std::string(),
                                      "; shorten the prompt"),

@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "base/memory.h"
 #include "server/http/errors.h"
 #include "server/http/message_place.h"
 
@@ -118,6 +119,7 @@ void Connection::note_request(const HttpRequest& request) {
     record_.n_request_bytes = request.body.size();
     record_.n_response_bytes = 0;
     is_large_ = request.body.size() > context_.limits.large_body_bytes;
+    is_huge_ = request.body.size() > context_.limits.huge_body_bytes;
     extra_headers_ = context_.service.headers_for(request);
     has_stream_head_ = false;
 }
@@ -211,6 +213,7 @@ asio::awaitable<Answer> Connection::on_worker(const std::function<Answer()>& mak
             } catch (...) {
                 answer = error_now();
             }
+            if (is_huge_) return_freed_memory();  // what its parts took lies scattered
             co_return;
         },
         asio::use_awaitable);

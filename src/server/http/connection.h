@@ -90,7 +90,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool is_finishing_ = false;
     bool is_turned_away_ = false;
     std::atomic<bool> is_aborted_{false};
-    bool is_large_ = false;  // the request's body was
+    bool is_large_ = false, is_huge_ = false;  // the request's body was
     bool has_stream_head_ = false;
 };
 

@@ -26,6 +26,7 @@ struct HttpLimits {
     int n_workers = 4;
     uint64_t large_body_bytes = 64 << 10;  ///< requests with larger bodies have workers of their own, and never hold up the others
     int n_large_workers = 1;
+    uint64_t huge_body_bytes = 1 << 20;  ///< after larger ones, freed memory is given back to the system at once
 };
 
 }  // namespace quern

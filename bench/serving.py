@@ -257,7 +257,7 @@ def main():
     parser.add_argument("--ids", type=int, default=0)
     parser.add_argument("--only", default="")
     parser.add_argument("--json")
-    for name, default in (("pause_tokens", 400), ("idle", 1000), ("idle_tokens", 600), ("abort_tokens", 1500), ("overhead_tokens", 1000)):
+    for name, default in (("pause_tokens", 900), ("idle", 1000), ("idle_tokens", 600), ("abort_tokens", 1500), ("overhead_tokens", 1000)):
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     arguments = parser.parse_args()
     measures = {"streams": measure_streams, "pause": measure_pause, "prefix": measure_prefix, "idle": measure_idle,

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 class EchoService final : public HttpService {
   public:
     std::optional<HttpResponse> refuse(const HttpRequest& head) override {
+        ++n_heads;
         if (head.path == "/refused") return error_response(ApiError("no", {.status = 401}));
         return std::nullopt;
     }
@@ -36,6 +37,7 @@ class EchoService final : public HttpService {
     }
 
     std::atomic<int> n_alive{0}, n_made{0};
+    std::atomic<int> n_heads{0};    // of requests that have been read so far
     std::atomic<int> n_workers{0};  // that "/busy" keeps until it may end
     std::atomic<bool> may_end{false};
 

@@ -35,7 +35,7 @@ TEST_CASE("a stop does not wait for requests that have no worker yet") {
         clients.push_back(running.connect());
         clients.back().post("/busy", "x");
     }
-    REQUIRE(comes_true([&] { return service.n_workers == HttpLimits().n_workers; }));
+    REQUIRE(comes_true([&] { return service.n_workers == HttpLimits().n_workers && service.n_heads == 20; }));
     running.server().stop();
     std::this_thread::sleep_for(quick_limits().stop_time + 100ms);
     service.may_end = true;

@@ -86,7 +86,8 @@ std::unique_ptr<Engine> load_and_tell(const EngineOptions& options) {
 
 /// What loading the models would take, one by one.
 int print_plan(const ServeSettings& settings) {
-    for (const ModelEntry& model : settings.models) std::fputs(memory_table(memory_need(model.options), model.options).c_str(), stdout);
+    access_rules(settings, is_loopback(settings.host));  // what would not start says so
+    for (const ModelEntry& model : models_of(settings)) std::fputs(memory_table(memory_need(model.options), model.options).c_str(), stdout);
     const uint64_t budget =
         settings.memory_budget_mib > 0 ? static_cast<uint64_t>(settings.memory_budget_mib) << 20 : usual_memory_budget();
     std::printf("memory budget: %llu MiB\n", static_cast<unsigned long long>(budget >> 20));

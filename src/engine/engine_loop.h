@@ -52,13 +52,14 @@ class EngineLoop {
 
     /// What has become of the model's files since they were opened; "": nothing. Any thread.
     std::string damage() const;
+    /// Likewise. @throws ModelError  something has
+    void require_intact_files() const;
 
   private:
     // engine_loop.cpp: whose turn it is, and what happens when something fails.
     bool take_mail() noexcept;
     void let_in(std::unique_ptr<Sequence>& sequence) noexcept;
     void take_turn();
-    void require_intact_files() const;
     void tell(Sequence& sequence, FinishReason reason, const std::exception_ptr& error = nullptr) noexcept;
     void finish(Sequence* sequence, FinishReason reason, const std::exception_ptr& error = nullptr) noexcept;
     void finish_all(FinishReason reason, const std::exception_ptr& error = nullptr) noexcept;

@@ -301,7 +301,7 @@ std::unique_ptr<Sequence> LocalEngine::make_sequence(Request& request) const {
 }
 
 std::shared_ptr<Generation> LocalEngine::submit(Request request) {
-    require_intact_files();
+    loop_->require_intact_files();
     std::unique_ptr<Sequence> sequence = make_sequence(request);
     const bool at_start =
         std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
@@ -353,10 +353,6 @@ EngineStats LocalEngine::stats() const { return inbox_->stats(); }
 std::string LocalEngine::failure() const {
     std::string damage = loop_->damage();
     return damage.empty() ? inbox_->failure() : damage;
-}
-
-void LocalEngine::require_intact_files() const {
-    if (const std::string damage = loop_->damage(); !damage.empty()) throw ModelError(damage);
 }
 
 }  // namespace quern

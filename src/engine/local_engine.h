@@ -49,7 +49,6 @@ class LocalEngine final : public Engine {
     std::function<void()> waker() const;
     std::shared_ptr<Evaluation> start_reading(TextReading asked, const std::vector<TokenId>& tokens, std::function<void()> on_done,
                                               bool goes_on);
-    void require_intact_files() const;
 
     std::shared_ptr<const GgufFile> file_;
     std::unique_ptr<const Model> model_;

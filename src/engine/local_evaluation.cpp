@@ -98,7 +98,7 @@ std::shared_ptr<Evaluation> LocalEngine::start_scoring(ScoringRequest request) {
     auto score = [this, head, take = std::move(request.take)](int64_t first, std::span<const float> rows) {
         if (first != 0) return;
         std::vector<float> scores = head->scores(rows.first(static_cast<size_t>(info_.n_embd)));
-        require_intact_files();  // the head is read from the file, too
+        loop_->require_intact_files();  // the head is read from the file, too
         take(std::move(scores));
     };
     return start_reading({.sink = std::move(score), .second_begin = static_cast<int64_t>(request.pair.second_begin), .makes_vectors = true},

@@ -92,7 +92,6 @@ class Scheduler {
     /// Some prompt is not computed yet.
     bool has_prompts() const noexcept;
     int n_running() const noexcept { return static_cast<int>(running_.size()); }
-    int64_t window() const noexcept { return limits_.window; }
     int n_waiting() const noexcept { return static_cast<int>(waiting_.size()); }
     int64_t n_preemptions() const noexcept { return n_preemptions_; }
 

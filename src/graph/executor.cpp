@@ -136,7 +136,7 @@ class Executor::Run {
         LinearOutput outputs[4];
         KvTarget targets[4];
         std::vector<LowRank> adapters[4];
-        LinearOperation operation{.kernels = value(step.x).output_rows ? batch_.output_kernels : owner_.kernels_,
+        LinearOperation operation{.kernels = kernels_for(step.x),
                                   .n_tokens = n_rows(step.x),
                                   .x = rows(step.x),
                                   .norm = step.norm.pointers(),
@@ -179,7 +179,7 @@ class Executor::Run {
             const LinearOutput output{
                 .weight = {step.weight.dtype, {shape[1], shape[2]}, step.weight.data + static_cast<uint64_t>(head) * bytes},
                 .out = {to.data + head * shape[1], to.stride}};
-            device_.linear({.kernels = value(step.x).output_rows ? batch_.output_kernels : owner_.kernels_,
+            device_.linear({.kernels = kernels_for(step.x),
                             .n_tokens = n_rows(step.x),
                             .x = {from.data + head * shape[2], from.stride},
                             .outputs = {&output, 1}});
@@ -253,6 +253,7 @@ class Executor::Run {
 
     Rows rows(ValueId id) const { return {reinterpret_cast<float*>(owner_.workspace_.data() + value(id).offset), value(id).n_cols}; }
     int64_t n_rows(ValueId id) const { return static_cast<int64_t>(value(id).output_rows ? batch_.outputs.size() : batch_.tokens.size()); }
+    TokenKernels kernels_for(ValueId x) const { return value(x).output_rows ? batch_.output_kernels : owner_.kernels_; }
 
   private:
     void show_input(const LinearStep& step) {

@@ -59,9 +59,8 @@ class Executor {
     /// Runs the next step of the plan. False when that was the last one.
     bool advance();
     std::span<const float> logits();
-    /// Steps of the plan that are done, of n_steps().
+    /// Steps of the plan that are done.
     int64_t n_done() const noexcept { return static_cast<int64_t>(next_step_); }
-    int64_t n_steps() const noexcept { return static_cast<int64_t>(plan_.steps.size()); }
 
     /// From the next run on, shows `observer` the input of every linear phase; an empty one ends that, and then it costs nothing.
     /// What the observer throws comes out of run(). REQUIRES: a device whose memory the host can read.

@@ -245,8 +245,10 @@ std::string HttpServer::State::add(Protocol::socket socket) try {
     asio::co_spawn(
         executor, [connection] { return connection->run(); },
         [this, id, connection](std::exception_ptr error) {
-            if (error) log_error("a connection ended by an error of the server's own");
-            if (error) connection->close();
+            if (error) {
+                log_error("a connection ended by an error of the server's own");
+                connection->close();
+            }
             remove(id);
         });
     return {};

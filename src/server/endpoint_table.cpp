@@ -274,7 +274,6 @@ struct KnownRoute {
 
 /// Of other servers, and not here: a client hears so, rather than that there is no such URL.
 constexpr KnownRoute known_routes[] = {
-    {"POST", "/props", "properties are set by the settings of the server"},
     {"POST", "/models", "models are not downloaded; name their files with --model or in the configuration file"},
     {"DELETE", "/models", "models are not deleted; POST /v1/models/unload takes one out of memory"},
     {"POST", "/v1/audio/transcriptions", "no model here hears"},

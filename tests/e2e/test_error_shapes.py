@@ -36,8 +36,6 @@ def test_a_wrong_method_is_a_405_with_those_that_are_right(stories_server, opera
             response = requests.request(method, stories_server.url + path, timeout=10)
             if path.startswith("/v1/models/") and method == "GET":
                 continue  # {id} takes it
-            if (method, path) == ("POST", "/props"):
-                continue  # llama.cpp's: a 501
             assert response.status_code == 405, (method, path)
             allowed = set(response.headers["Allow"].split(", "))
             assert right <= allowed and "OPTIONS" in allowed and method not in allowed

@@ -114,7 +114,7 @@ def test_errors_name_the_field_that_the_client_sent():
 def test_routes_of_other_servers_say_that_they_are_not_here():
     with Server("-m", STORIES, "-c", 256) as server:
         assert server.get("/version").json()["version"]
-        for path in ("/props", "/models", "/v1/audio/transcriptions", "/slots/0?action=save"):
+        for path in ("/models", "/v1/audio/transcriptions", "/slots/0?action=save"):
             refused = server.post(path, {})
             assert refused.status_code == 501 and error_of(refused)["type"] == "not_supported_error", refused.text
             assert refused.headers["x-should-retry"] == "false"

@@ -7,9 +7,11 @@
 #include <atomic>
 #include <cstdio>
 #include <fstream>
+#include <memory>
 #include <mutex>
 
-#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/details/file_helper.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -33,6 +35,38 @@ class StandardErrorSink : public spdlog::sinks::stderr_color_sink_mt {
         if (!has_to_wait(STDERR_FILENO)) spdlog::sinks::stderr_color_sink_mt::log(cut);
     }
 };
+
+class LogFileSink : public spdlog::sinks::base_sink<std::mutex> {
+  public:
+    explicit LogFileSink(std::string path) : path_(std::move(path)) { reopen(); }
+
+    void reopen() {
+        const auto fail = [&] { throw InvalidInput(concat("cannot write the log to ", path_), "log_file"); };
+        if (!std::ofstream(path_, std::ios::app)) fail();  // spdlog would make the folders
+        auto fresh = std::make_unique<spdlog::details::file_helper>();
+        try {
+            fresh->open(path_);
+        } catch (const spdlog::spdlog_ex&) {
+            fail();
+        }
+        const std::lock_guard lock(mutex_);
+        file_.swap(fresh);
+    }
+
+  protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        file_->write(line);
+    }
+    void flush_() override { file_->flush(); }
+
+  private:
+    const std::string path_;
+    std::unique_ptr<spdlog::details::file_helper> file_;
+};
+
+std::shared_ptr<LogFileSink> log_file;  // set before other threads log
 
 spdlog::logger& logger() {
     static const std::shared_ptr<spdlog::logger> instance = [] {
@@ -81,15 +115,14 @@ LogLevel log_level() {
 }
 
 void log_to_file(const std::string& path) {
-    const auto fail = [&] { throw InvalidInput(concat("cannot write the log to ", path), "log_file"); };
-    if (!std::ofstream(path, std::ios::app)) fail();  // spdlog would make the folders
-    try {
-        logger().sinks() = {std::make_shared<spdlog::sinks::basic_file_sink_mt>(path)};
-    } catch (const spdlog::spdlog_ex&) {
-        fail();
-    }
+    log_file = std::make_shared<LogFileSink>(path);
+    logger().sinks() = {log_file};
     logger().set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
     logger().flush_on(spdlog::level::trace);
+}
+
+void reopen_log_file() {
+    if (log_file) log_file->reopen();
 }
 
 bool has_to_wait(int file) {

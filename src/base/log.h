@@ -17,6 +17,10 @@ LogLevel log_level();
 /// @throws InvalidInput  when it cannot be written
 void log_to_file(const std::string& path);
 
+/// Opens the file of log_to_file() again by its name, if there is one: the old one may have been moved away. Any thread.
+/// @throws InvalidInput  when it cannot be written; then the log goes on in the old one
+void reopen_log_file();
+
 /// From now on messages that standard error would have to wait for are dropped: for a server, which goes on when nobody reads what it says.
 void drop_messages_that_block();
 

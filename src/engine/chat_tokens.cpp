@@ -19,10 +19,10 @@ std::vector<TokenId> tokenize_prompt_parts(const Tokenizer& tokenizer, std::span
     return tokens;
 }
 
-void refuse_chat(const ModelInfo& info) {
+void refuse_chat(const ModelInfo& info, const char* field) {
     if (!info.chat_template_error.empty())
-        throw InvalidInput(concat(info.chat_template_error, "; --chat-format or --chat-template-file gives another one"), "messages");
-    throw InvalidInput(concat("model ", printable(info.name), " has no chat template; choose one with --chat-format"), "messages");
+        throw InvalidInput(concat(info.chat_template_error, "; --chat-format or --chat-template-file gives another one"), field);
+    throw InvalidInput(concat("model ", printable(info.name), " has no chat template; choose one with --chat-format"), field);
 }
 
 }  // namespace quern

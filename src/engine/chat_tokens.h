@@ -15,6 +15,6 @@ namespace quern {
 std::vector<TokenId> tokenize_prompt_parts(const Tokenizer& tokenizer, std::span<const PromptPart> parts, bool add_special);
 
 /// For a model without a chat template that can be used. @throws InvalidInput  saying why there is none
-[[noreturn]] void refuse_chat(const ModelInfo& info);
+[[noreturn]] void refuse_chat(const ModelInfo& info, const char* field = "messages");
 
 }  // namespace quern

@@ -5,6 +5,17 @@
 #include "server/endpoint_table.h"
 
 namespace quern {
+namespace {
+
+/// An error as the streams of /v1/responses have it, before any other event.
+std::string response_error_event(const std::string& body) {
+    Json json = {{"type", "error"}, {"sequence_number", 0}};
+    const Json error = Json::parse(body)["error"];
+    for (const char* key : {"code", "message", "param"}) json[key] = error[key];
+    return concat("event: error\ndata: ", json.dump(), "\n\n");
+}
+
+}  // namespace
 
 ApiService::ApiService(ModelStore& models, ServiceOptions options)
     : root_path_(std::move(options.root_path)),
@@ -83,7 +94,9 @@ HttpResponse ApiService::error(std::exception_ptr error, const std::string& path
 }
 
 std::string ApiService::late_event(const HttpResponse& response, const std::string& path) {
-    const bool has_name = response.status >= 400 && error_shape_of(local_path(path)) == ErrorShape::anthropic;
+    const std::string local = local_path(path);
+    if (response.status >= 400 && (local == "/v1/responses" || local == "/responses")) return response_error_event(response.body);
+    const bool has_name = response.status >= 400 && error_shape_of(local) == ErrorShape::anthropic;
     return concat(has_name ? "event: error\n" : "", HttpService::late_event(response, path));
 }
 

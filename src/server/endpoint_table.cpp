@@ -268,6 +268,36 @@ void add_ollama(std::vector<Endpoint>& all) {
                     [](ApiContext&, const HttpRequest&, const Waker&) -> Answer { return ollama_version(); }, "Version")});
 }
 
+struct KnownRoute {
+    const char *method, *path, *why;
+};
+
+/// Of other servers, and not here: a client hears so, rather than that there is no such URL.
+constexpr KnownRoute known_routes[] = {
+    {"POST", "/models", "models are not downloaded; name their files with --model or in the configuration file"},
+    {"DELETE", "/models", "models are not deleted; POST /v1/models/unload takes one out of memory"},
+    {"POST", "/v1/audio/transcriptions", "no model here hears"},
+    {"POST", "/audio/transcriptions", "no model here hears"},
+};
+
+Answer refuse_known_route(ApiContext&, const HttpRequest& request, const Waker&) {
+    for (const KnownRoute& route : known_routes)
+        if (request.method == route.method && request.path.ends_with(route.path))
+            throw ApiError(concat(route.method, " ", route.path, " is not supported: ", route.why),
+                           {.status = 501, .code = "not_supported", .headers = {{"x-should-retry", "false"}}});
+    throw InternalError("a route that is refused stands in no table");
+}
+
+void add_known(std::vector<Endpoint>& all) {
+    for (const KnownRoute& route : known_routes)
+        all.push_back({.path = route.path,
+                       .tag = "Server",
+                       .summary = route.why,
+                       .answer = &refuse_known_route,
+                       .method = route.method,
+                       .is_alias = true});
+}
+
 void add_server(std::vector<Endpoint>& all) {
     const Endpoint health = get(
         "/health", "Server", "Answers while the server runs.",
@@ -284,6 +314,12 @@ void add_server(std::vector<Endpoint>& all) {
          get(
              "/ready", "Server", "Answers 200 once a model is loaded.",
              [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return readiness(api); }, "Health"),
+         get(
+             "/version", "Server", "The version of this program.",
+             [](ApiContext&, const HttpRequest&, const Waker&) -> Answer {
+                 return json_response({{"version", api_version}});
+             },
+             "Version"),
          page(
              "/metrics", "Counts and times for Prometheus.",
              [](ApiContext& api, const HttpRequest&, const Waker&) -> Answer { return list_metrics(api); }, "text/plain"),
@@ -307,6 +343,7 @@ std::vector<Endpoint> make_endpoints() {
     add_llama(all);
     add_ollama(all);
     add_server(all);
+    add_known(all);
     return all;
 }
 

@@ -25,7 +25,7 @@ struct Endpoint {
     const char* content_type = "application/json";
     bool takes_list = false;   ///< the body is a list of objects with these fields
     bool reads_files = false;  ///< takes its time, although it has no body
-    bool is_alias = false;     ///< another path for the same: not documented again
+    bool is_alias = false;     ///< another path for the same, or one that only refuses: not documented
 };
 
 const std::vector<Endpoint>& endpoints();

@@ -91,15 +91,21 @@ TEST_CASE("the time-out counts from the request, whatever it waits for") {
 TEST_CASE("an error that comes after comments is an event that the API's clients know") {
     SlowServer server(200ms);
     TestClient busy = server.running.connect(), messages = server.running.connect(), chat = server.running.connect();
+    TestClient response = server.running.connect();
     busy.post("/v1/completions", R"({"model":"slow","prompt":"x","stream":true})");
     busy.read_to("\r\n\r\n");
     const ModelLease held = server.store.find_loaded("slow");
     messages.post("/v1/messages", R"({"model":"other","max_tokens":9,"messages":[{"role":"user","content":"x"}],"stream":true})");
     chat.post("/v1/chat/completions", R"({"model":"other","messages":[{"role":"user","content":"x"}],"stream":true})");
+    response.post("/v1/responses", R"({"model":"other","input":"x","stream":true})");
     const std::string named = messages.read_to("0\r\n\r\n"), plain = chat.read_to("0\r\n\r\n");
     CHECK(named.find(": waiting\n\n") != std::string::npos);
     CHECK(named.find("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":") != std::string::npos);
     CHECK(plain.find(": waiting\n\n") != std::string::npos);
     CHECK(plain.find("data: {\"error\":{\"message\":") != std::string::npos);
     CHECK(plain.find("event:") == std::string::npos);
+    const std::string numbered = response.read_to("0\r\n\r\n");
+    CHECK(numbered.find("event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,\"code\":\"timeout\",\"message\":") !=
+          std::string::npos);
+    CHECK(numbered.find("\"param\":null}\n\n") != std::string::npos);
 }

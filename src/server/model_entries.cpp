@@ -14,9 +14,11 @@ ModelStore::EntryPtr ModelStore::make_entry(ModelEntry config) {
     entry->id = config.alias.empty() ? stem : config.alias;
     entry->names = {entry->id, config.options.model_path, file.filename().string(), stem};
     entry->created = std::time(nullptr);
-    std::error_code error;
-    const auto time = std::filesystem::last_write_time(file, error);
-    if (!error) entry->file_time = time;
+    entry->file_times = file_times_of(config.options);
+    if (config.is_missing) {
+        entry->state = ModelState::failed;
+        entry->error = concat("there is no file ", config.options.model_path);
+    }
     entry->config = std::move(config);
     return entry;
 }
@@ -61,9 +63,26 @@ bool ModelStore::drop_left_over(std::unique_lock<std::mutex>& lock) {
     return true;
 }
 
-/// A model that was loaded for the one entry is what the other one asks for.
-bool ModelStore::is_same_load(const Entry& a, const Entry& b) {
-    return a.config.options == b.config.options && a.config.template_variables == b.config.template_variables && a.file_time == b.file_time;
+/// Of the model, its draft model and its adapters. Nothing for a file that is not there.
+ModelStore::FileTimes ModelStore::file_times_of(const EngineOptions& options) {
+    FileTimes times;
+    const auto add = [&times](const std::string& path) {
+        std::error_code error;
+        const auto time = std::filesystem::last_write_time(path, error);
+        times.push_back(error ? std::nullopt : std::optional(time));
+    };
+    add(options.model_path);
+    add(options.draft_model_path);
+    for (const AdapterSource& adapter : options.adapters) add(adapter.path);
+    return times;
+}
+
+/// A model that was loaded for the old entry is what the fresh one asks for. A file that has gone is no other file.
+bool ModelStore::is_same_load(const Entry& old, const Entry& fresh) {
+    if (old.config.options != fresh.config.options || old.config.template_variables != fresh.config.template_variables) return false;
+    for (size_t i = 0; i < fresh.file_times.size(); ++i)
+        if (fresh.file_times[i] && fresh.file_times[i] != old.file_times[i]) return false;
+    return true;
 }
 
 ModelChanges ModelStore::replace(std::vector<ModelEntry> entries) {
@@ -102,9 +121,19 @@ ModelChanges ModelStore::replace(std::vector<ModelEntry> entries) {
     return changes;
 }
 
-void ModelStore::want_preloaded() {
+std::vector<ModelStore::EntryPtr> ModelStore::entries_to_preload() const {
+    std::vector<EntryPtr> chosen;
+    bool is_first = true;
     for (const EntryPtr& entry : entries_) {
-        if (entry->is_retired || (entry != entries_.front() && !entry->config.preload) || is_usable(*entry)) continue;
+        if (entry->is_retired || entry->config.is_missing) continue;
+        if (std::exchange(is_first, false) || entry->config.preload) chosen.push_back(entry);
+    }
+    return chosen;
+}
+
+void ModelStore::want_preloaded() {
+    for (const EntryPtr& entry : entries_to_preload()) {
+        if (is_usable(*entry)) continue;
         entry->is_preloading = true;
         want(*entry);
     }

@@ -84,3 +84,23 @@ TEST_CASE("entries that cannot be change nothing, and new ones that are to be pr
     CHECK(comes_true([&] { return state_of(store, "d") == ModelState::loaded && state_of(store, "e") == ModelState::loaded; }));
     CHECK(state_of(store, "a") == ModelState::unloaded);
 }
+
+TEST_CASE("an entry whose file is missing is not preloaded, and is loaded when it is asked for") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    ModelEntry missing = entry("gone");
+    missing.is_missing = missing.preload = true;
+    store.declare(missing);
+    store.declare(entry("a"));
+    CHECK(store.preload());
+    CHECK(state_of(store, "a") == ModelState::loaded);  // the first whose file is there
+    CHECK(state_of(store, "gone") == ModelState::failed);
+    CHECK(store.status("gone").error.find("no file gone") != std::string::npos);
+    CHECK(store.id_of(std::nullopt) == "gone");
+    CHECK(fake.n_loads == 1);
+    CHECK(get(store, "gone") != nullptr);
+    missing.is_missing = false;
+    const ModelChanges changes = store.replace({missing, entry("a")});
+    CHECK(changes.changed.empty());  // it had come already
+    CHECK(fake.n_loads == 2);
+}

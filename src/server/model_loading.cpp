@@ -68,8 +68,7 @@ bool ModelStore::preload() {
     std::vector<std::string> ids;
     {
         const std::lock_guard lock(mutex_);
-        for (const EntryPtr& entry : entries_)
-            if (entry == entries_.front() || entry->config.preload) ids.push_back(entry->id);
+        for (const EntryPtr& entry : entries_to_preload()) ids.push_back(entry->id);
     }
     const Waker wake = [this] {
         const std::lock_guard lock(mutex_);
@@ -135,8 +134,10 @@ void ModelStore::load(const EntryPtr& wanted, std::unique_lock<std::mutex>& lock
     const bool is_background = entry.is_preloading;  // nobody else hears of an error
     std::shared_ptr<ServedModel> model;
     std::exception_ptr error;
+    FileTimes file_times;
     try {
         lock.unlock();
+        file_times = file_times_of(config.options);
         const MemoryNeed need = loader_.need(config.options);
         lock.lock();
         if (config.options.kv_bytes == 0) learn_needs(entry, lock);
@@ -155,7 +156,11 @@ void ModelStore::load(const EntryPtr& wanted, std::unique_lock<std::mutex>& lock
     if (error) (is_background ? log_warning : log_info)(concat("cannot load ", entry.id, ": ", describe(error)));
     lock.lock();
     stop_draining(lock);
-    if (model) ++n_loads_;
+    if (model) {
+        ++n_loads_;
+        entry.file_times = std::move(file_times);
+        entry.config.is_missing = false;
+    }
     entry.lifetime = usual_lifetime(entry.config);
     entry.model = std::move(model);
     settle(wanted, error, lock);

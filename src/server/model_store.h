@@ -25,9 +25,10 @@ struct ModelEntry {
     EngineOptions options;
     std::string alias;  ///< "": the file's name without .gguf
     Json template_variables = Json::object();
-    bool pin = false;      ///< is never unloaded to make room
-    bool preload = false;  ///< is loaded before the server answers
-    bool cache = false;    ///< options.cache_bytes is cache_bytes, else 0
+    bool pin = false;         ///< is never unloaded to make room
+    bool preload = false;     ///< is loaded before the server answers
+    bool is_missing = false;  ///< there was no file when the settings were read: is not preloaded
+    bool cache = false;       ///< options.cache_bytes is cache_bytes, else 0
     uint64_t cache_bytes = uint64_t{2} << 30;
     std::string chat_template_file, hf_tokenizer_config_path;    ///< where options.chat_template comes from
     std::chrono::seconds ttl{0};                                 ///< is unloaded when nobody used it for so long; 0: stays
@@ -106,7 +107,8 @@ class ModelStore {
     /// are loaded anew: the first entry and those that are to be preloaded at once, in the background.
     /// @throws InvalidInput  as declare(); then nothing has changed
     ModelChanges replace(std::vector<ModelEntry> entries);
-    /// Loads the first entry and those that are to be preloaded. Blocks. False: stop() came first. @throws what loading throws
+    /// Loads the first entry whose file is there, and those that are to be preloaded. Blocks. False: stop() came first. @throws what
+    /// loading throws
     bool preload();
 
     /// The id of the model of that name, or of the default one for nothing.
@@ -153,13 +155,17 @@ class ModelStore {
         bool is_to_be_checked = false;        // it was used since somebody looked whether its file is whole
         std::string damage;                   // what has become of its file; "": nothing that is known
         std::optional<uint64_t> least_bytes;  // what it takes at least
-        std::optional<std::filesystem::file_time_type> file_time;
+        std::vector<std::optional<std::filesystem::file_time_type>> file_times;  // of all that it is loaded from
     };
     using EntryPtr = std::shared_ptr<Entry>;
 
+    using FileTimes = std::vector<std::optional<std::filesystem::file_time_type>>;
+
     static EntryPtr make_entry(ModelEntry config);
     static Entry& add_entry(std::vector<EntryPtr>& entries, ModelEntry config);
-    static bool is_same_load(const Entry& a, const Entry& b);
+    static FileTimes file_times_of(const EngineOptions& options);
+    static bool is_same_load(const Entry& old, const Entry& fresh);
+    std::vector<EntryPtr> entries_to_preload() const;
     void want_preloaded();
     void run();
     void work(std::unique_lock<std::mutex>& lock);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "engine/memory_table.h"
 #include "server/api_service.h"
+#include "server/http/errors.h"
 #include "server/http/server.h"
 #include "tools/command_line.h"
 #include "tools/engine_flags.h"
@@ -72,10 +74,20 @@ void announce(const ModelStore& store, const ServeSettings& settings, uint16_t p
     std::string models;
     for (const ModelStatus& model : store.list()) {
         models += concat(models.empty() ? "" : ", ", model.id);
-        models += model.info ? concat(" (window ", model.info->n_ctx, ", ", model.info->device, ")") : " (loaded when asked for)";
+        models += model.info                          ? concat(" (window ", model.info->n_ctx, ", ", model.info->device, ")")
+                  : model.state == ModelState::failed ? " (its file is missing)"
+                                                      : " (loaded when asked for)";
     }
     std::printf("quern serves %s at %s\n", models.c_str(), url_of(settings, port).c_str());
     std::fflush(stdout);
+}
+
+MemoryNeed need_of_file(const EngineOptions& options) {
+    std::error_code error;
+    if (!std::filesystem::exists(options.model_path, error))
+        throw ApiError(concat("the model cannot be loaded: there is no file ", options.model_path),
+                       {.status = 503, .code = "model_unavailable", .param = "model", .headers = {{"x-should-retry", "false"}}});
+    return memory_need(options);
 }
 
 std::unique_ptr<Engine> load_and_tell(const EngineOptions& options) {
@@ -87,7 +99,12 @@ std::unique_ptr<Engine> load_and_tell(const EngineOptions& options) {
 /// What loading the models would take, one by one.
 int print_plan(const ServeSettings& settings) {
     access_rules(settings, is_loopback(settings.host));  // what would not start says so
-    for (const ModelEntry& model : models_of(settings)) std::fputs(memory_table(memory_need(model.options), model.options).c_str(), stdout);
+    const std::vector<ModelEntry> models = models_of(settings);
+    std::string missing;
+    for (const ModelEntry& model : models)
+        if (model.is_missing) missing += concat(missing.empty() ? "" : ", ", model.options.model_path);
+    if (!missing.empty()) throw InvalidInput(concat("there is no model file ", missing), "model");
+    for (const ModelEntry& model : models) std::fputs(memory_table(memory_need(model.options), model.options).c_str(), stdout);
     const uint64_t budget =
         settings.memory_budget_mib > 0 ? static_cast<uint64_t>(settings.memory_budget_mib) << 20 : usual_memory_budget();
     std::printf("memory budget: %llu MiB\n", static_cast<unsigned long long>(budget >> 20));
@@ -138,7 +155,7 @@ int serve(const ServeFlags& flags) {
     survive_bus_errors();
     prepare_to_run_for_long();
     raise_file_limit();
-    ModelStore store(static_cast<uint64_t>(settings.memory_budget_mib) << 20, {.load = load_and_tell});
+    ModelStore store(static_cast<uint64_t>(settings.memory_budget_mib) << 20, {.load = load_and_tell, .need = need_of_file});
     ApiService service(store, service_options(settings, is_loopback(settings.host)));
     const ListenAddress address{.host = settings.host,
                                 .port = static_cast<uint16_t>(settings.port),

@@ -101,10 +101,6 @@ Json shared_body(const RequestFields& fields) {
     Json body = Json::object();
     for (const char* name : {"temperature", "top_p", "top_k", "stream"})
         if (const Json* value = fields.find(name)) body[name] = *value;
-    if (const Json* stops = fields.find("stop_sequences")) {
-        if (!stops->is_array()) refuse_type("stop_sequences", "an array of strings", *stops);
-        body["stop"] = *stops;
-    }
     return body;
 }
 
@@ -183,6 +179,10 @@ Answer make_messages(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {rules});
     const Json shared = shared_body(fields);
     GenerationFields generation = read_generation_fields(RequestFields(shared, {generation_field_rules()}), *asked.model->engine);
+    if (const Json* stops = fields.find("stop_sequences")) {
+        if (!stops->is_array()) refuse_type("stop_sequences", "an array of strings", *stops);
+        generation.request.stop = read_stops(*stops, "stop_sequences");
+    }
     generation.request.max_tokens = fields.integer("max_tokens").value_or(default_max_tokens);
     ChoiceOrder order{.model = asked.model,
                       .prompts = {tokenize_chat_prompt(*asked.model, read_prompt(fields, *asked.model))},

@@ -19,10 +19,10 @@ std::string take_last(TemplateInput& input) {
     return text;
 }
 
-void require_template(const ServedModel& model) {
+void require_template(const ServedModel& model, const char* field) {
     if (model.engine->chat_template() != nullptr) return;
-    if (!model.engine->info().chat_template_error.empty()) refuse_chat(model.engine->info());
-    throw InvalidInput(concat("the model ", model.id, " has no chat template; choose one with --chat-format"), "messages");
+    if (!model.engine->info().chat_template_error.empty()) refuse_chat(model.engine->info(), field);
+    throw InvalidInput(concat("the model ", model.id, " has no chat template; choose one with --chat-format"), field);
 }
 
 size_t text_bytes(const Json& messages) {
@@ -54,8 +54,8 @@ bool ends_with_answer(const Json& messages) {
 std::vector<TokenId> tokenize_chat_prompt(const ServedModel& model, ChatPrompt prompt) {
     const Engine& engine = *model.engine;
     require_generation(model);
-    require_template(model);
-    refuse_if_too_long(engine, text_bytes(prompt.input.messages), "messages");
+    require_template(model, prompt.field);
+    refuse_if_too_long(engine, text_bytes(prompt.input.messages), prompt.field);
     add_server_variables(model, prompt.input);
     if (!prompt.continues_last) return engine.tokenize_chat(prompt.input);
     const std::string begun = take_last(prompt.input);
@@ -72,7 +72,7 @@ std::vector<TokenId> tokenize_chat_prompt(const ServedModel& model, ChatPrompt p
 
 std::string render_chat_prompt(const ServedModel& model, ChatPrompt prompt) {
     const ChatTemplate* format = model.engine->chat_template();
-    require_template(model);
+    require_template(model, prompt.field);
     add_server_variables(model, prompt.input);
     const std::string begun = prompt.continues_last ? take_last(prompt.input) : std::string();
     return format->render_text(prompt.input) + begun;

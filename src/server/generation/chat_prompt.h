@@ -9,6 +9,7 @@ struct ChatPrompt {
     TemplateInput input;
     /// The last message is an assistant's, and the answer goes on with it rather than behind it.
     bool continues_last = false;
+    const char* field = "messages";  ///< what the client calls them
 };
 
 /// @throws InvalidInput  the messages do not fit the template, or there is none

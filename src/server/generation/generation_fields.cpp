@@ -103,23 +103,6 @@ constexpr FieldRule sampler_rules[] = {
     {"samplers", any},
 };
 
-std::vector<std::string> read_stops(const RequestFields& fields) {
-    const Json* value = fields.find("stop");
-    if (!value) return {};
-    if (!value->is_string() && !value->is_array()) refuse_type("stop", "a string or an array of strings", *value);
-    const Json list = value->is_string() ? Json::array({*value}) : *value;
-    if (list.size() > max_stops) refuse_value("stop", concat("has ", list.size(), " strings, and at most ", max_stops, " are possible"));
-    std::vector<std::string> stops;
-    for (const Json& each : list) {
-        if (!each.is_string()) refuse_type("stop", "a string or an array of strings", each);
-        const auto& stop = each.get_ref<const std::string&>();
-        if (stop.empty()) refuse_value("stop", "a stop string is empty");
-        if (stop.size() > max_stop_bytes) refuse_value("stop", concat("a stop string is longer than ", max_stop_bytes, " bytes"));
-        stops.push_back(stop);
-    }
-    return stops;
-}
-
 /// The forms of logit_bias: {"ID": bias} as OpenAI has it; with text in place of ids, and as [[id or text, bias or false], ...], as others
 /// do.
 class BiasReader {
@@ -277,6 +260,21 @@ std::span<const FieldRule> generation_field_rules() { return rules; }
 
 std::span<const FieldRule> sampler_field_rules() { return sampler_rules; }
 
+std::vector<std::string> read_stops(const Json& value, const char* field) {
+    if (!value.is_string() && !value.is_array()) refuse_type(field, "a string or an array of strings", value);
+    const Json list = value.is_string() ? Json::array({value}) : value;
+    if (list.size() > max_stops) refuse_value(field, concat("has ", list.size(), " strings, and at most ", max_stops, " are possible"));
+    std::vector<std::string> stops;
+    for (const Json& each : list) {
+        if (!each.is_string()) refuse_type(field, "a string or an array of strings", each);
+        const auto& stop = each.get_ref<const std::string&>();
+        if (stop.empty()) refuse_value(field, "a stop string is empty");
+        if (stop.size() > max_stop_bytes) refuse_value(field, concat("a stop string is longer than ", max_stop_bytes, " bytes"));
+        stops.push_back(stop);
+    }
+    return stops;
+}
+
 GenerationFields read_generation_fields(const RequestFields& fields, const Engine& engine) {
     GenerationFields out;
     out.request.sampling = read_sampling(fields, engine);
@@ -286,7 +284,9 @@ GenerationFields read_generation_fields(const RequestFields& fields, const Engin
     if (out.request.max_tokens == -2) out.request.max_tokens = -1;
     out.until_full = out.request.max_tokens == -1;
     if (out.until_full) out.request.max_tokens.reset();
-    out.request.stop = read_stops(fields);
+    if (out.request.max_tokens && out.request.sampling.min_tokens > *out.request.max_tokens)
+        refuse_value("min_tokens", concat("is ", out.request.sampling.min_tokens, ", and max_tokens only ", *out.request.max_tokens));
+    if (const Json* stops = fields.find("stop")) out.request.stop = read_stops(*stops, "stop");
     out.request.ignore_end = fields.flag("ignore_eos", false);
     out.n_choices = static_cast<int>(fields.integer("n", "n_cmpl").value_or(1));
     out.n_probs = static_cast<int>(fields.integer("n_probs").value_or(0));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "server/fields.h"
@@ -22,6 +23,9 @@ struct GenerationFields {
     bool include_usage = false;  ///< in the stream's last chunk
     int n_probs = 0;             ///< llama.cpp's name for the likeliest tokens to tell of; 0: none
 };
+
+/// Stop strings: one, or a list. @throws ApiError  naming `field`
+std::vector<std::string> read_stops(const Json& value, const char* field);
 
 /// @throws ApiError
 GenerationFields read_generation_fields(const RequestFields& fields, const Engine& engine);

@@ -16,6 +16,8 @@ const char* error_type(int status) {
             return "permission_error";
         case 429:
             return "rate_limit_error";
+        case 501:
+            return "not_supported_error";
         default:
             return status >= 500 ? "server_error" : "invalid_request_error";
     }

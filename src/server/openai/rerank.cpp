@@ -86,7 +86,8 @@ Answer rerank_answer(const std::string& id, const RerankRequest& request, const 
 RerankRequest read_request(const Json& body) {
     const RequestFields fields(body, {rerank_rules});
     const auto query = fields.text("query");
-    if (!query || query->empty()) refuse_value("query", "is missing");
+    if (!query) refuse_value("query", "is missing");
+    if (query->empty()) refuse_value("query", "is empty");
     RerankRequest request{.query = *query, .documents = read_documents(fields)};
     request.is_tei = fields.find("documents") == nullptr;
     request.with_text = fields.flag(request.is_tei ? "return_text" : "return_documents", false);

@@ -146,6 +146,7 @@ ChatPrompt read_prompt(const RequestFields& fields) {
     for (Json& message : read_input(*input)) messages.push_back(std::move(message));
     ChatPrompt prompt;
     prompt.input.messages = read_messages(messages, "input");
+    prompt.field = "input";
     if (const Json* reasoning = fields.find("reasoning")) {
         const auto effort = reasoning->find("effort");
         if (effort != reasoning->end() && effort->is_string()) prompt.input.extra["reasoning_effort"] = *effort;

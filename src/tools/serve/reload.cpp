@@ -48,12 +48,13 @@ std::string take_over(const ServeSettings& fresh, ServeSettings& settings) {
     return others;
 }
 
+std::string name_of(const ModelEntry& model) {
+    return model.alias.empty() ? std::filesystem::path(model.options.model_path).stem().string() : model.alias;
+}
+
 /// One that is listed twice has the settings of its first entry: those that the later one sets otherwise are named.
 void warn_of_ignored_settings(const ServeSettings& settings) {
     constexpr const char* joined[] = {"model", "model_alias", "parallel", "pin", "preload", "lora"};  // or may not differ
-    const auto name_of = [](const ModelEntry& model) {
-        return model.alias.empty() ? std::filesystem::path(model.options.model_path).stem().string() : model.alias;
-    };
     const Json models = to_json(settings)["models"];
     for (size_t later = 1; later < models.size(); ++later) {
         size_t first = 0;
@@ -91,11 +92,22 @@ AccessRules access_rules(const ServeSettings& settings, bool is_local) {
 
 std::vector<ModelEntry> models_of(const ServeSettings& settings) {
     std::vector<ModelEntry> models = settings.models;
+    std::string missing;
+    bool is_any_there = models.empty();
     for (ModelEntry& model : models) {
-        if (!std::filesystem::exists(model.options.model_path))
-            throw InvalidInput(concat("there is no model file ", model.options.model_path), "model");
+        std::error_code error;
+        model.is_missing = !std::filesystem::exists(model.options.model_path, error);
         model.options.isa = isa_from_environment();
+        if (model.is_missing)
+            missing += concat(missing.empty() ? "" : ", ", model.options.model_path);
+        else
+            is_any_there = true;
     }
+    if (!is_any_there) throw InvalidInput(concat("there is no model file ", missing), "model");
+    for (const ModelEntry& model : models)
+        if (model.is_missing)
+            log_warning(concat("the model ", name_of(model), " cannot be served: there is no file ", model.options.model_path,
+                               "; once it is there, the model is loaded when it is asked for"));
     warn_of_ignored_settings(settings);
     return models;
 }
@@ -116,6 +128,7 @@ void ReloadableSettings::apply(ServeSettings fresh, ModelStore& store, ApiServic
     AccessRules access = access_rules(next, is_loopback(next.host));
     std::vector<ModelEntry> models = models_of(next);
     service.reopen_access_log();
+    reopen_log_file();
     server.renew_certificate();
     const ModelChanges changes = store.replace(std::move(models));
     service.set_rules(std::move(access), CorsRules(next.cors_origins));

@@ -13,7 +13,7 @@ namespace quern {
 /// Who may use the server. @throws InvalidInput  keys that cannot be read; or none, although other machines reach the host
 AccessRules access_rules(const ServeSettings& settings, bool is_local);
 
-/// The models, ready to be declared. @throws InvalidInput  a file that is not there
+/// The models, ready to be declared. Warns of those whose file is not there. @throws InvalidInput  no file is there
 std::vector<ModelEntry> models_of(const ServeSettings& settings);
 
 /// Where the settings came from, and what a running server has of them.

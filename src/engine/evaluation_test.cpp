@@ -155,7 +155,15 @@ TEST_CASE("readings that had to give up their pages hand over every row once, an
     const int64_t n_vocab = roomy->info().n_vocab;
     REQUIRE(tight->stats().pages.n == 6);
     constexpr size_t n = 5;
-    Rows alone[n], together[n];
+    Rows alone[n], together[n], first_rows;
+    Gate gate;  // none goes on before all are there
+    EvaluationRequest first = first_rows.reading("first", n_vocab);
+    first.sink = [&gate, sink = first.sink](int64_t position, std::span<const float> rows) {
+        gate.wait();
+        sink(position, rows);
+    };
+    const auto first_reading = tight->start_evaluation(std::move(first));
+    REQUIRE(comes_true([&] { return gate.is_reached.load(); }));
     std::vector<std::shared_ptr<Evaluation>> readings;
     std::vector<std::shared_ptr<Generation>> answers;
     for (size_t i = 0; i < n; ++i) {
@@ -165,6 +173,8 @@ TEST_CASE("readings that had to give up their pages hand over every row once, an
         answers.push_back(tight->submit(greedy(text_of(static_cast<char>('k' + i), 30), 200)));
         readings.push_back(tight->start_evaluation(together[i].reading(text, n_vocab)));
     }
+    gate.may_go_on = true;
+    first_reading->wait();
     for (size_t i = 0; i < n; ++i) {
         readings[i]->wait();
         CHECK(together[i].is_complete(151 + 20 * i));

@@ -96,6 +96,12 @@ std::unique_ptr<Engine> load_and_tell(const EngineOptions& options) {
     return engine;
 }
 
+/// Loads a model and lets it go: what is wrong with it or its settings shows. Reads no weights but those of adapters.
+void try_to_load(EngineOptions options) {
+    options.lock_memory = false;
+    Engine::load(options);
+}
+
 /// What loading the models would take, one by one.
 int print_plan(const ServeSettings& settings) {
     access_rules(settings, is_loopback(settings.host));  // what would not start says so
@@ -104,7 +110,10 @@ int print_plan(const ServeSettings& settings) {
     for (const ModelEntry& model : models)
         if (model.is_missing) missing += concat(missing.empty() ? "" : ", ", model.options.model_path);
     if (!missing.empty()) throw InvalidInput(concat("there is no model file ", missing), "model");
-    for (const ModelEntry& model : models) std::fputs(memory_table(memory_need(model.options), model.options).c_str(), stdout);
+    for (const ModelEntry& model : models) {
+        std::fputs(memory_table(memory_need(model.options), model.options).c_str(), stdout);
+        try_to_load(model.options);
+    }
     const uint64_t budget =
         settings.memory_budget_mib > 0 ? static_cast<uint64_t>(settings.memory_budget_mib) << 20 : usual_memory_budget();
     std::printf("memory budget: %llu MiB\n", static_cast<unsigned long long>(budget >> 20));

@@ -112,7 +112,7 @@ def test_answers_that_nobody_waits_for_are_counted(smollm2_server):
         assert next(response.iter_lines()).startswith(b"data:")
     with pytest.raises(requests.exceptions.ReadTimeout):
         requests.post(smollm2_server.url + "/v1/completions", json={**body, "stream": False}, timeout=0.5)
-    for _ in range(100):
+    for _ in range(600):  # a loaded machine may need longer to see that both have gone
         if value(smollm2_server, "quern_generations_total", **labels) == before[0] + 2:
             break
         time.sleep(0.05)

@@ -118,3 +118,15 @@ def test_routes_of_other_servers_say_that_they_are_not_here():
             refused = server.post(path, {})
             assert refused.status_code == 501 and error_of(refused)["type"] == "not_supported_error", refused.text
             assert refused.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--kv-budget", "1", "--n_ctx", "200000"], "KV cache"),
+    (["--chat-template-file", "broken.jinja"], "expected an expression"),
+    (["--model-draft", "no-such-file.gguf"], "no-such-file.gguf"),
+])
+def test_a_dry_run_refuses_what_a_start_would_refuse(tmp_path, flags, words):
+    (tmp_path / "broken.jinja").write_text("{% if %}")
+    flags = [str(tmp_path / flag) if flag.endswith((".jinja", ".gguf")) else flag for flag in flags]
+    done = quern("serve", "-m", STORIES, "--dry-run", *flags, check=False)
+    assert done.returncode == 1 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr

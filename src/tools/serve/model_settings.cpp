@@ -135,7 +135,8 @@ std::vector<Setting> names_and_memory() {
         in_options<&O::lock_memory>(
             {"use_mlock", "--mlock", "keep the weights in memory; the system must allow it (ulimit -l)", "", Kind::boolean}),
         in_entry<&ModelEntry::pin>({"pin", "--pin", "never unload the model to make room for another", "", Kind::boolean}),
-        in_entry<&ModelEntry::preload>({"preload", "--preload", "load the model at the start; the first one always is", "", Kind::boolean}),
+        in_entry<&ModelEntry::preload>(
+            {"preload", "--preload", "load the model at the start; the first one that has a file always is", "", Kind::boolean}),
         {"ttl", "--ttl", "unload a model that nobody used for so many seconds; 0: keep it", "S", Kind::integer, 0, 1 << 30, nullptr,
          [](ModelEntry& model, const Json& value) { model.ttl = std::chrono::seconds(value.get<int64_t>()); }, nullptr,
          [](const ModelEntry& model) { return Json(model.ttl.count()); }},

@@ -305,7 +305,8 @@ std::shared_ptr<Generation> LocalEngine::submit(Request request) {
     std::unique_ptr<Sequence> sequence = make_sequence(request);
     const bool at_start =
         std::all_of(request.prompt.begin(), request.prompt.end(), [&](TokenId token) { return tokenizer_->token_bytes(token).empty(); });
-    auto generation = std::make_shared<ChannelGeneration>(sequence->channel, tokenizer_, std::move(request.stop), at_start, waker());
+    OutputEnds ends{.stops = std::move(request.stop), .line_time = request.line_time};
+    auto generation = std::make_shared<ChannelGeneration>(sequence->channel, tokenizer_, std::move(ends), at_start, waker());
     inbox_->submit(std::move(sequence), request.goes_on);
     return generation;
 }

@@ -54,12 +54,13 @@ GenerationStats OutputChannel::stats() const {
     return stats_;
 }
 
-ChannelGeneration::ChannelGeneration(std::shared_ptr<OutputChannel> channel, std::shared_ptr<const Tokenizer> tokenizer,
-                                     std::vector<std::string> stops, bool at_start, std::function<void()> wake_engine)
+ChannelGeneration::ChannelGeneration(std::shared_ptr<OutputChannel> channel, std::shared_ptr<const Tokenizer> tokenizer, OutputEnds ends,
+                                     bool at_start, std::function<void()> wake_engine)
     : channel_(std::move(channel)),
       tokenizer_(std::move(tokenizer)),
       detokenizer_(*tokenizer_, at_start),
-      stops_(std::move(stops)),
+      stops_(std::move(ends.stops)),
+      line_time_(ends.line_time),
       wake_engine_(std::move(wake_engine)) {}
 
 ChannelGeneration::~ChannelGeneration() {
@@ -84,16 +85,36 @@ OutputDelta ChannelGeneration::next() {
     return to_delta(taken_);
 }
 
+// After a token with this text.
+bool ChannelGeneration::is_late(std::string_view text) {
+    if (line_time_.count() == 0) return false;
+    const auto now = std::chrono::steady_clock::now();
+    if (!first_token_) first_token_ = now;
+    has_line_ |= text.find('\n') != std::string_view::npos;
+    return has_line_ && now - *first_token_ > line_time_;
+}
+
+void ChannelGeneration::end_early(OutputDelta& delta, FinishReason reason) {
+    cancel();
+    finished_ = true;
+    delta.finish = reason;
+    delta.stop = stops_.match();
+}
+
 OutputDelta ChannelGeneration::to_delta(OutputChannel::Events& events) {
     OutputDelta delta;
     for (OutputChannel::Event& event : events.tokens) {
-        delta.text += stops_.push(detokenizer_.push(event.token));
+        const std::string text = detokenizer_.push(event.token);
+        delta.text += stops_.push(text);
         delta.tokens.push_back({event.token, tokenizer_->token_bytes(event.token), std::move(event.logprobs)});
-        if (!stops_.stopped()) continue;
-        cancel();
-        finished_ = true;
-        delta.finish = FinishReason::stop;
-        delta.stop = stops_.match();
+        if (stops_.stopped()) {
+            end_early(delta, FinishReason::stop);
+            return delta;
+        }
+        if (!is_late(text)) continue;
+        delta.text += stops_.push(detokenizer_.finish());
+        delta.text += stops_.finish();
+        end_early(delta, FinishReason::length);
         return delta;
     }
     if (events.finish) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/request.h"
@@ -59,13 +61,19 @@ class OutputChannel {
     std::exception_ptr failure_;
 };
 
+/// What ends an output, besides the engine.
+struct OutputEnds {
+    std::vector<std::string> stops;
+    std::chrono::milliseconds line_time{0};  ///< as in Request
+};
+
 /// Reads a channel, detokenizes, and watches for stop strings, on the consumer's thread.
 class ChannelGeneration final : public Generation {
   public:
     /// `wake_engine` is called after a cancel, so that the engine drops the request soon.
     /// @param at_start  the output begins a text: SentencePiece's leading space is dropped
-    ChannelGeneration(std::shared_ptr<OutputChannel> channel, std::shared_ptr<const Tokenizer> tokenizer, std::vector<std::string> stops,
-                      bool at_start, std::function<void()> wake_engine);
+    ChannelGeneration(std::shared_ptr<OutputChannel> channel, std::shared_ptr<const Tokenizer> tokenizer, OutputEnds ends, bool at_start,
+                      std::function<void()> wake_engine);
     ~ChannelGeneration() override;
 
     std::optional<OutputDelta> poll() override;
@@ -76,11 +84,16 @@ class ChannelGeneration final : public Generation {
 
   private:
     OutputDelta to_delta(OutputChannel::Events& events);
+    bool is_late(std::string_view text);
+    void end_early(OutputDelta& delta, FinishReason reason);
 
     std::shared_ptr<OutputChannel> channel_;
     const std::shared_ptr<const Tokenizer> tokenizer_;
     StreamingDetokenizer detokenizer_;
     StopMatcher stops_;
+    const std::chrono::milliseconds line_time_;
+    std::optional<std::chrono::steady_clock::time_point> first_token_;
+    bool has_line_ = false;
     std::function<void()> wake_engine_;
     OutputChannel::Events taken_;  // the last
     bool finished_ = false;

@@ -62,7 +62,7 @@ class FakeEngine : public Engine {
         if (static_cast<int64_t>(request.prompt.size()) >= info_.n_ctx)
             throw ContextOverflow(concat("the window is ", info_.n_ctx, " tokens, but the prompt has ", request.prompt.size()), "prompt");
         auto channel = std::make_shared<OutputChannel>(request.on_output);
-        auto generation = std::make_shared<ChannelGeneration>(channel, tokenizer_, request.stop, false, [] {});
+        auto generation = std::make_shared<ChannelGeneration>(channel, tokenizer_, OutputEnds{.stops = request.stop}, false, [] {});
         const std::lock_guard lock(mutex_);
         requests_.push_back(request);
         threads_.emplace_back([this, channel, request](const std::stop_token& stop) { speak(*channel, request, stop); });

@@ -105,3 +105,38 @@ def test_a_socket_file_is_neither_taken_from_a_file_nor_left_behind(tmp_path):
     broken.write_bytes(b"GGUF")
     assert "broken.gguf" in complaint("-m", broken, "--host", f"unix:{socket_file}")
     assert not socket_file.exists()
+
+
+def test_fields_of_an_answer_can_be_chosen(stories_server):
+    paths = ["content", "generation_settings/n_predict", "timings/no_such", "no_such"]
+    body = {"prompt": "Once upon", "n_predict": 4, "temperature": 0}
+    whole = stories_server.post("/completion", body).json()
+    chosen = {"content": whole["content"], "generation_settings/n_predict": 4}
+    assert stories_server.post("/completion", {**body, "response_fields": paths}).json() == chosen
+    assert stories_server.post("/completion", {**body, "response_fields": []}).json().keys() == whole.keys()
+    stream = stories_server.post("/completion", {**body, "response_fields": paths, "stream": True}).text
+    events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
+    assert "".join(event["content"] for event in events[:-1]) == whole["content"] and events[-1] == {**chosen, "content": ""}
+    for wrong in ("content", [5], ["x"] * 257):
+        assert error_of(stories_server.post("/completion", {**body, "response_fields": wrong}))["param"].startswith("response_fields")
+
+
+def test_a_prompt_may_be_an_object(stories_server):
+    body = {"n_predict": 4, "temperature": 0}
+    plain = stories_server.post("/completion", {**body, "prompt": "Once upon"}).json()["content"]
+    as_object = {"prompt_string": "Once upon", "multimodal_data": []}
+    assert stories_server.post("/completion", {**body, "prompt": as_object}).json()["content"] == plain
+    several = stories_server.post("/completion", {**body, "prompt": ["Once upon", as_object]}).json()
+    assert [each["content"] for each in several] == [plain, plain]
+    for wrong in ({}, {"prompt_string": 5}, {"prompt_string": "x", "multimodal_data": ["aGk="]}, [{}]):
+        assert error_of(stories_server.post("/completion", {**body, "prompt": wrong}))["param"].startswith("prompt")
+
+
+def test_a_time_limit_ends_an_answer_that_has_a_line_break(smollm2_server):
+    line_break, letter = (smollm2_server.post("/tokenize", {"content": text}).json()["tokens"] for text in ("\n", "a"))
+    body = {"prompt": "Once upon", "temperature": 0, "t_max_predict_ms": 100, "ignore_eos": True}
+    ended = smollm2_server.post("/completion", {**body, "n_predict": 1500, "logit_bias": [[line_break[0], 100]]}).json()
+    assert ended["stop_type"] == "limit" and 2 <= ended["tokens_predicted"] < 1500
+    assert ended["content"] == "\n" * len(ended["content"])
+    no_line = smollm2_server.post("/completion", {**body, "t_max_predict_ms": 1, "n_predict": 40, "logit_bias": [[letter[0], 100]]}).json()
+    assert no_line["stop_type"] == "limit" and no_line["tokens_predicted"] == 40

@@ -61,9 +61,8 @@ constexpr FieldRule rules[] = {
 
     {"min_keep", refused, 0, 0, "[0]"},
     {"n_indent", refused, 0, 0, "[0]"},
-    {"t_max_predict_ms", refused, 0, 0, "[0, -1]"},
+    {"t_max_predict_ms", integer, -1, any_int32},
     {"post_sampling_probs", refused, 0, 0, "[false]"},
-    {"response_fields", refused, 0, 0, "[[]]"},
     {"adaptive_target", refused, 0, 0, "[-1]"},
 
     {"grammar", refused, 0, 0, R"([""])"},
@@ -287,6 +286,7 @@ GenerationFields read_generation_fields(const RequestFields& fields, const Engin
     if (out.request.max_tokens && out.request.sampling.min_tokens > *out.request.max_tokens)
         refuse_value("min_tokens", concat("is ", out.request.sampling.min_tokens, ", and max_tokens only ", *out.request.max_tokens));
     if (const Json* stops = fields.find("stop")) out.request.stop = read_stops(*stops, "stop");
+    out.request.line_time = std::chrono::milliseconds(std::max<int64_t>(0, fields.integer("t_max_predict_ms").value_or(0)));
     out.request.ignore_end = fields.flag("ignore_eos", false);
     out.n_choices = static_cast<int>(fields.integer("n", "n_cmpl").value_or(1));
     out.n_probs = static_cast<int>(fields.integer("n_probs").value_or(0));

@@ -15,11 +15,11 @@ namespace {
 using enum FieldKind;
 
 constexpr FieldRule rules[] = {
-    {"prompt", any},
-    {"n_predict", integer, -2, 2147483647},
-    {"return_tokens", boolean},
-    {"image_data", refused, 0, 0, "[[]]"},
+    {"prompt", any},          {"n_predict", integer, -2, 2147483647}, {"return_tokens", boolean},
+    {"response_fields", any}, {"image_data", refused, 0, 0, "[[]]"},
 };
+
+constexpr size_t max_response_fields = 256;
 
 constexpr FieldRule infill_rules[] = {{"input_prefix", text}, {"input_suffix", text}, {"input_extra", any}};
 
@@ -49,16 +49,66 @@ std::vector<TokenId> read_mixed(const Json& list, const std::string& param, cons
     return tokens;
 }
 
+/// A prompt may be an object that holds its text: {"prompt_string": ..., "multimodal_data": [...]}.
+Json text_of_object(const Json& object, const std::string& param) {
+    const auto text = object.find("prompt_string"), media = object.find("multimodal_data");
+    if (media != object.end() && !media->empty()) refuse_unsupported(param + ".multimodal_data", "this model reads text only");
+    if (text == object.end()) refuse_value(param, "has no prompt_string");
+    if (!text->is_string()) refuse_type(param + ".prompt_string", "a string", *text);
+    return *text;
+}
+
+Json without_objects(const Json& prompt) {
+    if (prompt.is_object()) return text_of_object(prompt, "prompt");
+    Json out = prompt;
+    if (!out.is_array()) return out;
+    for (size_t i = 0; i < out.size(); ++i)
+        if (out[i].is_object()) out[i] = text_of_object(prompt[i], concat("prompt[", i, "]"));
+    return out;
+}
+
 std::vector<std::vector<TokenId>> read_native_prompts(const RequestFields& fields, const Engine& engine) {
-    const Json* prompt = fields.find("prompt");
-    if (!prompt) refuse_value("prompt", "is missing");
-    if (prompt->is_object()) refuse_unsupported("prompt", "this model reads text only");
+    const Json* given = fields.find("prompt");
+    if (!given) refuse_value("prompt", "is missing");
+    const Json whole = without_objects(*given);
+    const Json* prompt = &whole;
     const auto is_scalar = [](const Json& each) { return each.is_string() || each.is_number(); };
     const bool is_mixed = prompt->is_array() &&
                           std::any_of(prompt->begin(), prompt->end(), [](const Json& each) { return each.is_number(); }) &&
                           std::all_of(prompt->begin(), prompt->end(), is_scalar);
     if (is_mixed) return {read_mixed(*prompt, "prompt", engine)};
     return read_prompts(*prompt, "prompt", engine).tokens;
+}
+
+/// Which fields of an answer are wanted, inner ones as "outer/inner"; none named: all.
+std::vector<std::string> read_response_fields(const RequestFields& fields) {
+    std::vector<std::string> paths;
+    const Json* list = fields.find("response_fields");
+    if (!list) return paths;
+    if (!list->is_array()) refuse_type("response_fields", "an array of strings", *list);
+    if (list->size() > max_response_fields) refuse_value("response_fields", concat("has more than ", max_response_fields, " entries"));
+    for (size_t i = 0; i < list->size(); ++i) {
+        if (!(*list)[i].is_string()) refuse_type(concat("response_fields[", i, "]"), "a string", (*list)[i]);
+        paths.push_back((*list)[i].get<std::string>());
+    }
+    return paths;
+}
+
+/// Each under its whole path; those that the answer has not are left out.
+Json select_fields(const Json& answer, const std::vector<std::string>& paths) {
+    if (paths.empty()) return answer;
+    Json out = Json::object();
+    for (const std::string& path : paths) {
+        const Json* at = &answer;
+        for (size_t begin = 0; at != nullptr && begin <= path.size();) {
+            const size_t end = std::min(path.find('/', begin), path.size());
+            const auto found = at->is_object() ? at->find(path.substr(begin, end - begin)) : at->end();
+            at = found == at->end() ? nullptr : &*found;
+            begin = end + 1;
+        }
+        if (at != nullptr) out[path] = *at;
+    }
+    return out;
 }
 
 const char* stop_type(const ChoiceUpdate& update) {
@@ -68,8 +118,13 @@ const char* stop_type(const ChoiceUpdate& update) {
 
 class NativeWording final : public Wording {
   public:
-    NativeWording(ModelLease model, const Request& request, bool returns_tokens)
-        : model_(std::move(model)), settings_(settings_of(request)), returns_tokens_(returns_tokens) {}
+    struct Wishes {
+        bool returns_tokens = false;
+        std::vector<std::string> response_fields;  ///< of a whole answer, or of a stream's last event
+    };
+
+    NativeWording(ModelLease model, const Request& request, Wishes wishes)
+        : model_(std::move(model)), settings_(settings_of(request)), wishes_(std::move(wishes)) {}
 
     Json response(const ChoiceSet& choices, std::vector<ChoiceUpdate>& whole) override {
         Json list = Json::array();
@@ -102,13 +157,13 @@ class NativeWording final : public Wording {
     }
 
     void append_tokens(std::string& out, const ChoiceUpdate& update) const {
-        if (!returns_tokens_) return;
+        if (!wishes_.returns_tokens) return;
         for (const TokenOutput& token : update.tokens) out.append(out.back() == '[' ? "" : ",").append(std::to_string(token.token.value));
     }
 
     Json token_list(const ChoiceUpdate& update) const {
         Json list = Json::array();
-        if (returns_tokens_)
+        if (wishes_.returns_tokens)
             for (const TokenOutput& token : update.tokens) list.push_back(token.token.value);
         return list;
     }
@@ -140,12 +195,12 @@ class NativeWording final : public Wording {
                      {"tokens_cached", stats.n_prompt_tokens + stats.n_generated_tokens},
                      {"timings", timings_json(choices)}};
         if (choices.wants_logprobs() && !update.tokens.empty()) json["completion_probabilities"] = probabilities(choices, update);
-        return json;
+        return select_fields(json, wishes_.response_fields);
     }
 
     const ModelLease model_;
     const Json settings_;
-    const bool returns_tokens_;
+    const Wishes wishes_;
 };
 
 Answer generate(const ModelRequest& asked, const RequestFields& fields, std::vector<std::vector<TokenId>> prompts) {
@@ -156,7 +211,9 @@ Answer generate(const ModelRequest& asked, const RequestFields& fields, std::vec
     if (prompts.size() * static_cast<size_t>(generation.n_choices) > max_prompts)
         refuse_value("n", concat("asks for more than ", max_prompts, " choices in all"));
     const bool returns_tokens = fields.flag("return_tokens", false);
-    auto wording = std::make_unique<NativeWording>(asked.model, generation.request, returns_tokens);
+    auto wording = std::make_unique<NativeWording>(
+        asked.model, generation.request,
+        NativeWording::Wishes{.returns_tokens = returns_tokens, .response_fields = read_response_fields(fields)});
     // Tokens are wanted even where no probabilities are: the pipeline keeps them only for those.
     if (returns_tokens && generation.request.n_logprobs < 0 && !generation.stream) generation.request.n_logprobs = 0;
     ChoiceOrder order{.model = asked.model,

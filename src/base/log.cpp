@@ -53,6 +53,14 @@ class LogFileSink : public spdlog::sinks::base_sink<std::mutex> {
         file_.swap(fresh);
     }
 
+    void write(std::string_view lines) {
+        spdlog::memory_buf_t bytes;
+        bytes.append(lines.data(), lines.data() + lines.size());
+        const std::lock_guard lock(mutex_);
+        file_->write(bytes);
+        file_->flush();
+    }
+
   protected:
     void sink_it_(const spdlog::details::log_msg& message) override {
         spdlog::memory_buf_t line;
@@ -134,6 +142,7 @@ void drop_messages_that_block() { drops_what_blocks = true; }
 
 void log_lines(std::string_view lines) {
     if (log_level() > LogLevel::warning) return;
+    if (log_file) return log_file->write(lines);
     const std::lock_guard lock(standard_error_mutex);
     if (drops_what_blocks) lines = has_to_wait(STDERR_FILENO) ? std::string_view() : lines.substr(0, at_once_bytes);
     std::fwrite(lines.data(), 1, lines.size(), stderr);

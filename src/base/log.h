@@ -28,7 +28,7 @@ constexpr size_t at_once_bytes = 4096;  ///< what a pipe takes when it says that
 /// Whether writing up to at_once_bytes to the file would wait for somebody who reads, or fail.
 bool has_to_wait(int file);
 
-/// Writes lines as they are to standard error, where warnings are not dropped.
+/// Writes lines as they are to where the log goes, where warnings are not dropped.
 void log_lines(std::string_view lines);
 
 void log_debug(std::string_view message);

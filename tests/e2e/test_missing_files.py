@@ -92,7 +92,7 @@ def test_the_log_can_be_rotated_and_a_changed_draft_is_noticed(there, tmp_path):
         while not log.exists() or "loaded there" not in log.read_text():
             assert time.monotonic() < deadline, server.read_errors()
             time.sleep(0.02)
-        assert "changed: there" in server.read_errors()
+        assert "changed: there" in log.read_text() and "changed: there" not in (tmp_path / "log.1").read_text()
         assert "loaded there" in (tmp_path / "log.1").read_text()
 
 
@@ -130,3 +130,22 @@ def test_a_dry_run_refuses_what_a_start_would_refuse(tmp_path, flags, words):
     flags = [str(tmp_path / flag) if flag.endswith((".jinja", ".gguf")) else flag for flag in flags]
     done = quern("serve", "-m", STORIES, "--dry-run", *flags, check=False)
     assert done.returncode == 1 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_the_log_is_rotated_although_the_settings_have_a_mistake(there, tmp_path):
+    log, config = tmp_path / "log", config_of(tmp_path, {"model": there})
+    with Server("--config-file", config, "--log-file", log) as server:
+        log.rename(tmp_path / "log.1")
+        config.write_text("{")
+        server.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 20
+        while not log.exists() or "the settings stay as they were" not in log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert server.post("/v1/completions", STORY).status_code == 200
+
+
+def test_an_empty_template_file_is_refused(tmp_path):
+    (tmp_path / "empty.jinja").touch()
+    done = quern("serve", "-m", STORIES, "--chat-template-file", tmp_path / "empty.jinja", "--dry-run", check=False)
+    assert done.returncode == 1 and "empty.jinja is empty" in done.stderr

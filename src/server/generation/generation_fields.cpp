@@ -265,7 +265,7 @@ std::vector<std::string> read_stops(const Json& value, const char* field) {
     if (list.size() > max_stops) refuse_value(field, concat("has ", list.size(), " strings, and at most ", max_stops, " are possible"));
     std::vector<std::string> stops;
     for (const Json& each : list) {
-        if (!each.is_string()) refuse_type(field, "a string or an array of strings", each);
+        if (!each.is_string()) refuse_type(field, "an array of strings", each);
         const auto& stop = each.get_ref<const std::string&>();
         if (stop.empty()) refuse_value(field, "a stop string is empty");
         if (stop.size() > max_stop_bytes) refuse_value(field, concat("a stop string is longer than ", max_stop_bytes, " bytes"));

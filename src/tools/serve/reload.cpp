@@ -78,6 +78,14 @@ std::string described(const char* what, const std::vector<std::string>& ids) {
     return text;
 }
 
+// Also when the settings have a mistake: the old files may have been moved away.
+void reopen_logs(ApiService& service) noexcept try {
+    reopen_log_file();
+    service.reopen_access_log();
+} catch (const std::exception& error) {
+    log_error(concat("a log goes on where it was: ", error.what()));
+}
+
 }  // namespace
 
 AccessRules access_rules(const ServeSettings& settings, bool is_local) {
@@ -106,7 +114,7 @@ std::vector<ModelEntry> models_of(const ServeSettings& settings) {
     if (!is_any_there) throw InvalidInput(concat("there is no model file ", missing), "model");
     for (const ModelEntry& model : models)
         if (model.is_missing)
-            log_warning(concat("the model ", name_of(model), " cannot be served: there is no file ", model.options.model_path,
+            log_warning(concat("the model ", name_of(model), " cannot be loaded: there is no file ", model.options.model_path,
                                "; once it is there, the model is loaded when it is asked for"));
     warn_of_ignored_settings(settings);
     return models;
@@ -116,6 +124,7 @@ ReloadableSettings::ReloadableSettings(FlagValues flags, std::optional<std::stri
     : flags_(std::move(flags)), config_file_(std::move(config_file)), current_(collect_settings(flags_, config_file_)) {}
 
 void ReloadableSettings::reload(ModelStore& store, ApiService& service, HttpServer& server) noexcept try {
+    reopen_logs(service);
     apply(collect_settings(flags_, config_file_), store, service, server);
 } catch (const std::exception& error) {
     log_error(concat("the settings stay as they were: ", error.what()));
@@ -127,8 +136,6 @@ void ReloadableSettings::apply(ServeSettings fresh, ModelStore& store, ApiServic
     const std::string others = take_over(fresh, next);
     AccessRules access = access_rules(next, is_loopback(next.host));
     std::vector<ModelEntry> models = models_of(next);
-    service.reopen_access_log();
-    reopen_log_file();
     server.renew_certificate();
     const ModelChanges changes = store.replace(std::move(models));
     service.set_rules(std::move(access), CorsRules(next.cors_origins));

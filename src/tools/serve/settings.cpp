@@ -201,7 +201,10 @@ void apply_flags(const FlagValues& flags, bool has_file, Settings& settings) {
 /// What depends on several settings.
 void complete(ModelEntry& model) {
     EngineOptions& options = model.options;
-    if (!model.chat_template_file.empty()) options.chat_template = read_text_file(model.chat_template_file);
+    if (!model.chat_template_file.empty()) {
+        options.chat_template = read_text_file(model.chat_template_file);
+        if (options.chat_template.empty()) throw InvalidInput(concat(model.chat_template_file, " is empty"), "chat_template_file");
+    }
     if (!model.hf_tokenizer_config_path.empty()) options.chat_template = read_tokenizer_config_template(model.hf_tokenizer_config_path);
     if (!options.chat_template.empty() && !options.chat_format.empty())
         throw InvalidInput("there are two chat templates: a format by name, and a template of your own; leave one out", "chat_format");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/endpoint_table.h"
+#include "server/generation/wording.h"
 
 namespace quern {
 namespace {
@@ -12,7 +13,7 @@ std::string response_error_event(const std::string& body) {
     Json json = {{"type", "error"}, {"sequence_number", 0}};
     const Json error = Json::parse(body)["error"];
     for (const char* key : {"code", "message", "param"}) json[key] = error[key];
-    return concat("event: error\ndata: ", json.dump(), "\n\n");
+    return named_event("error", json);
 }
 
 }  // namespace

@@ -197,10 +197,22 @@ def cpu_for_tokens(server, prompt, n_tokens):
     return engine, sum(others), len(times) - 1
 
 
+def bare_overhead(arguments, n_messages):
+    """CPU time in microseconds for which a program without HTTP wakes a thread and sends 200 bytes, beside reads of as much memory as a step of the model
+    makes; None when `bench_socket` was not built beside quern."""
+    program = pathlib.Path(arguments.quern).with_name("bench_socket")
+    if not program.exists():
+        print("bench_socket is not there: build with cmake -DQUERN_BENCH=ON to see what the machine asks for a token")
+        return None
+    megabytes = os.path.getsize(arguments.model) >> 20
+    return float(subprocess.run([program, str(megabytes), "8", str(n_messages)], check=True, capture_output=True, text=True).stdout)
+
+
 def measure_overhead(arguments, table):
     """CPU time of the server for each streamed token: at the model's pace, where each token wakes a sleeping thread, and at the greatest pace, with a
     model so small that the engine thread's time is largely the engine's own: the step, the token's way to the other thread, its wake."""
     n_tokens = arguments.overhead_tokens
+    bare = [bare_overhead(arguments, n_tokens // 2)]
     with Quern(arguments, "--n_threads", "1") as server:
         server.stream(prompt_of(arguments, 16, 1), 16)
         _, http, n_events = cpu_for_tokens(server, prompt_of(arguments, 16, 2), n_tokens)
@@ -211,6 +223,9 @@ def measure_overhead(arguments, table):
         together = 1e6 * sum(after[task] - before.get(task, 0) for task in after if task != busiest) / (16 * (n_tokens // 4))
     table.add(f"CPU of HTTP threads for a token ({n_events} events, {n_tokens} tokens)", round(http, 1), "us", "under 30 us", http < 30)
     table.add("  of 16 streams at once", round(together, 1), "us", "under 30 us", together < 30)
+    bare.append(bare_overhead(arguments, n_tokens // 2))
+    if None not in bare:
+        table.add("  of a program that only wakes a thread and sends, before and after", "{:.0f}, {:.0f}".format(*bare), "us")
     ours = argparse.Namespace(**{**vars(arguments), "model": str(STORIES)})
     with Quern(ours, "--n_threads", "1") as server:
         n_each, n_runs = 400, 40

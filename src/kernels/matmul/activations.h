@@ -15,16 +15,17 @@ namespace quern {
 enum class ActivationFormat : uint8_t { f32, bf16, i16_32, i16_256 };
 inline constexpr int n_activation_formats = 4;
 
-/// 32 values: x[i] = scale * q[i], q[i] = 256 * high[i] + low[i], |high| and |low| <= 127. `sum` is scale * (q[0] + ... + q[31]), for
-/// formats with an offset.
+/// 32 values: x[i] = scale * q[i], q[i] = 256 * high[i] + low[i], |high| and |low| <= 127. q_sum is q[0] + ... + q[31] and
+/// `sum` is scale * q_sum, for formats with a bias or an offset.
 struct ActivationBlock32 {
     float scale;
     float sum;
+    int32_t q_sum;
     int8_t high[32], low[32];
 
     int q(int64_t i) const { return 256 * high[i] + low[i]; }
 };
-static_assert(sizeof(ActivationBlock32) == 72);
+static_assert(sizeof(ActivationBlock32) == 76);
 
 /// 256 values, as above. high_sums[j] = high[16 j] + ... + high[16 j + 15], low_sums likewise; those of 32 values are in the order 0 2 1 3
 /// 4 6 5 7, in which their minimums come in k_lanes.h. `words` are the values again, as kernels for

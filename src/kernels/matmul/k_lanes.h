@@ -114,7 +114,7 @@ class KLanes {
         if constexpr (n_groups == 16)
             V::store_two_ints(sums, V::quarter_sums(parts));
         else
-            V::store_sums_of_halves(sums, V::quarter_sums(parts));
+            V::store_sums_of_halves(sums, sums + 4, V::quarter_sums(parts));
     }
     template <int g>
     static constexpr int place_of_sum = n_groups == 16 ? g % 4 * 4 + g / 4 : g % 2 * 4 + g / 2;

@@ -109,7 +109,7 @@ std::vector<int64_t> row_lengths(DType dtype) {
         case 1:
             return {1, 7, 31, 256, 1000, 2304};
         case 32:
-            return {32, 96, 256, 1056};
+            return {32, 96, 256, 1056, 3104};
         default:
             return {256, 512, 768, 2304};
     }

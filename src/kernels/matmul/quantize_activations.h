@@ -49,7 +49,8 @@ void quantize_32(const float* x, std::byte* out, int64_t n) noexcept {
         const float max = largest_of<V>(x + i, 32);
         block->scale = max / largest_q;
         const PlaneSums sums = quantize_values<V>(x + i, 32, inverse_scale(max), block->high, block->low);
-        block->sum = block->scale * static_cast<float>(256 * sums.high + sums.low);
+        block->q_sum = 256 * sums.high + sums.low;
+        block->sum = block->scale * static_cast<float>(block->q_sum);
     }
 }
 

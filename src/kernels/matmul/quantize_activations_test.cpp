@@ -55,6 +55,7 @@ TEST_CASE("a quantized value is off by at most half a step, or one where its low
         if (i % 32 == 0) {
             int sum = 0;
             for (int64_t j = 0; j < 32; ++j) sum += b32.q(j);
+            CHECK(b32.q_sum == sum);
             CHECK(b32.sum == b32.scale * static_cast<float>(sum));
         }
         if (i % 16 == 0) {

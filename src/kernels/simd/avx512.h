@@ -10,6 +10,8 @@ struct Simd : avx2::Simd {
     using avx2::Simd::add;
     using avx2::Simd::both;
     using avx2::Simd::either;
+    using avx2::Simd::flip;
+    using avx2::Simd::look_up;
     using avx2::Simd::multiply_add;
     using avx2::Simd::subtract_product;
     using avx2::Simd::times;
@@ -20,9 +22,6 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static Bytes negate(Bytes v, uint32_t bits) { return _mm256_mask_sub_epi8(v, bits, _mm256_setzero_si256(), v); }
     QUERN_INLINE static Ints add_dot_words(Ints sum, Words a, Words b) { return _mm256_dpwssd_epi32(sum, a, b); }
     QUERN_INLINE static Ints add_dot_bytes(Ints sum, Bytes u, Bytes s) { return _mm256_dpbusd_epi32(sum, u, s); }
-    QUERN_INLINE static Ints add_dot_signed_bytes(Ints sum, Bytes a, Bytes b) {
-        return add_dot_bytes(sum, _mm256_sign_epi8(a, a), _mm256_sign_epi8(b, a));
-    }
 
     /// Two vectors as one, for kernels that compute more than they wait for memory (matmul/row_tile.h).
     using TwoBytes = __m512i;
@@ -71,6 +70,7 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static TwoFloats load_two_floats(const uint16_t* halves) {
         return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves)));
     }
+    QUERN_INLINE static TwoFloats load_two_floats(const float* p) { return _mm512_loadu_ps(p); }
     QUERN_INLINE static void store_first(float* p, TwoFloats v, int n) {
         _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), v);
     }
@@ -93,6 +93,18 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static TwoBytes four_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
     QUERN_INLINE static TwoBytes both(TwoBytes a, TwoBytes b) { return _mm512_and_si512(a, b); }
     QUERN_INLINE static TwoBytes either(TwoBytes a, TwoBytes b) { return _mm512_or_si512(a, b); }
+    QUERN_INLINE static TwoBytes flip(TwoBytes v, TwoBytes bits) { return _mm512_xor_si512(v, bits); }
+    QUERN_INLINE static TwoBytes look_up(Sixteen table, TwoBytes index) {
+        return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), index);
+    }
+    /// value added to each byte of v for which bit 4 c + its place in its lane is set in that lane of bits.
+    template <int c>
+    QUERN_INLINE static TwoBytes add_to_bytes_of_bits(TwoBytes v, TwoInts bits, TwoBytes value) {
+        constexpr int byte = c / 2 * 0x01010101;  // the one that has them, everywhere in its lane
+        const TwoBytes byte_of = _mm512_broadcast_i32x4(_mm_setr_epi32(byte, byte + 0x04040404, byte + 0x08080808, byte + 0x0c0c0c0c));
+        const TwoBytes bit_of = _mm512_set1_epi32(c % 2 == 0 ? 0x08040201 : static_cast<int>(0x80402010u));
+        return _mm512_mask_add_epi8(v, _mm512_test_epi8_mask(_mm512_shuffle_epi8(bits, byte_of), bit_of), v, value);
+    }
     /// Words are shifted, lanes of 4 bytes rotated: bits cross from one byte into another.
     template <int n>
     QUERN_INLINE static TwoBytes shift_right(TwoBytes v) {
@@ -123,11 +135,11 @@ struct Simd : avx2::Simd {
         const TwoInts second = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[2], rows[3]), _mm512_unpackhi_epi32(rows[2], rows[3]));
         return _mm512_add_epi32(_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
     }
-    /// The sums of the first two quarters, then those of the last two.
-    QUERN_INLINE static void store_sums_of_halves(int32_t* p, TwoInts v) {
+    /// The sums of the first two quarters, and those of the last two.
+    QUERN_INLINE static void store_sums_of_halves(int32_t* first, int32_t* second, TwoInts v) {
         const TwoInts sums = _mm512_add_epi32(v, _mm512_shuffle_i32x4(v, v, 0xb1));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_castsi512_si128(sums));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 4), _mm512_extracti32x4_epi32(sums, 2));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(first), _mm512_castsi512_si128(sums));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(second), _mm512_extracti32x4_epi32(sums, 2));
     }
     QUERN_INLINE static void store_two_ints(int32_t* p, TwoInts v) { _mm512_storeu_si512(p, v); }
     /// Byte i of each lane as an int.
@@ -145,6 +157,14 @@ struct Simd : avx2::Simd {
     }
     QUERN_INLINE static TwoFloats lower_halves_to_floats(TwoInts v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
     QUERN_INLINE static TwoFloats upper_halves_to_floats(TwoInts v) { return lower_halves_to_floats(_mm512_srli_epi32(v, 16)); }
+    QUERN_INLINE static void store_lower_halves(uint16_t* p, TwoInts v) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(v));
+    }
+    QUERN_INLINE static void store_upper_halves(uint16_t* p, TwoInts v) { store_lower_halves(p, _mm512_srli_epi32(v, 16)); }
+    /// The upper half of each lane of a, and above it the lower half of b's.
+    QUERN_INLINE static TwoInts middle_of(TwoInts a, TwoInts b) {
+        return _mm512_or_si512(_mm512_srli_epi32(a, 16), _mm512_slli_epi32(b, 16));
+    }
     /// columns[j]: in each row's lane its bytes 4 j to 4 j + 3.
     /// @param at  of row r, 16 bytes
     template <typename At>

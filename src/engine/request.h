@@ -21,13 +21,13 @@ struct Request {
     SamplingParams sampling;
     std::optional<int64_t> max_tokens;  ///< nothing: until the window is full
     std::vector<std::string> stop;      ///< output ends before the earliest of these; none may be empty
-    std::chrono::milliseconds line_time{
-        0};                    ///< output ends at the first token so long after the first one, once it has a line break; 0: does not
-    int n_logprobs = -1;       ///< -1: none; 0: of the chosen token; k: and of the k most likely
-    bool ignore_end = false;   ///< go on past end-of-generation tokens
-    bool reuse_prefix = true;  ///< take keys and values of an equal beginning from the prefix cache, where it has them
-    std::string cache_salt;    ///< shares cached prefixes only with requests of the same salt and the same scales of adapters
-    bool goes_on = false;      ///< with a request that was let in: the length of the queue is no reason to refuse it
+    /// Output ends at the first token so long after the first one, once it has a line break; 0: does not.
+    std::chrono::milliseconds line_time = {};
+    int n_logprobs = -1;                ///< -1: none; 0: of the chosen token; k: and of the k most likely
+    bool ignore_end = false;            ///< go on past end-of-generation tokens
+    bool reuse_prefix = true;           ///< take keys and values of an equal beginning from the prefix cache, where it has them
+    std::string cache_salt;             ///< shares cached prefixes only with requests of the same salt and the same scales of adapters
+    bool goes_on = false;               ///< with a request that was let in: the length of the queue is no reason to refuse it
     std::vector<float> adapter_scales;  ///< one for each of the engine's adapters, 0: not applied; empty: the engine's own scales
     /// Called on the engine thread whenever output arrives or the state changes; must return at once. May be empty.
     std::function<void()> on_output;

@@ -3,21 +3,8 @@
 #include <algorithm>
 
 #include "server/endpoint_table.h"
-#include "server/generation/wording.h"
 
 namespace quern {
-namespace {
-
-/// An error as the streams of /v1/responses have it, before any other event.
-std::string response_error_event(const std::string& body) {
-    Json json = {{"type", "error"}, {"sequence_number", 0}};
-    const Json error = Json::parse(body)["error"];
-    for (const char* key : {"code", "message", "param"}) json[key] = error[key];
-    return named_event("error", json);
-}
-
-}  // namespace
-
 ApiService::ApiService(ModelStore& models, ServiceOptions options)
     : root_path_(std::move(options.root_path)),
       access_log_(std::move(options.access_log)),
@@ -94,11 +81,8 @@ HttpResponse ApiService::error(std::exception_ptr error, const std::string& path
     return error_response(std::move(error), request_id, error_shape_of(local_path(path)));
 }
 
-std::string ApiService::late_event(const HttpResponse& response, const std::string& path) {
-    const std::string local = local_path(path);
-    if (response.status >= 400 && (local == "/v1/responses" || local == "/responses")) return response_error_event(response.body);
-    const bool has_name = response.status >= 400 && error_shape_of(local) == ErrorShape::anthropic;
-    return concat(has_name ? "event: error\n" : "", HttpService::late_event(response, path));
+std::string ApiService::late_error(const HttpResponse& refusal, const std::string& path) {
+    return error_event(refusal, error_shape_of(local_path(path)));
 }
 
 void ApiService::on_served(const AccessRecord& record) {

@@ -31,7 +31,7 @@ class ApiService final : public HttpService {
     bool is_slow(const HttpRequest& request) const override;
     HttpHeaders headers_for(const HttpRequest& request) override;
     HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id) override;
-    std::string late_event(const HttpResponse& response, const std::string& path) override;
+    std::string late_error(const HttpResponse& refusal, const std::string& path) override;
     void on_served(const AccessRecord& record) override;
 
     /// From now on, requests are held against these.

@@ -280,20 +280,15 @@ constexpr KnownRoute known_routes[] = {
     {"POST", "/audio/transcriptions", "no model here hears"},
 };
 
-Answer refuse_known_route(ApiContext&, const HttpRequest& request, const Waker&) {
-    for (const KnownRoute& route : known_routes)
-        if (request.method == route.method && request.path.ends_with(route.path))
-            throw ApiError(concat(route.method, " ", route.path, " is not supported: ", route.why),
-                           {.status = 501, .code = "not_supported", .headers = {{"x-should-retry", "false"}}});
-    throw InternalError("a route that is refused stands in no table");
-}
-
 void add_known(std::vector<Endpoint>& all) {
     for (const KnownRoute& route : known_routes)
         all.push_back({.path = route.path,
                        .tag = "Server",
                        .summary = route.why,
-                       .answer = &refuse_known_route,
+                       .answer = [&route](ApiContext&, const HttpRequest&, const Waker&) -> Answer {
+                           throw ApiError(concat(route.method, " ", route.path, " is not supported: ", route.why),
+                                          {.status = 501, .code = "not_supported", .headers = {{"x-should-retry", "false"}}});
+                       },
                        .method = route.method,
                        .is_alias = true});
 }
@@ -356,6 +351,7 @@ const std::vector<Endpoint>& endpoints() {
 
 ErrorShape error_shape_of(std::string_view path) {
     if (path.starts_with("/v1/messages")) return ErrorShape::anthropic;
+    if (path == "/v1/responses" || path == "/responses") return ErrorShape::responses;
     return path.starts_with("/api/") ? ErrorShape::ollama : ErrorShape::openai;
 }
 

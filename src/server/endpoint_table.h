@@ -1,6 +1,7 @@
 // All endpoints: where they are, what they are for, which fields they know, what they answer. Routes and documentation come from it.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "server/api_context.h"
@@ -15,7 +16,7 @@ struct Endpoint {
     const char* path;  ///< "{id}" at its end takes the whole rest
     const char* tag;
     const char* summary;
-    Answer (*answer)(ApiContext&, const HttpRequest&, const Waker&);
+    std::function<Answer(ApiContext&, const HttpRequest&, const Waker&)> answer;
     std::vector<std::span<const FieldRule>> fields = {};  ///< of the JSON body
     std::vector<const char*> required = {};
     const char* schema = nullptr;       ///< of the answer, as answer_schemas() calls it; nullptr: text of the type `content_type`

@@ -142,6 +142,7 @@ const char* error_name(std::string_view path) {
         case ErrorShape::ollama:
             return "OllamaError";
         case ErrorShape::openai:
+        case ErrorShape::responses:
             break;
     }
     return "OpenAIError";

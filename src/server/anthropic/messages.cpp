@@ -179,10 +179,7 @@ Answer make_messages(const ModelRequest& asked) {
     const RequestFields fields(asked.body, {rules});
     const Json shared = shared_body(fields);
     GenerationFields generation = read_generation_fields(RequestFields(shared, {generation_field_rules()}), *asked.model->engine);
-    if (const Json* stops = fields.find("stop_sequences")) {
-        if (!stops->is_array()) refuse_type("stop_sequences", "an array of strings", *stops);
-        generation.request.stop = read_stops(*stops, "stop_sequences");
-    }
+    if (const Json* stops = fields.find("stop_sequences")) generation.request.stop = read_stops(*stops, "stop_sequences", false);
     generation.request.max_tokens = fields.integer("max_tokens").value_or(default_max_tokens);
     ChoiceOrder order{.model = asked.model,
                       .prompts = {tokenize_chat_prompt(*asked.model, read_prompt(fields, *asked.model))},

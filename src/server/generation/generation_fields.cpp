@@ -259,13 +259,14 @@ std::span<const FieldRule> generation_field_rules() { return rules; }
 
 std::span<const FieldRule> sampler_field_rules() { return sampler_rules; }
 
-std::vector<std::string> read_stops(const Json& value, const char* field) {
-    if (!value.is_string() && !value.is_array()) refuse_type(field, "a string or an array of strings", value);
+std::vector<std::string> read_stops(const Json& value, const char* field, bool may_be_one) {
+    const char* const wanted = may_be_one ? "a string or an array of strings" : "an array of strings";
+    if (!value.is_array() && !(may_be_one && value.is_string())) refuse_type(field, wanted, value);
     const Json list = value.is_string() ? Json::array({value}) : value;
     if (list.size() > max_stops) refuse_value(field, concat("has ", list.size(), " strings, and at most ", max_stops, " are possible"));
     std::vector<std::string> stops;
     for (const Json& each : list) {
-        if (!each.is_string()) refuse_type(field, "an array of strings", each);
+        if (!each.is_string()) refuse_type(field, wanted, each);
         const auto& stop = each.get_ref<const std::string&>();
         if (stop.empty()) refuse_value(field, "a stop string is empty");
         if (stop.size() > max_stop_bytes) refuse_value(field, concat("a stop string is longer than ", max_stop_bytes, " bytes"));
@@ -285,7 +286,7 @@ GenerationFields read_generation_fields(const RequestFields& fields, const Engin
     if (out.until_full) out.request.max_tokens.reset();
     if (out.request.max_tokens && out.request.sampling.min_tokens > *out.request.max_tokens)
         refuse_value("min_tokens", concat("is ", out.request.sampling.min_tokens, ", and max_tokens only ", *out.request.max_tokens));
-    if (const Json* stops = fields.find("stop")) out.request.stop = read_stops(*stops, "stop");
+    if (const Json* stops = fields.find("stop")) out.request.stop = read_stops(*stops, "stop", true);
     out.request.line_time = std::chrono::milliseconds(std::max<int64_t>(0, fields.integer("t_max_predict_ms").value_or(0)));
     out.request.ignore_end = fields.flag("ignore_eos", false);
     out.n_choices = static_cast<int>(fields.integer("n", "n_cmpl").value_or(1));

@@ -24,8 +24,8 @@ struct GenerationFields {
     int n_probs = 0;             ///< llama.cpp's name for the likeliest tokens to tell of; 0: none
 };
 
-/// Stop strings: one, or a list. @throws ApiError  naming `field`
-std::vector<std::string> read_stops(const Json& value, const char* field);
+/// Stop strings: a list, or one where that may be. @throws ApiError  naming `field`
+std::vector<std::string> read_stops(const Json& value, const char* field, bool may_be_one);
 
 /// @throws ApiError
 GenerationFields read_generation_fields(const RequestFields& fields, const Engine& engine);

@@ -86,7 +86,7 @@ class HttpService {
     /// An exception as an answer to a request for `path`.
     virtual HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id);
     /// The same as the only event of a stream that had to begin before the answer was known.
-    virtual std::string late_event(const HttpResponse& response, const std::string& path);
+    virtual std::string late_error(const HttpResponse& refusal, const std::string& path);
     /// Called once for every request when it is over. On an I/O thread: quick.
     virtual void on_served(const AccessRecord&) {}
 };

@@ -328,7 +328,7 @@ void Connection::append_framed(std::string& out, std::string_view text) const {
 // The stream has begun with comments, so the refusal comes as its only event.
 asio::awaitable<bool> Connection::write_late_error(const HttpResponse& response) {
     std::string bytes;
-    append_framed(bytes, context_.service.late_event(response, record_.path));
+    append_framed(bytes, context_.service.late_error(response, record_.path));
     if (!is_http_1_0_) bytes += "0\r\n\r\n";
     const bool written = co_await write_bytes(std::move(bytes));
     co_return written;

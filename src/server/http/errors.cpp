@@ -10,6 +10,8 @@
 namespace quern {
 namespace {
 
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 const char* error_type(int status) {
     switch (status) {
         case 403:
@@ -61,6 +63,7 @@ std::string error_body(const ApiError& error, ErrorShape shape) {
     Json body;
     switch (shape) {
         case ErrorShape::openai:
+        case ErrorShape::responses:
             body = openai_body(error);
             break;
         case ErrorShape::anthropic:
@@ -70,7 +73,25 @@ std::string error_body(const ApiError& error, ErrorShape shape) {
             body = {{"error", error.what()}};
             break;
     }
-    return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return dump(body);
+}
+
+std::string event_of(const std::string& body, ErrorShape shape) {
+    switch (shape) {
+        case ErrorShape::anthropic:
+            return concat("event: error\ndata: ", body, "\n\n");
+        case ErrorShape::responses: {
+            const Json error = Json::parse(body).value("error", Json::object());
+            Json event = {{"type", "error"}, {"sequence_number", 0}};
+            for (const char* key : {"code", "message", "param"}) event[key] = error.value(key, Json());
+            return concat("event: error\ndata: ", dump(event), "\n\n");
+        }
+        case ErrorShape::ollama:
+            return body + "\n";
+        case ErrorShape::openai:
+            break;
+    }
+    return concat("data: ", body, "\n\n");
 }
 
 }  // namespace
@@ -110,17 +131,10 @@ HttpResponse error_response(std::exception_ptr error, std::string_view request_i
 }
 
 std::string error_event(std::exception_ptr error, std::string_view request_id, ErrorShape shape) {
-    const std::string body = error_body(to_api_error(std::move(error), request_id), shape);
-    switch (shape) {
-        case ErrorShape::anthropic:
-            return concat("event: error\ndata: ", body, "\n\n");
-        case ErrorShape::ollama:
-            return body + "\n";
-        case ErrorShape::openai:
-            break;
-    }
-    return concat("data: ", body, "\n\n");
+    return event_of(error_body(to_api_error(std::move(error), request_id), shape), shape);
 }
+
+std::string error_event(const HttpResponse& refusal, ErrorShape shape) { return event_of(refusal.body, shape); }
 
 ApiError shutting_down() {
     return ApiError("the server is shutting down", {.status = 503, .code = "shutting_down", .headers = {{"Retry-After", "5"}}});
@@ -130,7 +144,7 @@ std::string EventSource::error_text(std::exception_ptr error, std::string_view r
     return error_event(std::move(error), request_id);
 }
 
-std::string HttpService::late_event(const HttpResponse& response, const std::string&) { return concat("data: ", response.body, "\n\n"); }
+std::string HttpService::late_error(const HttpResponse& refusal, const std::string&) { return error_event(refusal); }
 
 HttpResponse HttpService::error(std::exception_ptr error, const std::string&, std::string_view request_id) {
     return error_response(std::move(error), request_id);

@@ -27,7 +27,8 @@ class ApiError : public Error {
     Details details_;
 };
 
-enum class ErrorShape : uint8_t { openai, anthropic, ollama };
+/// `responses`: as openai, but in a stream an event named `error` whose fields are those of /v1/responses.
+enum class ErrorShape : uint8_t { openai, responses, anthropic, ollama };
 
 /// InvalidInput: 400 with its field as `param`; ContextOverflow: 400 with code context_length_exceeded; EngineBusy: 429 with Retry-After;
 /// ApiError: as it says; all else: 500. Server errors are logged with the request's id.
@@ -38,6 +39,7 @@ HttpResponse error_response(const ApiError& error, ErrorShape shape = ErrorShape
 
 /// The same error inside a stream that has begun: an event, or for Ollama's clients a line.
 std::string error_event(std::exception_ptr error, std::string_view request_id, ErrorShape shape = ErrorShape::openai);
+std::string error_event(const HttpResponse& refusal, ErrorShape shape = ErrorShape::openai);
 
 /// 503 with Retry-After: the server is going down.
 ApiError shutting_down();

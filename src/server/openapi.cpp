@@ -38,6 +38,7 @@ constexpr FieldForm field_forms[] = {
     {"dry_sequence_breakers", R"({"type": "array", "maxItems": 16, "items": {"type": "string"}})"},
     {"documents", R"({"type": "array", "minItems": 1, "maxItems": 2048, "items": {"type": ["string", "object"]}})"},
     {"texts", R"({"type": "array", "minItems": 1, "maxItems": 2048, "items": {"type": "string"}})"},
+    {"response_fields", R"({"type": "array", "maxItems": 256, "items": {"type": "string"}})"},
     {"include", R"({"type": "array", "items": {"type": "string"}})"},
     {"input_extra",
      R"({"type": "array", "items": {"type": "object", "properties": {"filename": {"type": "string"}, "text": {"type": "string"}}, "required": ["text"]}})"},

@@ -106,10 +106,8 @@ void try_to_load(EngineOptions options) {
 int print_plan(const ServeSettings& settings) {
     access_rules(settings, is_loopback(settings.host));  // what would not start says so
     const std::vector<ModelEntry> models = models_of(settings);
-    std::string missing;
-    for (const ModelEntry& model : models)
-        if (model.is_missing) missing += concat(missing.empty() ? "" : ", ", model.options.model_path);
-    if (!missing.empty()) throw InvalidInput(concat("there is no model file ", missing), "model");
+    if (const std::string missing = missing_files(models); !missing.empty())
+        throw InvalidInput(concat("no such model file: ", missing), "model");
     for (const ModelEntry& model : models) {
         std::fputs(memory_table(memory_need(model.options), model.options).c_str(), stdout);
         try_to_load(model.options);

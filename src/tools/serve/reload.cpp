@@ -98,20 +98,22 @@ AccessRules access_rules(const ServeSettings& settings, bool is_local) {
     return AccessRules(keys, settings.host, checks_hosts);
 }
 
+std::string missing_files(const std::vector<ModelEntry>& models) {
+    std::string paths;
+    for (const ModelEntry& model : models)
+        if (model.is_missing) paths += concat(paths.empty() ? "" : ", ", model.options.model_path);
+    return paths;
+}
+
 std::vector<ModelEntry> models_of(const ServeSettings& settings) {
     std::vector<ModelEntry> models = settings.models;
-    std::string missing;
-    bool is_any_there = models.empty();
     for (ModelEntry& model : models) {
         std::error_code error;
         model.is_missing = !std::filesystem::exists(model.options.model_path, error);
         model.options.isa = isa_from_environment();
-        if (model.is_missing)
-            missing += concat(missing.empty() ? "" : ", ", model.options.model_path);
-        else
-            is_any_there = true;
     }
-    if (!is_any_there) throw InvalidInput(concat("there is no model file ", missing), "model");
+    const bool is_any_there = std::any_of(models.begin(), models.end(), [](const ModelEntry& model) { return !model.is_missing; });
+    if (!models.empty() && !is_any_there) throw InvalidInput(concat("no such model file: ", missing_files(models)), "model");
     for (const ModelEntry& model : models)
         if (model.is_missing)
             log_warning(concat("the model ", name_of(model), " cannot be loaded: there is no file ", model.options.model_path,

@@ -16,6 +16,9 @@ AccessRules access_rules(const ServeSettings& settings, bool is_local);
 /// The models, ready to be declared. Warns of those whose file is not there. @throws InvalidInput  no file is there
 std::vector<ModelEntry> models_of(const ServeSettings& settings);
 
+/// The paths of those whose file is not there, with commas between.
+std::string missing_files(const std::vector<ModelEntry>& models);
+
 /// Where the settings came from, and what a running server has of them.
 class ReloadableSettings {
   public:

@@ -105,7 +105,7 @@ def test_errors_name_the_field_that_the_client_sent():
                                          ("/v1/chat/completions", chat, "messages", "no chat template"),
                                          ("/v1/rerank", {"query": "", "documents": ["a"]}, "query", "is empty"),
                                          ("/v1/rerank", {"documents": ["a"]}, "query", "is missing"),
-                                         ("/v1/completions", {**STORY, "min_tokens": 9}, "min_tokens", "max_tokens only 8")):
+                                         ("/v1/completions", {**STORY, "min_tokens": 9}, "min_tokens", "at most 8 tokens")):
             refused = server.post(path, body)
             assert refused.status_code == 400 and error_of(refused)["param"] == param and words in error_of(refused)["message"], refused.text
         assert server.post("/v1/completions", {**STORY, "min_tokens": 8}).status_code == 200

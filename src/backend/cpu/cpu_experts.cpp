@@ -3,16 +3,9 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_device.h"
+#include "backend/cpu/work_units.h"
 
 namespace quern {
-namespace {
-
-// Weight bytes in one unit of work with few tokens, and rows in one with many: as in the linear phase.
-constexpr int64_t bytes_per_block = 64 * 1024;
-constexpr int64_t rows_per_batch_block = 128;
-
-}  // namespace
-
 // Fills chosen, shares, row_of, source_of and first_row.
 void CpuDevice::sort_by_expert(const ExpertsOperation& operation) noexcept {
     const Routing& routing = operation.routing;
@@ -55,8 +48,7 @@ void CpuDevice::multiply_experts(const ExpertProduct& product) noexcept {
     const int64_t n_in = weight.shape[2], n_out = weight.shape[1];
     const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(n_in)));
     const MatmulChoice choice = matmul_for(experts_.kernels, weight.dtype);
-    const int64_t whole = choice.row_multiple;
-    const int64_t rows_each = choice.waits_for_memory ? std::max(whole, bytes_per_block / bytes / whole * whole) : rows_per_batch_block;
+    const int64_t rows_each = rows_per_unit(n_out, bytes, choice, 1, pool_.n_threads());
     const int64_t n_blocks = (n_out + rows_each - 1) / rows_each;
     pool_.for_each(n_blocks * experts_.n_experts, [&](int64_t item, int) noexcept {
         const int64_t expert = item / n_blocks, row = item % n_blocks * rows_each, n_rows = std::min(rows_each, n_out - row);

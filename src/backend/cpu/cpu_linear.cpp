@@ -1,33 +1,15 @@
 // The linear phase on the CPU: norm and quantize the input once, multiply row blocks, finish each block while it is in cache.
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 #include "backend/cpu/cpu_device.h"
+#include "backend/cpu/work_units.h"
 
 namespace quern {
 namespace {
 
-// Weight bytes in one unit of work that reads them once: large enough to stream, small enough that threads finish together.
-constexpr int64_t bytes_per_block = 64 * 1024;
-// Rows in one unit of work that computes: what a batch's activations are read for from the outer caches.
-constexpr int64_t rows_per_batch_block = 128;
-// Units that each thread should get at least, so that all finish together.
-constexpr int64_t blocks_per_thread = 4, streamed_blocks_per_thread = 6;
 // Tokens that one thread norms and quantizes at a time.
 constexpr int64_t tokens_per_block = 4;
-
-// Rows of one unit of work: a multiple of what the kernel multiplies at once and of a head, where those must stay whole; of the head alone
-// if both together are too many.
-int64_t rows_per_block(const TensorView& weight, const MatmulChoice& choice, int64_t head_rows, int64_t n_threads) {
-    const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(weight.shape.n_cols())));
-    const int64_t blocks_each = choice.waits_for_memory ? streamed_blocks_per_thread : blocks_per_thread;
-    const int64_t most = choice.waits_for_memory ? bytes_per_block / bytes : rows_per_batch_block;
-    const int64_t rows = std::min(most, weight.shape.n_rows() / (blocks_each * n_threads));
-    const int64_t both = std::lcm(choice.row_multiple, head_rows);
-    const int64_t granularity = both > std::max(rows, 2 * head_rows) ? head_rows : both;
-    return std::max(granularity, rows / granularity * granularity);
-}
 
 struct BlockRange {
     int64_t first_block, n_blocks, rows;
@@ -95,9 +77,11 @@ void CpuDevice::linear(const LinearOperation& operation) noexcept {
     int64_t n_blocks = 0;
     for (size_t m = 0; m < n_matrices; ++m) {
         const LinearOutput& output = operation.outputs[m];
+        const DType dtype = output.weight.dtype;
+        const int64_t head_rows = output.rope || output.store || output.head_norm.weight ? operation.head_dim : 1;
         const int64_t rows =
-            rows_per_block(output.weight, matmul_for(operation.kernels, output.weight.dtype),
-                           output.rope || output.store || output.head_norm.weight ? operation.head_dim : 1, pool_.n_threads());
+            rows_per_unit(output.weight.shape.n_rows(), static_cast<int64_t>(row_bytes(dtype, static_cast<uint64_t>(n_in))),
+                          matmul_for(operation.kernels, dtype), head_rows, pool_.n_threads());
         const int64_t n = (output.weight.shape.n_rows() + rows - 1) / rows;
         ranges[m] = {n_blocks, n, rows};
         n_blocks += n;

@@ -1,8 +1,8 @@
-// What a streamed token costs a program that does nothing else: one thread reads memory as a decode step does and writes to an eventfd; another sleeps in
-// epoll_wait, wakes, and sends 200 bytes over a loopback socket to a process that reads them. Prints the second thread's CPU time for each message, in
-// microseconds: the floor of what `quern serve` can pay for a token of a lone stream.
+// What a streamed token costs a program that does nothing else: one thread reads memory as a decode step does and writes to an
+// eventfd; another sleeps in epoll_wait, wakes, and sends 200 bytes over a loopback socket to a process that reads them. Prints the
+// second thread's CPU time for each message, in microseconds: about what `quern serve` cannot help paying for a token of a lone stream.
 //
-//     bench_socket [MB read between messages, 0 for none] [milliseconds from message to message] [messages]
+//     bench_socket [MiB read between messages, 0 for none] [milliseconds from message to message] [messages]
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -41,7 +41,9 @@ int socket_with_reader() {
     socklen_t size = sizeof address;
     auto* const any = reinterpret_cast<sockaddr*>(&address);
     if (bind(listener, any, size) != 0 || listen(listener, 1) != 0 || getsockname(listener, any, &size) != 0) return -1;
-    if (fork() == 0) {
+    const pid_t child = fork();
+    if (child < 0) return -1;
+    if (child == 0) {
         const int reader = socket(AF_INET, SOCK_STREAM, 0);
         char bytes[4096];
         if (connect(reader, any, size) == 0)
@@ -59,9 +61,13 @@ int socket_with_reader() {
 
 int main(int n_arguments, char** arguments) {
     const auto argument = [&](int at, int otherwise) { return n_arguments > at ? std::atoi(arguments[at]) : otherwise; };
-    const size_t n_words = static_cast<size_t>(argument(1, 90)) * (1 << 17);
-    const auto period = std::chrono::milliseconds(argument(2, 8));
-    const int n_messages = argument(3, 1000);
+    const int mebibytes = argument(1, 90), milliseconds = argument(2, 8), n_messages = argument(3, 1000);
+    if (mebibytes < 0 || milliseconds < 0 || n_messages < 1) {
+        std::cerr << "usage: bench_socket [MiB >= 0] [milliseconds >= 0] [messages >= 1]\n";
+        return 1;
+    }
+    const size_t n_words = static_cast<size_t>(mebibytes) * (1 << 17);
+    const auto period = std::chrono::milliseconds(milliseconds);
     const int connection = socket_with_reader();
     const int event = eventfd(0, EFD_NONBLOCK), poll = epoll_create1(0);
     epoll_event wanted{};

@@ -202,10 +202,9 @@ def bare_overhead(arguments, n_messages):
     makes; None when `bench_socket` was not built beside quern."""
     program = pathlib.Path(arguments.quern).with_name("bench_socket")
     if not program.exists():
-        print("bench_socket is not there: build with cmake -DQUERN_BENCH=ON to see what the machine asks for a token")
         return None
-    megabytes = os.path.getsize(arguments.model) >> 20
-    return float(subprocess.run([program, str(megabytes), "8", str(n_messages)], check=True, capture_output=True, text=True).stdout)
+    mebibytes = os.path.getsize(arguments.model) >> 20
+    return float(subprocess.run([program, str(mebibytes), "8", str(n_messages)], check=True, capture_output=True, text=True).stdout)
 
 
 def measure_overhead(arguments, table):
@@ -224,7 +223,9 @@ def measure_overhead(arguments, table):
     table.add(f"CPU of HTTP threads for a token ({n_events} events, {n_tokens} tokens)", round(http, 1), "us", "under 30 us", http < 30)
     table.add("  of 16 streams at once", round(together, 1), "us", "under 30 us", together < 30)
     bare.append(bare_overhead(arguments, n_tokens // 2))
-    if None not in bare:
+    if None in bare:
+        print("bench_socket is not there: build with cmake -DQUERN_BENCH=ON to see what the machine asks for a token")
+    else:
         table.add("  of a program that only wakes a thread and sends, before and after", "{:.0f}, {:.0f}".format(*bare), "us")
     ours = argparse.Namespace(**{**vars(arguments), "model": str(STORIES)})
     with Quern(ours, "--n_threads", "1") as server:

@@ -37,7 +37,7 @@ class Device {
     virtual void reserve(const ScratchNeeds& needs) = 0;
     /// Zeroed memory of this device. @throws DeviceError
     virtual Buffer allocate(uint64_t bytes, const char* purpose) = 0;
-    /// True when matmul() and embed() can read weights of this format.
+    /// True when linear(), experts() and embed() can read weights of this format.
     virtual bool supports(DType weights) const = 0;
 
     virtual void embed(const EmbedOperation& operation) noexcept = 0;

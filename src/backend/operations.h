@@ -1,5 +1,6 @@
-// The work a device can be asked for: one struct per phase of a forward pass. All pointers are memory of that device; all activations are
-// f32. The graph's executor fills these in; it has checked every shape once, so devices check nothing.
+// The work a device can be asked for: one struct per phase of a forward pass. Weights, activations and caches are memory of that device,
+// all activations f32; what the executor makes anew for each batch (token ids, page tables, angles, scales) is the host's. The graph's
+// executor fills these in; it has checked every shape once, so devices check nothing.
 #pragma once
 
 #include <cstdint>
@@ -74,6 +75,9 @@ struct LinearOutput {
 };
 
 /// Up to four matrices that read the same input: out = epilogue(norm(x) * weight^T).
+/// Matrices that one linear phase may multiply its input with.
+inline constexpr size_t most_linear_outputs = 4;
+
 struct LinearOperation {
     TokenKernels kernels = TokenKernels::many;
     int64_t n_tokens = 0;

@@ -1,4 +1,4 @@
-// The public face of quern: load a model, submit requests, read their output. `run`, `serve` and `bench` use only this.
+// The public face of the engine: load a model, submit requests, read their output.
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,7 @@ SequenceStats stats_of(const Sequence& sequence, bool runs) {
             .n_prompt = sequence.n_prompt,
             .n_generated = sequence.n_generated(),
             .n_cached = sequence.stats.n_cached_tokens,
-            .n_computed = sequence.n_cached,
+            .n_computed = sequence.n_computed,
             .n_limit = sequence.n_limit,
             .sampling = sequence.sampling};
 }

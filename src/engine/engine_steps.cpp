@@ -146,7 +146,7 @@ void EngineLoop::finish_chunk() {
         Sequence& sequence = *work.sequence;
         const auto own = logits.first(static_cast<size_t>(sequence.n_outputs(work.n_tokens)) * n_columns);
         logits = logits.subspan(own.size());
-        const int64_t first = sequence.n_cached;
+        const int64_t first = sequence.n_computed;
         for_one(&sequence, [&] {
             scheduler_.computed(sequence, work.n_tokens);
             if (sequence.reading)
@@ -161,7 +161,7 @@ void EngineLoop::finish_chunk() {
 void EngineLoop::hand_over(Sequence& sequence, int64_t first, std::span<const float> logits) {
     TextReading& reading = *sequence.reading;
     if (!logits.empty()) reading.sink(std::max(first, reading.first_wanted), logits);
-    reading.first_wanted = std::max(reading.first_wanted, sequence.n_cached);
+    reading.first_wanted = std::max(reading.first_wanted, sequence.n_computed);
     if (sequence.n_pending() == 0) finish(&sequence, FinishReason::stop);
 }
 

@@ -41,7 +41,7 @@ void Scheduler::release_pages(Sequence& sequence) {
         throw;
     }
     sequence.draft.clear();
-    sequence.n_cached = sequence.n_prefix_pages = 0;
+    sequence.n_computed = sequence.n_prefix_pages = 0;
     sequence.prefix = 0;
 }
 
@@ -89,23 +89,23 @@ void Scheduler::find_prefix(Sequence& sequence) {
     }
     sequence.n_prefix_pages = sequence.pages.keep_usable(cache_, limits_.window);
     sequence.prefix = prefixes_[static_cast<size_t>(sequence.n_prefix_pages)];
-    sequence.n_cached = sequence.n_prefix_pages * kv_page_tokens;
+    sequence.n_computed = sequence.n_prefix_pages * kv_page_tokens;
 }
 
 // Full pages of prompt that both begin with, if the other has not computed them all yet; else 0. The first page that the other has not
 // computed decides in most cases.
 int64_t Scheduler::pages_to_await(const Sequence& sequence, const Sequence& other) {
-    const int64_t n_full = std::min(sequence.n_prompt, other.n_prompt) / kv_page_tokens, n_computed = other.n_cached / kv_page_tokens;
+    const int64_t n_full = std::min(sequence.n_prompt, other.n_prompt) / kv_page_tokens, n_there = other.n_computed / kv_page_tokens;
     ++n_compared_;
-    if (n_computed >= n_full || sequence.cache_salt != other.cache_salt) return 0;
+    if (n_there >= n_full || sequence.cache_salt != other.cache_salt) return 0;
     const auto is_equal = [&](int64_t page) {
         n_compared_ += kv_page_tokens;
         return have_equal_page(sequence, other, page);
     };
-    if (!is_equal(n_computed)) return 0;
+    if (!is_equal(n_there)) return 0;
     int64_t n_common = 0;
-    while (n_common < n_full && (n_common == n_computed || is_equal(n_common))) ++n_common;
-    return n_common > n_computed ? n_common : 0;
+    while (n_common < n_full && (n_common == n_there || is_equal(n_common))) ++n_common;
+    return n_common > n_there ? n_common : 0;
 }
 
 bool Scheduler::is_coming(const Sequence::Awaited& awaited) {
@@ -113,7 +113,7 @@ bool Scheduler::is_coming(const Sequence::Awaited& awaited) {
     ++n_compared_;
     return std::any_of(running_.begin(), running_.end(), [&](const auto& other) {
         return other->id == awaited.id && other->in_prompt() && !other->channel->cancelled() &&
-               awaited.n_pages > other->n_cached / kv_page_tokens;
+               awaited.n_pages > other->n_computed / kv_page_tokens;
     });
 }
 
@@ -161,7 +161,7 @@ void Scheduler::admit() {
             sequence.has_started = true;
             sequence.started = Sequence::Clock::now();
             sequence.stats.queue_ms = std::chrono::duration<double, std::milli>(sequence.started - sequence.submitted).count();
-            sequence.stats.n_cached_tokens = sequence.n_cached;
+            sequence.stats.n_cached_tokens = sequence.n_computed;
         }
         running_.push_back(std::move(*next));
         next = waiting_.erase(next);
@@ -169,7 +169,7 @@ void Scheduler::admit() {
 }
 
 // Takes the pages that n_tokens more need.
-bool Scheduler::cover(Sequence& sequence, int64_t n_tokens) { return sequence.pages.cover(cache_, sequence.n_cached + n_tokens); }
+bool Scheduler::cover(Sequence& sequence, int64_t n_tokens) { return sequence.pages.cover(cache_, sequence.n_computed + n_tokens); }
 
 // Covers running_[index]; the younger ones make room, the youngest first.
 bool Scheduler::make_room(size_t index, std::vector<Work>& step, int64_t n_tokens) {
@@ -211,7 +211,7 @@ void Scheduler::add_to_chunk(Sequence& sequence, int64_t n_tokens) {
     if (sequence.reading) {
         int64_t rows = sequence.reading->makes_vectors ? limits_.n_batch : limits_.n_outputs;
         for (const Work& work : chunk_) rows -= work.sequence == &sequence ? 0 : work.sequence->n_outputs(work.n_tokens);
-        const int64_t n_unwanted = std::max<int64_t>(0, sequence.reading->first_wanted - sequence.n_cached);
+        const int64_t n_unwanted = std::max<int64_t>(0, sequence.reading->first_wanted - sequence.n_computed);
         n_tokens = std::min(n_tokens, n_unwanted + rows - n_before);
         if (sequence.reading->in_one_chunk && n_before + n_tokens < sequence.n_pending()) return;
     }
@@ -245,7 +245,7 @@ std::span<const Work> Scheduler::start_chunk(int64_t most_tokens, int64_t most_r
     const TextReading* reading = prompts.front()->reading.get();
     int64_t budget = std::min(reading ? most_read_tokens : most_tokens, limits_.n_batch);
     if (reading && reading->in_one_chunk) budget = limits_.n_batch;
-    const auto left = [](const Sequence& sequence) { return sequence.n_prompt - sequence.n_cached; };
+    const auto left = [](const Sequence& sequence) { return sequence.n_prompt - sequence.n_computed; };
     Sequence& oldest = *prompts.front();
     const bool as_a_whole = reading && reading->in_one_chunk;
     const int64_t wanted = prompts.size() == 1 ? budget : (budget + oldest_share - 1) / oldest_share;
@@ -269,9 +269,9 @@ std::span<const Work> Scheduler::start_chunk(int64_t most_tokens, int64_t most_r
 }
 
 void Scheduler::computed(Sequence& sequence, int64_t n_tokens) {
-    sequence.n_cached += n_tokens;
+    sequence.n_computed += n_tokens;
     if (sequence.reading && sequence.reading->in_one_chunk) return;  // what looks in both directions is nobody's prefix
-    for (; (sequence.n_prefix_pages + 1) * kv_page_tokens <= sequence.n_cached; ++sequence.n_prefix_pages) {
+    for (; (sequence.n_prefix_pages + 1) * kv_page_tokens <= sequence.n_computed; ++sequence.n_prefix_pages) {
         const int64_t page = sequence.n_prefix_pages;
         const auto added =
             cache_.add({.parent = sequence.prefix, .tokens = marked_page(sequence, page, key_tokens_), .salt = sequence.cache_salt},
@@ -279,7 +279,7 @@ void Scheduler::computed(Sequence& sequence, int64_t n_tokens) {
         sequence.pages.replace(page, added);
         sequence.prefix = added.prefix;
     }
-    sequence.pages.give_back_before(cache_, sequence.n_cached, limits_.window);
+    sequence.pages.give_back_before(cache_, sequence.n_computed, limits_.window);
 }
 
 bool Scheduler::has_prompts() const noexcept {

@@ -22,7 +22,7 @@ struct SchedulerLimits {
     int64_t n_outputs = 64;     ///< rows of logits in a chunk
 };
 
-/// A sequence's share of a step or chunk: n_tokens from n_cached on: of its tokens, then of its draft. Its page table covers them.
+/// A sequence's share of a step or chunk: n_tokens from n_computed on: of its tokens, then of its draft. Its page table covers them.
 struct Work {
     Sequence* sequence = nullptr;
     int64_t n_tokens = 0;

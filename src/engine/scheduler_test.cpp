@@ -149,7 +149,7 @@ TEST_CASE("pages are covered before they are used, and all come back") {
         const auto check = [&](std::span<const Work> works) {
             for (const Work& work : works) {
                 const Sequence& sequence = *work.sequence;
-                CHECK(sequence.pages.size() * kv_page_tokens >= sequence.n_cached + work.n_tokens);
+                CHECK(sequence.pages.size() * kv_page_tokens >= sequence.n_computed + work.n_tokens);
                 for (int64_t page = 0; page < sequence.pages.size(); ++page)
                     CHECK(used.insert(sequence.pages.full_page(page).value).second);
             }
@@ -278,7 +278,7 @@ TEST_CASE("a thousand who wait for the pages of one prompt cost little at each t
     scheduler.for_each([&](const Sequence& sequence, bool runs) {
         if (!runs) return;
         running.push_back(sequence.id);
-        if (sequence.id != 1 && sequence.id != last_id) CHECK(sequence.n_cached >= n_common);
+        if (sequence.id != 1 && sequence.id != last_id) CHECK(sequence.n_computed >= n_common);
     });
     CHECK(running == std::vector<uint64_t>{1, last_id, 2, 3});
 }

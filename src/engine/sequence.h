@@ -24,8 +24,8 @@ struct Sequence {
     Sampler sampler;
     std::vector<int32_t> tokens;  ///< prompt, then what was generated
     int64_t n_prompt = 0;
-    int64_t n_limit = 0;   ///< finished when it has this many tokens: max_tokens or the window
-    int64_t n_cached = 0;  ///< tokens[0, n_cached) have keys and values in the pages
+    int64_t n_limit = 0;     ///< finished when it has this many tokens: max_tokens or the window
+    int64_t n_computed = 0;  ///< tokens[0, n_computed) have keys and values in the pages
     PageTables pages;
     std::vector<int32_t> draft;  ///< guesses at the tokens that follow, to be checked in the next step
     int draft_length = 4;        ///< how many are worth guessing, by how many were right
@@ -53,14 +53,14 @@ struct Sequence {
     Clock::time_point submitted, started, first_token;
     bool has_started = false;
 
-    int64_t n_pending() const noexcept { return static_cast<int64_t>(tokens.size()) - n_cached; }
+    int64_t n_pending() const noexcept { return static_cast<int64_t>(tokens.size()) - n_computed; }
     /// Rows of logits that its next n_tokens have, drafts apart.
     int64_t n_outputs(int64_t n_tokens) const noexcept {
         if (!reading) return n_tokens == n_pending() ? 1 : 0;
-        return std::max<int64_t>(0, n_cached + n_tokens - std::max(reading->first_wanted, n_cached));
+        return std::max<int64_t>(0, n_computed + n_tokens - std::max(reading->first_wanted, n_computed));
     }
     /// Prompts and generated tokens are computed by different kernels, also when a sequence is computed anew.
-    bool in_prompt() const noexcept { return n_cached < n_prompt; }
+    bool in_prompt() const noexcept { return n_computed < n_prompt; }
     int64_t n_generated() const noexcept { return static_cast<int64_t>(tokens.size()) - n_prompt; }
 };
 

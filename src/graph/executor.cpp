@@ -133,9 +133,9 @@ class Executor::Run {
 
     void operator()(const LinearStep& step) {
         if (owner_.observer_) show_input(step);
-        LinearOutput outputs[4];
-        KvTarget targets[4];
-        std::vector<LowRank> adapters[4];
+        LinearOutput outputs[most_linear_outputs];
+        KvTarget targets[most_linear_outputs];
+        std::vector<LowRank> adapters[most_linear_outputs];
         LinearOperation operation{.kernels = kernels_for(step.x),
                                   .n_tokens = n_rows(step.x),
                                   .x = rows(step.x),

@@ -7,8 +7,6 @@
 namespace quern {
 namespace {
 
-constexpr size_t most_outputs = 4;
-
 class Lowering {
   public:
     Lowering(const Graph& graph, Fusion fusion)
@@ -166,7 +164,7 @@ class Lowering {
         const Node& node = graph_.node(id);
         const auto& readers = consumers_[at(id)];
         return fuse_ && id != graph_.result() && node.weight.shape.n_cols() == node.n_cols && !readers.empty() &&
-               readers.size() <= most_outputs &&
+               readers.size() <= most_linear_outputs &&
                std::all_of(readers.begin(), readers.end(), [&](int32_t reader) { return graph_.node(reader).op == Op::matmul; });
     }
 
@@ -175,7 +173,7 @@ class Lowering {
         LinearStep step;
         std::vector<int32_t> group;
         for (const int32_t reader : consumers_[at(input)])
-            if (graph_.node(reader).op == Op::matmul && !absorbed_[at(reader)] && group.size() < (fuse_ ? most_outputs : 1) &&
+            if (graph_.node(reader).op == Op::matmul && !absorbed_[at(reader)] && group.size() < (fuse_ ? most_linear_outputs : 1) &&
                 reader >= first)
                 group.push_back(reader);
         if (graph_.node(input).op == Op::norm && norm_joins_matmuls(input)) {

@@ -73,7 +73,7 @@ void CpuDevice::linear(const LinearOperation& operation) noexcept {
     project_low_rank(operation);
     const int64_t n_in = operation.outputs.front().weight.shape.n_cols();
     const auto n_matrices = operation.gating ? 1 : operation.outputs.size();  // a pair shares its blocks
-    BlockRange ranges[4];
+    BlockRange ranges[most_linear_outputs];
     int64_t n_blocks = 0;
     for (size_t m = 0; m < n_matrices; ++m) {
         const LinearOutput& output = operation.outputs[m];

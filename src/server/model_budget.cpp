@@ -38,12 +38,18 @@ uint64_t ModelStore::missing_weights(const EngineOptions& options, const MemoryN
     return n_bytes;
 }
 
-/// A cache as large as all requests can use, where the models that are not in memory can still come beside it; else up to half of the room.
+/// A cache as large as all requests can use, where the models that are not in memory can still come beside it: with a whole window each,
+/// or, where that is too much, with their least. Else up to half of the room.
 uint64_t ModelStore::share_of_cache(const Entry& entry, const MemoryNeed& need, uint64_t least) const {
-    uint64_t reserved = 0;
-    for (const auto& other : entries_)
-        if (other.get() != &entry && !other->model && !other->is_retired) reserved += other->least_bytes.value_or(0);
+    Entry::Needs others;
+    for (const auto& other : entries_) {
+        if (other.get() == &entry || other->model || other->is_retired || !other->needs) continue;
+        others.least_bytes += other->needs->least_bytes;
+        others.window_bytes += other->needs->window_bytes;
+    }
     const uint64_t room = budget_bytes_ - used_now() - missing_weights(entry.config.options, need) - need.workspace_bytes;
+    const bool all_have_windows = others.window_bytes + std::max(least, need.kv_bytes) <= room;
+    const uint64_t reserved = all_have_windows ? others.window_bytes : others.least_bytes;
     const uint64_t most = reserved + least <= room ? room - reserved : room / 2;
     return std::max(least, std::min(most, need.useful_kv_bytes));
 }

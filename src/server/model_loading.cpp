@@ -181,21 +181,23 @@ void ModelStore::settle(const EntryPtr& entry, std::exception_ptr error, std::un
     lock.lock();
 }
 
-// What the others that are not in memory would take at least. One that cannot be read takes nothing.
+// What the others that are not in memory would take. One that cannot be read takes nothing.
 void ModelStore::learn_needs(const Entry& loading, std::unique_lock<std::mutex>& lock) {
     for (const EntryPtr& entry : std::vector(entries_)) {
-        if (entry.get() == &loading || entry->is_retired || entry->least_bytes) continue;
+        if (entry.get() == &loading || entry->is_retired || entry->needs) continue;
         const EngineOptions options = entry->config.options;
-        uint64_t least = 0;
+        Entry::Needs needs;
         lock.unlock();
         try {
             const MemoryNeed need = loader_.need(options);
-            least = need.weight_bytes + need.workspace_bytes + std::max(options.kv_bytes, least_kv_bytes(options, need));
+            const uint64_t others = need.weight_bytes + need.workspace_bytes;
+            needs = {.least_bytes = others + std::max(options.kv_bytes, least_kv_bytes(options, need)),
+                     .window_bytes = others + std::max(options.kv_bytes, need.kv_bytes)};
         } catch (const std::exception& error) {
             log_debug(concat("what ", options.model_path, " takes is not known: ", error.what()));
         }
         lock.lock();
-        entry->least_bytes = least;
+        entry->needs = needs;
     }
 }
 

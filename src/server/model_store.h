@@ -148,13 +148,17 @@ class ModelStore {
         Clock::time_point last_used{};
         std::chrono::milliseconds lifetime = forever;  // after last_used
         std::vector<std::weak_ptr<ModelTicket>> waiting;
-        uint64_t load_number = 0;             // loads are made in this order
-        bool is_draining = false;             // is to make room, and answers nobody new
-        bool is_preloading = false;           // is loaded although nobody waits for it
-        bool is_retired = false;              // for new requests there is another entry, or none
-        bool is_to_be_checked = false;        // it was used since somebody looked whether its file is whole
-        std::string damage;                   // what has become of its file; "": nothing that is known
-        std::optional<uint64_t> least_bytes;  // what it takes at least
+        uint64_t load_number = 0;       // loads are made in this order
+        bool is_draining = false;       // is to make room, and answers nobody new
+        bool is_preloading = false;     // is loaded although nobody waits for it
+        bool is_retired = false;        // for new requests there is another entry, or none
+        bool is_to_be_checked = false;  // it was used since somebody looked whether its file is whole
+        std::string damage;             // what has become of its file; "": nothing that is known
+        /// What it takes with the smallest useful window, and with one whole window.
+        struct Needs {
+            uint64_t least_bytes = 0, window_bytes = 0;
+        };
+        std::optional<Needs> needs;
         std::vector<std::optional<std::filesystem::file_time_type>> file_times;  // of all that it is loaded from
     };
     using EntryPtr = std::shared_ptr<Entry>;

@@ -165,7 +165,8 @@ TEST_CASE("a model that is larger than the budget is refused without unloading o
 }
 
 TEST_CASE("a cache is as large as it is useful, and leaves room for the models that may come") {
-    uint64_t useful = 20 * mib, kv_bytes = 0;
+    uint64_t useful = 20 * mib, window = mib, kv_bytes = 0;
+    int64_t n_ctx = 64;
     const ModelLoader loader{
         .load =
             [&](const EngineOptions& options) {
@@ -176,7 +177,7 @@ TEST_CASE("a cache is as large as it is useful, and leaves room for the models t
             [&](const EngineOptions& options) {
                 if (options.model_path == "unreadable") throw ModelError("unreadable is no GGUF file");
                 return MemoryNeed{
-                    .n_ctx = 64, .weight_bytes = 10 * mib, .kv_bytes = mib, .useful_kv_bytes = useful, .workspace_bytes = 2 * mib};
+                    .n_ctx = n_ctx, .weight_bytes = 10 * mib, .kv_bytes = window, .useful_kv_bytes = useful, .workspace_bytes = 2 * mib};
             }};
     const auto share = [&](uint64_t budget) {
         ModelStore store(budget, loader);
@@ -190,6 +191,11 @@ TEST_CASE("a cache is as large as it is useful, and leaves room for the models t
     CHECK(share(13 * mib) == mib);
     useful = 3 * mib;
     CHECK(share(30 * mib) == 3 * mib);
+    useful = 80 * mib;
+    window = 8 * mib;
+    n_ctx = 8192;
+    CHECK(share(60 * mib) == 28 * mib);  // less 12 for itself and 20 for the other with its whole window
+    CHECK(share(36 * mib) == 8 * mib);   // whole windows of both are too much: the other comes with one of 4096 tokens
 }
 
 TEST_CASE("a model whose file is damaged is unloaded, and loaded anew for who asks next") {

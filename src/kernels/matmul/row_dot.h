@@ -1,4 +1,4 @@
-// Dot products of one weight row with a few tokens: the kernel of generation, and of every batch without a wider one.
+// Dot products of one weight row with a few tokens: the kernel of generation, and of every batch where there are no panels.
 // Weights are read once, in their native blocks, and each block is unpacked once for all tokens of the tile.
 #pragma once
 

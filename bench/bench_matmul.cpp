@@ -1,6 +1,7 @@
 // Speed of the CPU matmul kernels, without an engine around them.
 //   bench_matmul [--types q4_k,q8_0] [--tokens 1,512] [--threads N] [--isa avx512] [--few] [--model] [--json]
-// --few: by the kernels of generated tokens, whatever their number.
+// One token meets the kernels for few, as an answer does, more of them those for many, as a prompt does; with --few all meet those for few,
+// as so many answers at once do.
 // Each line: GB/s of weights read and GOP/s, each as a share of what the machine was measured to do. With --model also the time that all
 // matrices of a 1.1B llama take (22 layers, 2048 wide, 5632 feed forward, 4 KV heads of 64, 32000 words), in Q4_K_M and Q8_0.
 #include <algorithm>
@@ -29,12 +30,14 @@ constexpr uint64_t working_set = 400u << 20;
 
 struct Options {
     std::vector<DType> types{DType::q4_k, DType::q6_k, DType::q8_0, DType::q4_0, DType::f16};
-    std::vector<int64_t> tokens{1, 4, 512};
+    std::vector<int64_t> tokens{1, 512};
     int n_threads = usable_cores();
     Isa isa = best_isa();
     bool few = false, model = false, json = false;
 
-    MatmulChoice choice(DType dtype, int64_t n_tokens) const { return cpu_kernels(isa).matmul(dtype, few ? 1 : n_tokens); }
+    MatmulChoice choice(DType dtype, int64_t n_tokens) const {
+        return cpu_kernels(isa).matmul(dtype, few || n_tokens == 1 ? TokenKernels::few : TokenKernels::many);
+    }
 };
 
 struct Matrix {
@@ -145,7 +148,7 @@ bool parse(int argc, char** argv, Options& options) {
             options.types.clear();
             for (const std::string& name : split(argv[++i])) {
                 const auto dtype = dtype_from_name(name);
-                if (!dtype || !cpu_kernels(Isa::scalar).matmul(*dtype, 1).kernel) return false;
+                if (!dtype || !cpu_kernels(Isa::scalar).matmul(*dtype, TokenKernels::few).kernel) return false;
                 options.types.push_back(*dtype);
             }
         } else {

@@ -24,9 +24,10 @@ struct Sink {
     alignas(64) int64_t value;
 };
 
-[[gnu::target("avx2"), gnu::optimize("unroll-loops")]] int64_t read_all(const std::byte* p, uint64_t n) {
+[[gnu::target("avx2")]] int64_t read_all(const std::byte* p, uint64_t n) {
     __m256i sum[4] = {};
     for (uint64_t at = 0; at < n; at += 256)
+#pragma GCC unroll 8
         for (int k = 0; k < 8; ++k) {
             if (k % 2 == 0) _mm_prefetch(reinterpret_cast<const char*>(p + at + 4096 + k * 32), _MM_HINT_T0);
             sum[k % 4] = _mm256_add_epi64(sum[k % 4], _mm256_load_si256(reinterpret_cast<const __m256i*>(p + at + k * 32)));

@@ -12,13 +12,10 @@
 #include "kernels/moe/routing.h"
 #include "kernels/norm/norm.h"
 #include "kernels/rope/rope.h"
+#include "kernels/token_kernels.h"
 #include "tensor/tensor_view.h"
 
 namespace quern {
-
-/// Kernels for a few tokens or for many. Each kind gives a token the same bits whatever else is in its batch and however large that is; the
-/// two differ in their last bits. So a token's results depend on which of the two computed it, and on nothing else.
-enum class TokenKernels : uint8_t { few, many };
 
 /// Rows of f32 with a distance between them.
 struct Rows {

@@ -10,13 +10,14 @@
 #include "kernels/matmul/matmul.h"
 #include "kernels/norm/norm.h"
 #include "kernels/rope/rope.h"
+#include "kernels/token_kernels.h"
 
 namespace quern {
 
 struct CpuKernels {
     Isa isa;
 
-    MatmulChoice (*matmul)(DType weights, int64_t n_tokens) noexcept;
+    MatmulChoice (*matmul)(DType weights, TokenKernels kernels) noexcept;
     /// nullptr for formats that quern cannot decode.
     DecodeKernel (*decode)(DType weights) noexcept;
     /// Never nullptr.

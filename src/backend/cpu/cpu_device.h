@@ -32,7 +32,7 @@ class CpuDevice final : public Device {
     uint64_t scratch_bytes(const ScratchNeeds& needs) const override;
     void reserve(const ScratchNeeds& needs) override;
     Buffer allocate(uint64_t bytes, const char* purpose) override { return Buffer(bytes, purpose); }
-    bool supports(DType weights) const override { return kernels_.matmul(weights, 1).kernel && kernels_.decode(weights); }
+    bool supports(DType weights) const override { return kernels_.matmul(weights, TokenKernels::few).kernel && kernels_.decode(weights); }
 
     void embed(const EmbedOperation& operation) noexcept override;
     void linear(const LinearOperation& operation) noexcept override;

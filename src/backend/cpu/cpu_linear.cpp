@@ -18,10 +18,7 @@ struct BlockRange {
 }  // namespace
 
 // The kernels are chosen by what the batch is, never by how large it is.
-MatmulChoice CpuDevice::matmul_for(TokenKernels kernels, DType weights) const noexcept {
-    constexpr int64_t many = 1 << 20;
-    return kernels_.matmul(weights, kernels == TokenKernels::few ? 1 : many);
-}
+MatmulChoice CpuDevice::matmul_for(TokenKernels kernels, DType weights) const noexcept { return kernels_.matmul(weights, kernels); }
 
 // Norms each token into its slot of the f32 area, then writes it in every format that the weights of this phase read.
 void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {

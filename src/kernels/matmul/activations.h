@@ -28,9 +28,9 @@ struct ActivationBlock32 {
 static_assert(sizeof(ActivationBlock32) == 76);
 
 /// 256 values, as above. high_sums[j] = high[16 j] + ... + high[16 j + 15], low_sums likewise; those of 32 values are in the order 0 2 1 3
-/// 4 6 5 7, in which their minimums come in k_lanes.h. `words` are the values again, as kernels for
-/// some tokens read them: of each 64 first the even ones, then the odd ones. In order of size and as long as whole cache lines, so that no
-/// vector lies across two of them.
+/// 4 6 5 7, in which block_lanes.h has the minimums that they meet. `words` are the values again, as kernels for some tokens read them: of
+/// each 64 first the even ones, then the odd ones. The planes and the words are whole cache lines, so that no vector of them lies across
+/// two.
 struct ActivationBlock256 {
     int8_t high[256], low[256];
     int16_t high_sums[16], low_sums[16];

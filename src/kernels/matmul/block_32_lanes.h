@@ -68,14 +68,14 @@ class Block32Lanes {
   private:
     QUERN_INLINE static TwoBytes to_unsigned(TwoBytes v) {
         if constexpr (Weights::is_signed)
-            return V::flip(v, V::four_bytes(128));
+            return V::flip(v, V::byte_everywhere(128));
         else
             return v;
     }
 
     template <int c>
     QUERN_INLINE static void add_high_bits(TwoInts bits, TwoBytes (&values)[8]) {
-        values[c] = V::template add_to_bytes_of_bits<c>(values[c], bits, V::four_bytes(16));
+        values[c] = V::template add_to_bytes_of_bits<c>(values[c], bits, V::byte_everywhere(16));
         if constexpr (c < 7) add_high_bits<c + 1>(bits, values);
     }
 };

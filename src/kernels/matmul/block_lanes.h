@@ -41,7 +41,7 @@ struct AffineScaleLanes {
         V::rows_to_columns([&](int r) { return &at(r).d; }, head);
         d = V::lower_halves_to_floats(head[0]);
         dmin = V::upper_halves_to_floats(head[0]);
-        const Ints six_bits = V::four_bytes(63), four_bits = V::four_bytes(15), upper_two = V::four_bytes(0x30);
+        const Ints six_bits = V::byte_everywhere(63), four_bits = V::byte_everywhere(15), upper_two = V::byte_everywhere(0x30);
         scale_bytes_[0] = V::both(head[1], six_bits);
         scale_bytes_[1] = V::either(V::both(head[3], four_bits), V::both(V::template shift_right<2>(head[1]), upper_two));
         const Ints low = V::both(head[2], six_bits);
@@ -74,7 +74,7 @@ struct BlockLanes<V, Q4_K> : ScaleLanes<V, Q4_K> {
 
     template <typename At>
     QUERN_INLINE explicit BlockLanes(const At& at) : ScaleLanes<V, Q4_K>(at) {
-        const auto low_half = V::four_bytes(15);
+        const auto low_half = V::byte_everywhere(15);
 #pragma GCC unroll 4
         for (int part = 0; part < 4; ++part)
 #pragma GCC unroll 4
@@ -94,7 +94,7 @@ template <typename V>
 struct RowValues<V, Q4_K> {
     template <int p>
     QUERN_INLINE static typename V::TwoBytes values(const Q4_K::Block& block) {
-        return V::both(V::template rotate_halves_right<0, 4>(V::load_bytes_twice(block.qs + 32 * p)), V::four_bytes(15));
+        return V::both(V::template rotate_halves_right<0, 4>(V::load_bytes_twice(block.qs + 32 * p)), V::byte_everywhere(15));
     }
 };
 
@@ -110,7 +110,7 @@ struct BlockLanes<V, Q5_K> : ScaleLanes<V, Q5_K> {
 
     template <typename At>
     QUERN_INLINE explicit BlockLanes(const At& at) : ScaleLanes<V, Q5_K>(at) {
-        const auto low_half = V::four_bytes(15), bit_4 = V::four_bytes(16);
+        const auto low_half = V::byte_everywhere(15), bit_4 = V::byte_everywhere(16);
 #pragma GCC unroll 4
         for (int half = 0; half < 2; ++half) {
             typename V::TwoBytes high[4];
@@ -140,7 +140,7 @@ struct RowValues<V, Q5_K> {
     QUERN_INLINE static typename V::TwoBytes values(const Q5_K::Block& block) {
         const auto low = V::template rotate_halves_right<0, 4>(V::load_bytes_twice(block.qs + 32 * p));
         const auto high = V::template rotate_halves_right<(2 * p + 28) % 32, (2 * p + 29) % 32>(V::load_bytes_twice(block.qh));
-        return V::either(V::both(low, V::four_bytes(15)), V::both(high, V::four_bytes(16)));
+        return V::either(V::both(low, V::byte_everywhere(15)), V::both(high, V::byte_everywhere(16)));
     }
 };
 
@@ -174,7 +174,7 @@ struct BlockLanes<V, Q6_K> : ScaleLanes<V, Q6_K> {
 
     template <typename At>
     QUERN_INLINE explicit BlockLanes(const At& at) : ScaleLanes<V, Q6_K>(at) {
-        const auto low_half = V::four_bytes(15), upper_two = V::four_bytes(0x30);
+        const auto low_half = V::byte_everywhere(15), upper_two = V::byte_everywhere(0x30);
 #pragma GCC unroll 4
         for (int part = 0; part < 2; ++part)
 #pragma GCC unroll 4
@@ -202,7 +202,7 @@ struct RowValues<V, Q6_K> {
     QUERN_INLINE static typename V::TwoBytes values(const Q6_K::Block& block) {
         const auto low = V::template shift_right<p % 2 * 4>(V::load_two_bytes(block.ql + p / 2 * 64));
         const auto high = V::template rotate_halves_right < p % 2 ? 0 : 28, p % 2 ? 2 : 30 > (V::load_bytes_twice(block.qh + p / 2 * 32));
-        return V::either(V::both(low, V::four_bytes(15)), V::both(high, V::four_bytes(0x30)));
+        return V::either(V::both(low, V::byte_everywhere(15)), V::both(high, V::byte_everywhere(0x30)));
     }
 };
 

@@ -3,11 +3,9 @@
 
 #include "kernels/matmul/panel.h"
 #include "kernels/matmul/row_dot.h"
+#include "kernels/token_kernels.h"
 
 namespace quern {
-
-/// From this many tokens on, decoding weights into a panel costs less than it saves (measured on Zen 4).
-constexpr int64_t min_panel_tokens(DType weights) { return row_activations(weights) == ActivationFormat::f32 ? 12 : 10; }
 
 template <template <typename> typename KernelOf, typename... Formats>
 MatmulKernel find_kernel(DType dtype, FormatList<Formats...>) noexcept {
@@ -48,8 +46,8 @@ MatmulChoice choose_rows(DType weights) noexcept {
 }
 
 template <typename W>
-MatmulChoice choose_kernel(DType weights, int64_t n_tokens) noexcept {
-    if (n_tokens < min_panel_tokens(weights)) return choose_rows<typename W::Narrow>(weights);
+MatmulChoice choose_kernel(DType weights, TokenKernels kernels) noexcept {
+    if (kernels == TokenKernels::few) return choose_rows<typename W::Narrow>(weights);
     return {.kernel = find_kernel<PanelKernels<W>::template Of>(weights, AllFormats{}), .row_multiple = 2 * W::lanes};
 }
 

@@ -30,9 +30,9 @@ class RowDecoder {
     /// n values from the block `w` on. REQUIRES: n is a multiple of the format's block.
     QUERN_INLINE static void run(const Block* w, int n, float* out) {
         if constexpr (Format::block_values == 32) {
-            for (int i = 0; i < n; i += 32) legacy(Unpacked<V, Format>(w[i / 32]), out + i);
+            for (int i = 0; i < n; i += 32) block_of_32(Unpacked<V, Format>(w[i / 32]), out + i);
         } else if constexpr (Format::block_values == 256) {
-            for (int i = 0; i < n; i += 256) k_block(w[i / 256], out + i);
+            for (int i = 0; i < n; i += 256) block_of_256(w[i / 256], out + i);
         } else {
             int i = 0;
             for (; i + 8 <= n; i += 8) V::store_floats(out + i, load_float_weights<V, Format>(w + i));
@@ -42,7 +42,7 @@ class RowDecoder {
 
   private:
     template <typename Weights>
-    QUERN_INLINE static void legacy(const Weights& weights, float* out) {
+    QUERN_INLINE static void block_of_32(const Weights& weights, float* out) {
         alignas(64) uint8_t bytes[32];
         V::store(bytes, weights.values());
         for (int i = 0; i < 32; i += W::lanes) {
@@ -54,18 +54,18 @@ class RowDecoder {
     }
 
     template <typename Weights>
-    QUERN_INLINE static void k(const Weights& weights, float* out) {
+    QUERN_INLINE static void unpacked_256(const Weights& weights, float* out) {
         alignas(64) float factors[16], offsets[16];
         store_scaled(weights.scales_by_16(), weights.d, factors);
         if constexpr (Weights::has_mins)
             store_scaled(weights.mins_by_16(), -weights.dmin, offsets);
         else if constexpr (!SignedValues<Weights>)
             store_scaled(weights.scales_by_16(), -static_cast<float>(Weights::bias) * weights.d, offsets);
-        k_values<0>(weights, factors, offsets, out);
+        values_of_256<0>(weights, factors, offsets, out);
     }
 
     /// Not inlined: the compiler would keep this code's constants in registers that the panel's sums need.
-    [[gnu::noinline]] static void k_block(const Block& w, float* out) noexcept { k(Unpacked<V, Format>(w), out); }
+    [[gnu::noinline]] static void block_of_256(const Block& w, float* out) noexcept { unpacked_256(Unpacked<V, Format>(w), out); }
 
     QUERN_INLINE static void store_scaled(typename V::Words words, float scale, float* out) {
         V::store_floats(out, V::times(V::low_words_to_floats(words), V::splat(scale)));
@@ -73,7 +73,7 @@ class RowDecoder {
     }
 
     template <int v, typename Weights>
-    QUERN_INLINE static void k_values(const Weights& weights, const float* factors, const float* offsets, float* out) {
+    QUERN_INLINE static void values_of_256(const Weights& weights, const float* factors, const float* offsets, float* out) {
         alignas(64) uint8_t bytes[32];
         V::store(bytes, weights.template values<v>());
         for (int i = 0; i < 32; i += W::lanes) {
@@ -83,7 +83,7 @@ class RowDecoder {
             else
                 W::store(out + 32 * v + i, W::multiply_add(W::bytes(bytes + i), W::splat(factors[g]), W::splat(offsets[g])));
         }
-        if constexpr (v + 1 < 8) k_values<v + 1>(weights, factors, offsets, out);
+        if constexpr (v + 1 < 8) values_of_256<v + 1>(weights, factors, offsets, out);
     }
 };
 

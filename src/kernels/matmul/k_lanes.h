@@ -12,6 +12,7 @@
 
 #include "kernels/matmul/block_lanes.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/matmul/read_ahead.h"
 #include "kernels/matmul/row_lanes.h"
 
 namespace quern {
@@ -29,7 +30,7 @@ class KLanes {
     /// Up to so many tokens making words of the weights costs more than it saves.
     static constexpr int most_tokens_by_bytes = 2;
     /// Blocks of a row that one token meets before the next row's: their sums wait in the inner cache.
-    static constexpr int blocks_in_a_row = 24, prefetch_bytes = 16384;
+    static constexpr int blocks_in_a_row = 24;
 
   public:
     static void run(const MatmulTask& task) noexcept {
@@ -87,10 +88,8 @@ class KLanes {
         for (int64_t block = 0; block < n_blocks; block += blocks_in_a_row) {
             const int n = static_cast<int>(std::min<int64_t>(blocks_in_a_row, n_blocks - block));
             const std::byte* const at = weights + block * int64_t{sizeof(Block)};
-            // What is read soon: in whole rows, what lies a little further; else further blocks of these rows, or the next ones' first.
-            const std::byte* const next = n == n_blocks          ? at + prefetch_bytes
-                                          : block + n < n_blocks ? at + n * int64_t{sizeof(Block)}
-                                                                 : weights + n_rows_at_once * task.weight_row_bytes;
+            const RowStretch stretch{block * int64_t{sizeof(Block)}, (block + n) * int64_t{sizeof(Block)}};
+            const std::byte* const next = bytes_read_soon<n_rows_at_once>(weights, task.weight_row_bytes, stretch, bytes_ahead_of_k_lanes);
             for (int r = 0; r < n_rows; ++r) {
                 const auto* const blocks = reinterpret_cast<const Block*>(at + r * task.weight_row_bytes);
                 const std::byte* const ahead = next + r * task.weight_row_bytes;

@@ -25,7 +25,7 @@ struct MatmulTask {
 /// Checks nothing; the caller has checked shapes. Thread-safe: touches only what the task names.
 using MatmulKernel = void (*)(const MatmulTask& task) noexcept;
 
-/// How to multiply a batch of some size with weights of some format.
+/// How kernels of one kind multiply with weights of some format.
 struct MatmulChoice {
     MatmulKernel kernel = nullptr;  ///< nullptr for formats that quern cannot multiply with
     ActivationFormat activations = ActivationFormat::f32;

@@ -7,7 +7,7 @@
 
 namespace quern::avx2 {
 
-MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept { return choose_kernel<Wide>(weights, n_tokens); }
+MatmulChoice matmul_for(DType weights, TokenKernels kernels) noexcept { return choose_kernel<Wide>(weights, kernels); }
 QuantizeKernel quantize_for(ActivationFormat format) noexcept { return find_quantize_kernel<Simd>(format); }
 
 }  // namespace quern::avx2

@@ -8,9 +8,9 @@
 
 namespace quern::avx512 {
 
-MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept {
-    MatmulChoice choice = choose_kernel<Wide>(weights, n_tokens);
-    if (n_tokens < min_panel_tokens(weights) || !has_avx512_bf16()) return choice;
+MatmulChoice matmul_for(DType weights, TokenKernels kernels) noexcept {
+    MatmulChoice choice = choose_kernel<Wide>(weights, kernels);
+    if (kernels == TokenKernels::few || !has_avx512_bf16()) return choice;
     if (const MatmulKernel pairs = avx512bf16::panels_for(weights)) {
         choice.kernel = pairs;
         choice.activations = ActivationFormat::bf16;

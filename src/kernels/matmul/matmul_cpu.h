@@ -2,20 +2,21 @@
 #pragma once
 
 #include "kernels/matmul/matmul.h"
+#include "kernels/token_kernels.h"
 
 namespace quern::scalar {
-MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept;
+MatmulChoice matmul_for(DType weights, TokenKernels kernels) noexcept;
 QuantizeKernel quantize_for(ActivationFormat format) noexcept;
 }  // namespace quern::scalar
 
 namespace quern::avx2 {
-MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept;
+MatmulChoice matmul_for(DType weights, TokenKernels kernels) noexcept;
 QuantizeKernel quantize_for(ActivationFormat format) noexcept;
 }  // namespace quern::avx2
 
 namespace quern::avx512 {
 /// Takes the panels of avx512bf16 where the processor has them.
-MatmulChoice matmul_for(DType weights, int64_t n_tokens) noexcept;
+MatmulChoice matmul_for(DType weights, TokenKernels kernels) noexcept;
 QuantizeKernel quantize_for(ActivationFormat format) noexcept;
 }  // namespace quern::avx512
 

@@ -6,7 +6,7 @@
 
 namespace quern::scalar {
 
-MatmulChoice matmul_for(DType weights, int64_t) noexcept { return choose_rows<Simd>(weights); }
+MatmulChoice matmul_for(DType weights, TokenKernels) noexcept { return choose_rows<Simd>(weights); }
 QuantizeKernel quantize_for(ActivationFormat format) noexcept { return find_quantize_kernel<Simd>(format); }
 
 }  // namespace quern::scalar

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "base/cpu_features.h"
@@ -104,14 +105,24 @@ const std::vector<DType> formats{DType::f32,     DType::f16,   DType::bf16,  DTy
                                  DType::iq4_xs,  DType::iq3_s, DType::iq2_s, DType::iq1_s, DType::iq3_xxs, DType::iq2_xs, DType::iq1_m,
                                  DType::iq2_xxs, DType::tq1_0, DType::tq2_0, DType::mxfp4};
 
+constexpr TokenKernels both_kinds[] = {TokenKernels::few, TokenKernels::many};
+
+/// Both kinds serve any number of tokens. Of many the number matters less: they pass in tiles of up to 12.
+constexpr std::pair<TokenKernels, int64_t> kernels_and_tokens[] = {
+    {TokenKernels::few, 1},   {TokenKernels::few, 2},   {TokenKernels::few, 3},   {TokenKernels::few, 4},  {TokenKernels::few, 5},
+    {TokenKernels::few, 7},   {TokenKernels::few, 9},   {TokenKernels::few, 33},  {TokenKernels::many, 1}, {TokenKernels::many, 10},
+    {TokenKernels::many, 12}, {TokenKernels::many, 17}, {TokenKernels::many, 33},
+};
+
+/// Of quantized formats the last one is longer than what row_lanes.h and k_lanes.h take of a row at once.
 std::vector<int64_t> row_lengths(DType dtype) {
     switch (dtype_info(dtype).block_size) {
         case 1:
             return {1, 7, 31, 256, 1000, 2304};
         case 32:
-            return {32, 96, 256, 1056, 3104};
+            return {32, 96, 256, 1056, 3104, 6208};
         default:
-            return {256, 512, 768, 2304};
+            return {256, 512, 768, 2304, 6400};
     }
 }
 
@@ -123,6 +134,39 @@ constexpr double bf16_error_bound = 0x1p-8;
 
 double bound(const MatmulChoice& choice) { return choice.activations == ActivationFormat::bf16 ? bf16_error_bound : error_bound; }
 
+// The first of 32 values is this one, and with it the scale is 1. Others as large have low planes of 0, 127 and -127.
+constexpr float largest_activation = 127 * 256;
+constexpr float extreme_activations[] = {-largest_activation, 126 * 256 + 127, 127 * 256 - 127};
+
+/// The largest error of weights at one end of their range times x, in units of what is allowed.
+double largest_error_of_extremes(const MatmulChoice& choice, DType dtype, const Case& c, Extreme extreme, float x) {
+    std::mt19937 random(3);
+    Operands operands = make_operands(dtype, choice.activations, c, random);
+    MatmulTask& task = operands.task;
+    fill_extreme(dtype, extreme, operands.weights);
+    std::vector<float> row(static_cast<size_t>(c.n_in), x);
+    for (size_t i = 0; i < row.size(); i += 32) row[i] = largest_activation;
+    for (int64_t t = 0; t < c.n_tokens; ++t)
+        cpu_kernels(Isa::scalar)
+            .quantize(choice.activations)(row.data(), operands.activations.data() + t * task.activation_row_bytes, c.n_in);
+    std::vector<float> expected(static_cast<size_t>(c.n_tokens * c.n_rows)), out(expected.size());
+    task.out_stride = c.n_rows;
+    task.out = expected.data();
+    matmul_reference(dtype, choice.activations, task);
+    task.out = out.data();
+    choice.kernel(task);
+    const std::vector<double> scale = magnitudes(dtype, choice.activations, task);
+    // Equal products may all be rounded the same way: where floats are added one by one, by half a unit in the last place each.
+    const double allowed = choice.activations == ActivationFormat::f32 ? static_cast<double>(c.n_in) * 0x1p-24 : bound(choice);
+    double worst = 0;
+    for (size_t i = 0; i < out.size(); ++i) {
+        const double error = std::abs(static_cast<double>(out[i]) - static_cast<double>(expected[i]));
+        if (!(error >= 0)) return std::numeric_limits<double>::infinity();
+        worst = std::max(worst, error / std::max(allowed * scale[i], 1e-30));
+    }
+    return worst;
+}
+
 }  // namespace
 
 TEST_CASE("every kernel agrees with the reference on odd shapes") {
@@ -131,16 +175,19 @@ TEST_CASE("every kernel agrees with the reference on odd shapes") {
             CAPTURE(to_string(isa));
             CAPTURE(dtype_name(dtype));
             std::mt19937 random(7);
-            for (const int64_t n_tokens : {1, 2, 3, 4, 5, 7, 9, 10, 11, 12, 17, 29, 33}) {
+            for (const auto& [kernels, n_tokens] : kernels_and_tokens) {
+                CAPTURE((kernels == TokenKernels::few));
                 CAPTURE(n_tokens);
-                const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, n_tokens);
+                const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, kernels);
                 REQUIRE((choice.kernel != nullptr));
                 double worst = 0;
-                for (const int64_t n_in : row_lengths(dtype))
+                for (const int64_t n_in : row_lengths(dtype)) {
+                    if (n_in > 6000 && n_tokens > 1) continue;  // only one token is taken in stretches so long
                     for (const int64_t n_rows : {1, 2, 3, 5, 7, 33}) {
                         if (n_rows * n_tokens * n_in > 300000 && n_rows != 33) continue;  // the large ones once
                         worst = std::max(worst, largest_error(choice, dtype, {n_rows, n_tokens, n_in}, random));
                     }
+                }
                 CHECK(worst < bound(choice));
             }
         }
@@ -150,25 +197,26 @@ TEST_CASE("every kernel agrees with the reference on odd shapes") {
 TEST_CASE("what one token computes does not depend, to the last bit, on how many are with it") {
     for (const Isa isa : runnable())
         for (const DType dtype : formats)
-            for (const bool few : {true, false}) {
+            for (const TokenKernels kernels : both_kinds) {
                 CAPTURE(to_string(isa));
                 CAPTURE(dtype_name(dtype));
-                CAPTURE(few);
+                CAPTURE((kernels == TokenKernels::few));
                 std::mt19937 random(11);
-                const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, few ? 1 : 1 << 20);
+                const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, kernels);
                 const int64_t n_in = row_lengths(dtype).back(), n_rows = 19;
-                Operands operands = make_operands(dtype, choice.activations, {n_rows, 37, n_in}, random);
-                std::vector<float> alone(37 * 19), together(alone.size());
+                constexpr int most_tokens = 67;
+                Operands operands = make_operands(dtype, choice.activations, {n_rows, most_tokens, n_in}, random);
+                std::vector<float> alone(most_tokens * n_rows), together(alone.size());
                 MatmulTask task = operands.task;
                 task.out_stride = n_rows;
                 task.n_tokens = 1;
-                for (int64_t t = 0; t < 37; ++t) {
+                for (int64_t t = 0; t < most_tokens; ++t) {
                     task.activations = operands.task.activations + t * task.activation_row_bytes;
                     task.out = alone.data() + t * n_rows;
                     choice.kernel(task);
                 }
                 task.out = together.data();
-                for (const int64_t n : {2, 3, 4, 5, 8, 9, 15, 16, 17, 31, 33, 37}) {
+                for (const int n : {2, 3, 4, 5, 8, 9, 15, 16, 17, 31, 33, 37, most_tokens}) {
                     task.activations = operands.task.activations;
                     task.n_tokens = n;
                     choice.kernel(task);
@@ -181,27 +229,19 @@ TEST_CASE("weights and activations of the largest size do not overflow the integ
     for (const Isa isa : runnable()) {
         for (const DType dtype : formats) {
             if (row_activations(dtype) == ActivationFormat::f32) continue;
-            for (const int64_t n_tokens : {1, 4, 40}) {
-                CAPTURE(to_string(isa));
-                CAPTURE(dtype_name(dtype));
-                std::mt19937 random(3);
-                const Case c{17, n_tokens, 512};
-                const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, n_tokens);
-                Operands operands = make_operands(dtype, choice.activations, c, random);
-                fill_extreme(dtype, operands.weights);
-                std::vector<float> x(512, -3.0f), expected(static_cast<size_t>(n_tokens * 17)), out(expected.size());
-                for (int64_t t = 0; t < n_tokens; ++t)
-                    cpu_kernels(isa).quantize(choice.activations)(
-                        x.data(), operands.activations.data() + t * operands.task.activation_row_bytes, 512);
-                operands.task.out_stride = 17;
-                operands.task.out = expected.data();
-                matmul_reference(dtype, choice.activations, operands.task);
-                operands.task.out = out.data();
-                choice.kernel(operands.task);
-                const std::vector<double> scale = magnitudes(dtype, choice.activations, operands.task);
-                for (size_t i = 0; i < out.size(); ++i)
-                    CHECK(std::abs(static_cast<double>(out[i]) - static_cast<double>(expected[i])) <= bound(choice) * scale[i]);
-            }
+            for (const TokenKernels kernels : both_kinds)
+                for (const int64_t n_tokens : {1, 2, 4, 40}) {
+                    CAPTURE(to_string(isa));
+                    CAPTURE(dtype_name(dtype));
+                    CAPTURE((kernels == TokenKernels::few));
+                    CAPTURE(n_tokens);
+                    const MatmulChoice choice = cpu_kernels(isa).matmul(dtype, kernels);
+                    for (const float x : extreme_activations) {
+                        CAPTURE(x);
+                        CHECK(largest_error_of_extremes(choice, dtype, {17, n_tokens, 512}, Extreme::lowest, x) <= 1);
+                        CHECK(largest_error_of_extremes(choice, dtype, {17, n_tokens, 512}, Extreme::highest, x) <= 1);
+                    }
+                }
         }
     }
 }
@@ -210,8 +250,8 @@ TEST_CASE("formats without a kernel are known by a null pointer") {
     for (const Isa isa : runnable()) {
         CHECK(cpu_kernels(isa).isa == isa);
         for (const DType dtype : {DType::i32, DType::q8_1, DType::f64}) {
-            CHECK((cpu_kernels(isa).matmul(dtype, 1).kernel == nullptr));
-            CHECK((cpu_kernels(isa).matmul(dtype, 512).kernel == nullptr));
+            CHECK((cpu_kernels(isa).matmul(dtype, TokenKernels::few).kernel == nullptr));
+            CHECK((cpu_kernels(isa).matmul(dtype, TokenKernels::many).kernel == nullptr));
         }
     }
 }

@@ -1,21 +1,19 @@
-// Dot products of one weight row with a few tokens: the kernel of generation, and of every batch without a wider one.
+// Dot products of one weight row with a few tokens: the kernel of generation, and of every batch where there are no panels.
 // Weights are read once, in their native blocks, and each block is unpacked once for all tokens of the tile.
 #pragma once
 
 #include "kernels/matmul/decode_row.h"
 #include "kernels/matmul/k_lanes.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/matmul/read_ahead.h"
 #include "kernels/matmul/row_lanes.h"
 #include "kernels/matmul/row_tile.h"
 
 namespace quern {
 
-// How far ahead of the dot product memory is fetched. The processor's own prefetcher stops at each 4 KiB page; this one does not.
-inline constexpr int prefetch_bytes = 4096;
-
 template <typename V, int bytes>
 QUERN_INLINE void prefetch_after(const void* p) {
-    for (int at = 0; at < bytes; at += 64) V::prefetch(static_cast<const char*>(p) + prefetch_bytes + at);
+    for (int at = 0; at < bytes; at += 64) V::prefetch(static_cast<const char*>(p) + bytes_ahead_of_row + at);
 }
 
 /// One row times n_tokens tokens. @param x  token t at x + t * x_stride  @param out  n_tokens sums
@@ -30,16 +28,16 @@ struct RowDot {
     template <int n_tokens>
     QUERN_INLINE static void run(const std::byte* row, const std::byte* x, int64_t x_stride, int64_t n_in, float* out) {
         if constexpr (Format::block_values == 32)
-            legacy<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 32, out);
+            blocks_of_32<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 32, out);
         else if constexpr (Format::block_values == 256)
-            k<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 256, out);
+            blocks_of_256<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in / 256, out);
         else
             floats<n_tokens>(reinterpret_cast<const Block*>(row), x, x_stride, n_in, out);
     }
 
   private:
     template <int n_tokens>
-    QUERN_INLINE static void legacy(const Block* w, const std::byte* x, int64_t x_stride, int64_t n_blocks, float* out) {
+    QUERN_INLINE static void blocks_of_32(const Block* w, const std::byte* x, int64_t x_stride, int64_t n_blocks, float* out) {
         // Two sets of sums, for the next block need not wait for this one's additions.
         Floats sum[2][n_tokens];
         float offsets[2][n_tokens] = {};
@@ -48,15 +46,15 @@ struct RowDot {
         int64_t b = 0;
         for (; b + 2 <= n_blocks; b += 2) {
             prefetch_after<V, 2 * sizeof(Block)>(w + b);
-            legacy_block<n_tokens>(w[b], x + b * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[0], offsets[0]);
-            legacy_block<n_tokens>(w[b + 1], x + (b + 1) * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[1], offsets[1]);
+            block_of_32<n_tokens>(w[b], x + b * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[0], offsets[0]);
+            block_of_32<n_tokens>(w[b + 1], x + (b + 1) * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[1], offsets[1]);
         }
-        if (b < n_blocks) legacy_block<n_tokens>(w[b], x + b * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[0], offsets[0]);
+        if (b < n_blocks) block_of_32<n_tokens>(w[b], x + b * int64_t{sizeof(ActivationBlock32)}, x_stride, sum[0], offsets[0]);
         for (int t = 0; t < n_tokens; ++t) out[t] = V::total(V::add(sum[0][t], sum[1][t])) + (offsets[0][t] + offsets[1][t]);
     }
 
     template <int n_tokens>
-    QUERN_INLINE static void legacy_block(const Block& block, const std::byte* x, int64_t x_stride, Floats* sum, float* offsets) {
+    QUERN_INLINE static void block_of_32(const Block& block, const std::byte* x, int64_t x_stride, Floats* sum, float* offsets) {
         const Weights weights(block);
         const Bytes values = weights.values();
         for (int t = 0; t < n_tokens; ++t) {
@@ -74,18 +72,18 @@ struct RowDot {
     }
 
     template <int n_tokens>
-    QUERN_INLINE static void k(const Block* w, const std::byte* x, int64_t x_stride, int64_t n_blocks, float* out) {
+    QUERN_INLINE static void blocks_of_256(const Block* w, const std::byte* x, int64_t x_stride, int64_t n_blocks, float* out) {
         Floats sum[n_tokens];
         for (Floats& s : sum) s = V::zero();
         for (int64_t b = 0; b < n_blocks; ++b) {
             prefetch_after<V, sizeof(Block)>(w + b);
-            k_block<n_tokens>(Weights(w[b]), x + b * int64_t{sizeof(ActivationBlock256)}, x_stride, sum);
+            block_of_256<n_tokens>(Weights(w[b]), x + b * int64_t{sizeof(ActivationBlock256)}, x_stride, sum);
         }
         for (int t = 0; t < n_tokens; ++t) out[t] = V::total(sum[t]);
     }
 
     template <int n_tokens>
-    QUERN_INLINE static void k_block(const Weights& weights, const std::byte* x, int64_t x_stride, Floats* sum) {
+    QUERN_INLINE static void block_of_256(const Weights& weights, const std::byte* x, int64_t x_stride, Floats* sum) {
         const auto at = [&](int t) -> const ActivationBlock256& { return *reinterpret_cast<const ActivationBlock256*>(x + t * x_stride); };
         Ints high[n_tokens], low[n_tokens];
         for (int t = 0; t < n_tokens; ++t) {

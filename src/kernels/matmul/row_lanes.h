@@ -9,6 +9,7 @@
 
 #include "kernels/matmul/block_32_lanes.h"
 #include "kernels/matmul/matmul.h"
+#include "kernels/matmul/read_ahead.h"
 
 namespace quern {
 
@@ -26,7 +27,7 @@ class RowLanes {
     using Block = typename Format::Block;
     static constexpr int n_rows_at_once = V::row_lanes, most_blocks = 8, most_tokens = 32;
     /// Blocks of a row that one token meets before the next row's: their sums wait in the inner cache.
-    static constexpr int blocks_in_a_row = 192, prefetch_bytes = 8192;
+    static constexpr int blocks_in_a_row = 192;
     /// Bytes of Q8_0 take so long to come that nothing may hold them up; smaller ones are in lanes sooner than their sums.
     static constexpr bool one_token_by_rows = Format::dtype == DType::q8_0;
     static constexpr int64_t block_bytes = sizeof(Block), x_bytes = sizeof(ActivationBlock32);
@@ -79,10 +80,9 @@ class RowLanes {
         for (int64_t block = 0; block < n_blocks; block += blocks_in_a_row) {
             const int n = static_cast<int>(std::min<int64_t>(blocks_in_a_row, n_blocks - block));
             const std::byte* const at = weights + block * block_bytes;
-            // What is read soon: in whole rows, what lies a little further; else further blocks of these rows, or the next ones' first.
-            const std::byte* const next = n == n_blocks          ? at + prefetch_bytes
-                                          : block + n < n_blocks ? at + n * block_bytes
-                                                                 : weights + n_rows_at_once * task.weight_row_bytes;
+            const RowStretch stretch{block * block_bytes, (block + n) * block_bytes};
+            const std::byte* const next =
+                bytes_read_soon<n_rows_at_once>(weights, task.weight_row_bytes, stretch, bytes_ahead_of_row_lanes);
             for (int r = 0; r < n_rows; ++r) {
                 const auto* const blocks = reinterpret_cast<const Block*>(at + r * task.weight_row_bytes);
                 multiply_row(blocks, x + block, n, next + r * task.weight_row_bytes, r, dots, factors);

@@ -80,15 +80,51 @@ inline std::vector<std::byte> sample_weights(DType dtype, int64_t n, std::mt1993
     return out;
 }
 
-/// All bits of quants and scales set (Q8_0 and Q6_K scales: -128; IQ4: all the level of largest magnitude), all f16 scales 1.
-inline void fill_extreme(DType dtype, std::vector<std::byte>& blocks) {
+/// A stretch of a block's bytes.
+struct BytePlaces {
+    size_t first = 0, n = 0;
+};
+
+/// Where the scales of a block's groups are, if they lie apart from the quants.
+inline BytePlaces group_scale_places(DType dtype) {
+    switch (dtype) {
+        case DType::q2_k:
+            return {0, 16};
+        case DType::q3_k:
+            return {96, 12};
+        case DType::q4_k:
+        case DType::q5_k:
+            return {4, 12};
+        case DType::q6_k:
+            return {192, 16};
+        case DType::iq4_xs:
+            return {2, 6};
+        case DType::iq3_s:
+            return {106, 4};
+        case DType::iq2_s:
+            return {74, 8};
+        case DType::iq2_xs:
+            return {66, 8};
+        default:
+            return {};
+    }
+}
+
+/// Which end of its range every quant is at.
+enum class Extreme : uint8_t { lowest, highest };
+
+/// All quants at one end of their range: bits clear or set, except where they are signed. The scales of groups have their largest
+/// magnitude, which is the negative one where they are signed (Q6_K) or biased (Q3_K, IQ4_XS); all f16 scales are 1.
+inline void fill_extreme(DType dtype, Extreme extreme, std::vector<std::byte>& blocks) {
     const DTypeInfo& info = dtype_info(dtype);
     const uint16_t one = 0x3c00;
+    const bool lowest = extreme == Extreme::lowest;
+    const int quants = dtype == DType::q8_0 ? lowest ? 0x80 : 0x7f : dtype == DType::mxfp4 ? lowest ? 0xff : 0x77 : (lowest ? 0 : 0xff);
+    const int scales = dtype == DType::q6_k ? 0x80 : dtype == DType::q3_k || dtype == DType::iq4_xs ? 0 : 0xff;
+    const BytePlaces places = group_scale_places(dtype);
     for (size_t at = 0; at < blocks.size(); at += info.block_bytes) {
-        std::memset(&blocks[at], dtype == DType::q8_0 ? 0x80 : 0xff, info.block_bytes);
-        if (dtype == DType::q6_k) std::memset(&blocks[at + 192], 0x80, 16);
-        if (dtype == DType::iq4_nl) std::memset(&blocks[at + 2], 0, 16);
-        if (dtype == DType::iq4_xs) std::memset(&blocks[at + 2], 0, 134);
+        std::memset(&blocks[at], quants, info.block_bytes);
+        std::memset(&blocks[at] + places.first, scales, places.n);
         put_scale(dtype, &blocks[at], one);
     }
 }

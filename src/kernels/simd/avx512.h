@@ -1,10 +1,14 @@
-// The vocabulary of kernels on AVX-512 with VL, VNNI and VBMI. Simd is still 32 bytes at a time: with one token a kernel waits for memory,
-// and wider vectors would only wait longer. Wide has the 64 bytes that the panels for many tokens use.
+// The vocabulary of kernels on AVX-512 with VL, VNNI and VBMI. Simd has 32 bytes for kernels that read one row at a time, and 64 for those
+// that multiply two rows or sixteen, even with one token: with less they would not keep up with memory. Wide has the 64 bytes that the
+// panels for many tokens use.
 #pragma once
 
 #include "kernels/simd/avx2.h"
 
 namespace quern::avx512 {
+
+/// n of 16, from the first on.
+QUERN_INLINE __mmask16 first_lanes(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
 struct Simd : avx2::Simd {
     using avx2::Simd::add;
@@ -23,7 +27,7 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static Ints add_dot_words(Ints sum, Words a, Words b) { return _mm256_dpwssd_epi32(sum, a, b); }
     QUERN_INLINE static Ints add_dot_bytes(Ints sum, Bytes u, Bytes s) { return _mm256_dpbusd_epi32(sum, u, s); }
 
-    /// Two vectors as one, for kernels that compute more than they wait for memory (matmul/row_tile.h).
+    /// Two vectors as one, for kernels that multiply some rows at once (matmul/row_tile.h, row_lanes.h, k_lanes.h).
     using TwoBytes = __m512i;
     using TwoWords = __m512i;
     using TwoInts = __m512i;
@@ -71,9 +75,7 @@ struct Simd : avx2::Simd {
         return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves)));
     }
     QUERN_INLINE static TwoFloats load_two_floats(const float* p) { return _mm512_loadu_ps(p); }
-    QUERN_INLINE static void store_first(float* p, TwoFloats v, int n) {
-        _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1u), v);
-    }
+    QUERN_INLINE static void store_first(float* p, TwoFloats v, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
     QUERN_INLINE static TwoBytes four_bytes_everywhere(const int8_t* p) {
         int bytes;
         std::memcpy(&bytes, p, sizeof bytes);
@@ -90,7 +92,7 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static TwoWords less_word(TwoWords v, int value) {
         return _mm512_sub_epi16(v, _mm512_set1_epi16(static_cast<short>(value)));
     }
-    QUERN_INLINE static TwoBytes four_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
+    QUERN_INLINE static TwoBytes byte_everywhere(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
     QUERN_INLINE static TwoBytes both(TwoBytes a, TwoBytes b) { return _mm512_and_si512(a, b); }
     QUERN_INLINE static TwoBytes either(TwoBytes a, TwoBytes b) { return _mm512_or_si512(a, b); }
     QUERN_INLINE static TwoBytes flip(TwoBytes v, TwoBytes bits) { return _mm512_xor_si512(v, bits); }
@@ -101,9 +103,9 @@ struct Simd : avx2::Simd {
     template <int c>
     QUERN_INLINE static TwoBytes add_to_bytes_of_bits(TwoBytes v, TwoInts bits, TwoBytes value) {
         constexpr int byte = c / 2 * 0x01010101;  // the one that has them, everywhere in its lane
-        const TwoBytes byte_of = _mm512_broadcast_i32x4(_mm_setr_epi32(byte, byte + 0x04040404, byte + 0x08080808, byte + 0x0c0c0c0c));
+        const TwoBytes places = _mm512_broadcast_i32x4(_mm_setr_epi32(byte, byte + 0x04040404, byte + 0x08080808, byte + 0x0c0c0c0c));
         const TwoBytes bit_of = _mm512_set1_epi32(c % 2 == 0 ? 0x08040201 : static_cast<int>(0x80402010u));
-        return _mm512_mask_add_epi8(v, _mm512_test_epi8_mask(_mm512_shuffle_epi8(bits, byte_of), bit_of), v, value);
+        return _mm512_mask_add_epi8(v, _mm512_test_epi8_mask(_mm512_shuffle_epi8(bits, places), bit_of), v, value);
     }
     /// Words are shifted, lanes of 4 bytes rotated: bits cross from one byte into another.
     template <int n>
@@ -190,7 +192,7 @@ struct Simd : avx2::Simd {
     QUERN_INLINE static void nibble_rows_to_lanes(At at, TwoBytes (&columns)[8]) {
         TwoBytes packed[4];
         rows_to_columns(at, packed);
-        const TwoBytes low = four_bytes(15);
+        const TwoBytes low = byte_everywhere(15);
         for (int c = 0; c < 4; ++c) {
             columns[c] = both(packed[c], low);
             columns[4 + c] = both(shift_right<4>(packed[c]), low);
@@ -215,8 +217,8 @@ struct Wide {
     QUERN_INLINE static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
     QUERN_INLINE static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
     QUERN_INLINE static void store(float* p, Floats v) { _mm512_storeu_ps(p, v); }
-    QUERN_INLINE static void store_first(float* p, Floats v, int n) { _mm512_mask_storeu_ps(p, first(n), v); }
-    QUERN_INLINE static Floats load_first(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
+    QUERN_INLINE static void store_first(float* p, Floats v, int n) { Simd::store_first(p, v, n); }
+    QUERN_INLINE static Floats load_first(const float* p, int n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
 
     QUERN_INLINE static void to_units(const float* x, uint32_t* units) { _mm512_storeu_ps(units, _mm512_loadu_ps(x)); }
     QUERN_INLINE static Floats load_units(const uint32_t* p) { return _mm512_loadu_ps(p); }
@@ -250,7 +252,6 @@ struct Wide {
     }
 
   private:
-    QUERN_INLINE static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
     QUERN_INLINE static __m128i load_16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 };
 

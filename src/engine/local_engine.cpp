@@ -107,6 +107,9 @@ LocalEngine::LocalEngine(const EngineOptions& options)
       adapters_(options_.adapters, *file_),
       device_(make_cpu_device(options.n_threads, options.isa)),
       inbox_(std::make_shared<EngineInbox>(options_.n_sequences, options_.n_queue)) {
+    if (options.n_threads > usable_cores())
+        log_warning(
+            concat("n_threads is ", options.n_threads, ", but this process may use ", usable_cores(), " cores: it will be slower for it"));
     if (options.n_gpu_layers != 0) log_warning("this build has no GPU backend: the model runs on the CPU");
     load_text(options);
     for (const AdapterSource& each : options_.adapters) adapter_scales_.push_back(each.scale);

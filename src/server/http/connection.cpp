@@ -224,7 +224,8 @@ void Connection::check_time() const {
     if (is_aborted_) throw shutting_down();
     const auto limit = context_.limits.answer_time;
     if (limit.count() > 0 && Clock::now() - began_ > limit)
-        throw ApiError(concat("the answer was not ready within ", limit.count() / 1000, " seconds"), {.status = 504, .code = "timeout"});
+        throw ApiError(concat("the answer was not ready within ", limit.count() / 1000, " seconds"),
+                       {.status = 504, .code = "timeout", .headers = {{"x-should-retry", "false"}}});
 }
 
 // Nothing: the client has gone. A silent stream gets its head and comments, so that no proxy gives it up meanwhile.

@@ -28,6 +28,8 @@ constexpr FieldRule rules[] = {
     {"chat_template", refused},
     {"documents", refused, 0, 0, "[[]]"},
     {"return_tokens", refused, 0, 0, "[false]"},
+    {"best_of", refused, 0, 0, "[1]"},
+    {"echo", refused, 0, 0, "[false]"},
     {"image_data", refused, 0, 0, "[[]]"},
     {"web_search_options", ignored},
     {"prediction", ignored},

@@ -98,7 +98,7 @@ Json percentile_json(std::span<const double> sorted) {
     Json json;
     json["max"] = sorted.back();
     for (const auto& [label, share] : percentiles)
-        json[share == 0.5 ? std::string("median") : "p" + std::string(label)] = percentile(sorted, share);
+        json[share == 0.5 ? std::string("median") : concat("p", label)] = percentile(sorted, share);
     json["min"] = sorted.front();
     return json;
 }

@@ -285,7 +285,8 @@ GenerationFields read_generation_fields(const RequestFields& fields, const Engin
     out.until_full = out.request.max_tokens == -1;
     if (out.until_full) out.request.max_tokens.reset();
     if (out.request.max_tokens && out.request.sampling.min_tokens > *out.request.max_tokens)
-        refuse_value("min_tokens", concat("is ", out.request.sampling.min_tokens, ", and at most ", *out.request.max_tokens, " tokens are asked for"));
+        refuse_value("min_tokens",
+                     concat("is ", out.request.sampling.min_tokens, ", and at most ", *out.request.max_tokens, " tokens are asked for"));
     if (const Json* stops = fields.find("stop")) out.request.stop = read_stops(*stops, "stop", true);
     out.request.line_time = std::chrono::milliseconds(std::max<int64_t>(0, fields.integer("t_max_predict_ms").value_or(0)));
     out.request.ignore_end = fields.flag("ignore_eos", false);

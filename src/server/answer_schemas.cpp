@@ -1,6 +1,7 @@
 // What answers look like, in a short form of JSON Schema: "string", "integer|null", the name of another schema, or [X] for an array of X; a
 // key with ? may be missing. Objects may hold more than is named here.
-#include "server/endpoint_table.h"
+#include "base/error.h"
+#include "server/openapi.h"
 
 namespace quern {
 namespace {

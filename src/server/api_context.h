@@ -25,11 +25,10 @@ struct ModelRequest {
 };
 
 /// Parses the body, waits for the model that it names, and lets `make` answer. @throws ApiError
-/// @param sends_events  with "stream": true, the answer is server-sent events
-Answer answer_body(ApiContext& api, const HttpRequest& request, const Waker& wake, std::function<Answer(const ModelRequest&)> make,
-                   bool sends_events = true);
+/// With "stream": true, an endpoint that sends events may begin its stream before the model is there.
+Answer answer_body(ApiContext& api, const HttpRequest& request, const Waker& wake, std::function<Answer(const ModelRequest&)> make);
 /// The same with a body that has been parsed already.
-Answer answer_parsed(ApiContext& api, std::shared_ptr<const Json> body, const Waker& wake, std::function<Answer(const ModelRequest&)> make,
-                     bool sends_events);
+Answer answer_parsed(ApiContext& api, const HttpRequest& request, std::shared_ptr<const Json> body, const Waker& wake,
+                     std::function<Answer(const ModelRequest&)> make);
 
 }  // namespace quern

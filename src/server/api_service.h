@@ -8,7 +8,7 @@
 #include "server/access_log.h"
 #include "server/api_context.h"
 #include "server/cors.h"
-#include "server/http/router.h"
+#include "server/router.h"
 
 namespace quern {
 
@@ -26,12 +26,12 @@ class ApiService final : public HttpService {
     /// `models` must outlive this.
     ApiService(ModelStore& models, ServiceOptions options);
 
-    std::optional<HttpResponse> refuse(const HttpRequest& head) override;
+    std::optional<HttpResponse> refuse(HttpRequest& head) override;
     Answer answer(const HttpRequest& request, const Waker& wake) override;
     bool is_slow(const HttpRequest& request) const override;
     HttpHeaders headers_for(const HttpRequest& request) override;
-    HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id) override;
-    std::string late_error(const HttpResponse& refusal, const std::string& path) override;
+    HttpResponse error(std::exception_ptr error, const AccessRecord& request) override;
+    std::string error_event(std::exception_ptr error, const AccessRecord& request) override;
     void on_served(const AccessRecord& record) override;
 
     /// From now on, requests are held against these.
@@ -46,8 +46,9 @@ class ApiService final : public HttpService {
     };
     std::shared_ptr<const Rules> rules() const;
     std::string local_path(const std::string& path) const;
+    ErrorShape errors_for(const Endpoint* endpoint, const std::string& path) const;
 
-    Router router_;
+    const Router router_;
     const std::string root_path_;
     const std::unique_ptr<AccessLog> access_log_;
     mutable std::mutex mutex_;

@@ -1,5 +1,6 @@
 #include "server/endpoint_table.h"
 
+#include "base/version.h"
 #include "server/anthropic/messages.h"
 #include "server/generation/generation_fields.h"
 #include "server/generation/wording.h"
@@ -18,12 +19,10 @@
 #include "server/openai/models.h"
 #include "server/openai/rerank.h"
 #include "server/openai/responses.h"
+#include "server/openapi.h"
 
 namespace quern {
 namespace {
-
-constexpr const char* events = "text/event-stream";
-constexpr const char* lines = "application/x-ndjson";
 
 using AnswerFunction = decltype(Endpoint::answer);
 
@@ -42,7 +41,7 @@ Endpoint page(const char* path, const char* summary, AnswerFunction answer, cons
 
 Endpoint alias(Endpoint endpoint, const char* path) {
     endpoint.path = path;
-    endpoint.is_alias = true;
+    endpoint.is_hidden = true;
     return endpoint;
 }
 
@@ -53,9 +52,8 @@ Endpoint with_query(Endpoint endpoint, std::vector<FieldRule> query) {
 
 void add_openai(std::vector<Endpoint>& all) {
     const auto shared = generation_field_rules(), samplers = sampler_field_rules();
-    const Endpoint chat{
-        "/v1/chat/completions", "OpenAI", "Answers a chat.", &answer_chat, {chat_field_rules(), shared, samplers}, {"messages"},
-        "ChatCompletion",       events};
+    const Endpoint chat{"/v1/chat/completions", "OpenAI",         "Answers a chat.", &answer_chat, {chat_field_rules(), shared, samplers},
+                        {"messages"},           "ChatCompletion", event_stream};
     const Endpoint completion{"/v1/completions",
                               "OpenAI",
                               "Goes on with one or several texts.",
@@ -63,7 +61,7 @@ void add_openai(std::vector<Endpoint>& all) {
                               {completion_field_rules(), shared, samplers},
                               {},
                               "Completion",
-                              events};
+                              event_stream};
     const Endpoint embeddings{"/v1/embeddings", "OpenAI",       "Makes vectors of texts.", &answer_embeddings, {embedding_field_rules()},
                               {"input"},        "EmbeddingList"};
     const Endpoint rerank{"/v1/rerank", "OpenAI", "Orders documents by how well they fit a query.", &answer_rerank, {rerank_field_rules()},
@@ -76,50 +74,56 @@ void add_openai(std::vector<Endpoint>& all) {
         {"model"},         "Model"};
     const Endpoint unload{"/v1/models/unload", "Models", "Takes a model out of memory. Needs a key.", &unload_model, {model_name_rules()},
                           {"model"},           "Model"};
+    all.insert(all.end(), {list,
+                           alias(list, "/models"),
+                           load,
+                           alias(load, "/models/load"),
+                           unload,
+                           alias(unload, "/models/unload"),
+                           get(
+                               "/v1/models/{id}", "OpenAI", "A model.",
+                               [](ApiContext& api, const HttpRequest& request, const Waker&) -> Answer {
+                                   return describe_model(api.models, request.parameter);
+                               },
+                               "Model"),
+                           chat,
+                           alias(chat, "/chat/completions"),
+                           completion,
+                           alias(completion, "/v1/engines/copilot-codex/completions"),
+                           embeddings,
+                           alias(embeddings, "/embeddings"),
+                           rerank,
+                           alias(rerank, "/rerank"),
+                           alias(rerank, "/reranking"),
+                           alias(rerank, "/v1/reranking"),
+                           {"/v1/chat/completions/input_tokens",
+                            "OpenAI",
+                            "Counts the tokens of a chat's prompt.",
+                            &count_chat_tokens,
+                            {chat_field_rules(), shared, samplers},
+                            {"messages"},
+                            "InputTokens"}});
+}
+
+void add_responses(std::vector<Endpoint>& all) {
     const Endpoint response{
-        "/v1/responses", "OpenAI", "Answers a conversation; nothing is kept.", &answer_response, {response_field_rules()}, {"input"},
-        "Response",      events};
+        "/v1/responses", "OpenAI",    "Answers a conversation; nothing is kept.", &answer_response, {response_field_rules()}, {"input"},
+        "Response",      event_stream};
+    all.insert(all.end(), {response,
+                           alias(response, "/responses"),
+                           {"/v1/responses/input_tokens",
+                            "OpenAI",
+                            "Counts the tokens of a conversation's prompt.",
+                            &count_response_tokens,
+                            {response_field_rules()},
+                            {"input"},
+                            "InputTokens"}});
+}
+
+void add_anthropic(std::vector<Endpoint>& all) {
     all.insert(
         all.end(),
-        {list,
-         alias(list, "/models"),
-         load,
-         alias(load, "/models/load"),
-         unload,
-         alias(unload, "/models/unload"),
-         get(
-             "/v1/models/{id}", "OpenAI", "A model.",
-             [](ApiContext& api, const HttpRequest& request, const Waker&) -> Answer {
-                 return describe_model(api.models, request.parameter);
-             },
-             "Model"),
-         chat,
-         alias(chat, "/chat/completions"),
-         completion,
-         alias(completion, "/v1/engines/copilot-codex/completions"),
-         response,
-         alias(response, "/responses"),
-         {"/v1/responses/input_tokens",
-          "OpenAI",
-          "Counts the tokens of a conversation's prompt.",
-          &count_response_tokens,
-          {response_field_rules()},
-          {"input"},
-          "InputTokens"},
-         embeddings,
-         alias(embeddings, "/embeddings"),
-         rerank,
-         alias(rerank, "/rerank"),
-         alias(rerank, "/reranking"),
-         alias(rerank, "/v1/reranking"),
-         {"/v1/chat/completions/input_tokens",
-          "OpenAI",
-          "Counts the tokens of a chat's prompt.",
-          &count_chat_tokens,
-          {chat_field_rules(), shared, samplers},
-          {"messages"},
-          "InputTokens"},
-         {"/v1/messages", "Anthropic", "Answers a chat.", &answer_messages, {message_field_rules()}, {"messages"}, "Message", events},
+        {{"/v1/messages", "Anthropic", "Answers a chat.", &answer_messages, {message_field_rules()}, {"messages"}, "Message", event_stream},
          {"/v1/messages/count_tokens",
           "Anthropic",
           "Counts the tokens of a chat's prompt.",
@@ -138,7 +142,7 @@ void add_llama(std::vector<Endpoint>& all) {
                           {native_field_rules(), shared, samplers},
                           {"prompt"},
                           "NativeCompletion",
-                          events};
+                          event_stream};
     const FieldRule model{"model", FieldKind::text};
     all.insert(
         all.end(),
@@ -151,7 +155,7 @@ void add_llama(std::vector<Endpoint>& all) {
           {infill_field_rules(), native_field_rules(), shared, samplers},
           {},
           "NativeCompletion",
-          events},
+          event_stream},
          {"/embedding",
           "llama.cpp",
           "Makes vectors of texts.",
@@ -233,7 +237,7 @@ void add_ollama(std::vector<Endpoint>& all) {
                  {ollama_chat_field_rules()},
                  {},
                  "OllamaChat",
-                 lines},
+                 json_lines},
                 {"/api/generate",
                  "Ollama",
                  "Answers a prompt; streams unless told not to.",
@@ -241,7 +245,7 @@ void add_ollama(std::vector<Endpoint>& all) {
                  {ollama_generate_field_rules()},
                  {},
                  "OllamaText",
-                 lines},
+                 json_lines},
                 {"/api/show", "Ollama", "What is known of a model.", &answer_ollama_show, {ollama_show_field_rules()}, {}, "OllamaShow"},
                 {"/api/embed",
                  "Ollama",
@@ -290,7 +294,7 @@ void add_known(std::vector<Endpoint>& all) {
                                           {.status = 501, .code = "not_supported", .headers = {{"x-should-retry", "false"}}});
                        },
                        .method = route.method,
-                       .is_alias = true});
+                       .is_hidden = true});
 }
 
 void add_server(std::vector<Endpoint>& all) {
@@ -312,7 +316,7 @@ void add_server(std::vector<Endpoint>& all) {
          get(
              "/version", "Server", "The version of this program.",
              [](ApiContext&, const HttpRequest&, const Waker&) -> Answer {
-                 return json_response({{"version", api_version}});
+                 return json_response({{"version", program_version()}});
              },
              "Version"),
          page(
@@ -332,13 +336,24 @@ void add_server(std::vector<Endpoint>& all) {
              "text/plain")});
 }
 
+struct Group {
+    void (*add)(std::vector<Endpoint>& all);
+    ErrorShape errors;
+};
+
+constexpr Group groups[] = {
+    {&add_openai, ErrorShape::openai}, {&add_responses, ErrorShape::responses}, {&add_anthropic, ErrorShape::anthropic},
+    {&add_llama, ErrorShape::openai},  {&add_ollama, ErrorShape::ollama},       {&add_server, ErrorShape::openai},
+    {&add_known, ErrorShape::openai},
+};
+
 std::vector<Endpoint> make_endpoints() {
     std::vector<Endpoint> all;
-    add_openai(all);
-    add_llama(all);
-    add_ollama(all);
-    add_server(all);
-    add_known(all);
+    for (const Group& group : groups) {
+        const size_t first = all.size();
+        group.add(all);
+        for (size_t i = first; i < all.size(); ++i) all[i].errors = group.errors;
+    }
     return all;
 }
 
@@ -347,12 +362,6 @@ std::vector<Endpoint> make_endpoints() {
 const std::vector<Endpoint>& endpoints() {
     static const std::vector<Endpoint> all = make_endpoints();
     return all;
-}
-
-ErrorShape error_shape_of(std::string_view path) {
-    if (path.starts_with("/v1/messages")) return ErrorShape::anthropic;
-    if (path == "/v1/responses" || path == "/responses") return ErrorShape::responses;
-    return path.starts_with("/api/") ? ErrorShape::ollama : ErrorShape::openai;
 }
 
 }  // namespace quern

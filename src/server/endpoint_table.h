@@ -2,15 +2,16 @@
 #pragma once
 
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "server/api_context.h"
+#include "server/api_errors.h"
 #include "server/fields.h"
-#include "server/http/errors.h"
 
 namespace quern {
 
-inline constexpr const char* api_version = "0.1.0";
+inline constexpr std::string_view event_stream = "text/event-stream", json_lines = "application/x-ndjson";
 
 struct Endpoint {
     const char* path;  ///< "{id}" at its end takes the whole rest
@@ -20,26 +21,16 @@ struct Endpoint {
     std::vector<std::span<const FieldRule>> fields = {};  ///< of the JSON body
     std::vector<const char*> required = {};
     const char* schema = nullptr;       ///< of the answer, as answer_schemas() calls it; nullptr: text of the type `content_type`
-    const char* stream_type = nullptr;  ///< the content type of an answer in pieces, where there is one
+    std::string_view stream_type = {};  ///< the content type of an answer in pieces, where there is one
     const char* method = "POST";
     std::vector<FieldRule> query = {};  ///< parameters behind the `?`
     const char* content_type = "application/json";
     bool takes_list = false;   ///< the body is a list of objects with these fields
     bool reads_files = false;  ///< takes its time, although it has no body
-    bool is_alias = false;     ///< another path for the same, or one that only refuses: not documented
+    bool is_hidden = false;    ///< not documented: another path for the same, or one that only refuses
+    ErrorShape errors = ErrorShape::openai;
 };
 
 const std::vector<Endpoint>& endpoints();
-
-/// How errors are worded under that path.
-ErrorShape error_shape_of(std::string_view path);
-
-/// The schemas of answers by name, as JSON Schema.
-Json answer_schemas();
-
-/// The OpenAPI 3.1 document. @param root_path  prefix of the server's URL, or ""
-Json openapi_document(const std::string& root_path);
-/// A page that shows it.
-std::string documentation_page();
 
 }  // namespace quern

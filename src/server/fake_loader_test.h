@@ -13,7 +13,7 @@ namespace quern {
 
 inline constexpr uint64_t mib = 1 << 20;
 
-/// Loads fake engines of 10 MiB each; "bad" fails, "slow" waits for leave.
+/// Loads fake engines of 10 MiB each; "bad" fails, "missing" has no file, "slow" waits for leave.
 struct FakeLoader {
     std::atomic<int> n_loads{0};
     std::atomic<bool> may_load{false};
@@ -32,7 +32,8 @@ struct FakeLoader {
                     [](const EngineOptions& options) {
                         if (options.model_path == "unreadable") throw ModelError("unreadable is no GGUF file");
                         return MemoryNeed{.n_ctx = 64, .weight_bytes = options.model_path == "huge" ? 1000 * mib : 10 * mib};
-                    }};
+                    },
+                .has_file = [](const std::string& path) { return path != "missing"; }};
     }
 };
 

@@ -15,7 +15,9 @@ constexpr uint64_t mib = 1 << 20;
 /// Two models of which one fits, whose answers take their time; and the server before them.
 struct SlowServer {
     explicit SlowServer(std::chrono::milliseconds answer_time = 0ms)
-        : store(10 * mib, {.load = &load, .need = [](const EngineOptions&) { return MemoryNeed{.n_ctx = 64, .weight_bytes = 10 * mib}; }}),
+        : store(10 * mib, {.load = &load,
+                           .need = [](const EngineOptions&) { return MemoryNeed{.n_ctx = 64, .weight_bytes = 10 * mib}; },
+                           .has_file = [](const std::string&) { return true; }}),
           service(store, {.access = AccessRules({}, "localhost", true)}),
           running(service, limits(answer_time)) {
         for (const char* name : {"slow", "other"}) store.declare({.options = {.model_path = name}});

@@ -1,23 +1,38 @@
 // The entries of a store: how they are declared, and how others take their place while the server runs.
 #include <algorithm>
-#include <ctime>
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "server/clock.h"
 #include "server/model_store.h"
 
 namespace quern {
+namespace {
+
+std::string name_of_file(const std::string& path) {
+    const std::filesystem::path file(path);
+    return repair_utf8(file.extension() == ".gguf" ? file.stem().string() : file.filename().string());
+}
+
+}  // namespace
+
+std::string model_id(const ModelEntry& entry) { return entry.alias.empty() ? name_of_file(entry.options.model_path) : entry.alias; }
+
+bool is_model_file_there(const std::string& path) {
+    std::error_code error;
+    return std::filesystem::exists(path, error);
+}
+
 ModelStore::EntryPtr ModelStore::make_entry(ModelEntry config) {
-    const std::filesystem::path file(config.options.model_path);
-    const std::string stem = repair_utf8(file.extension() == ".gguf" ? file.stem().string() : file.filename().string());
+    const std::string& path = config.options.model_path;
     auto entry = std::make_shared<Entry>();
-    entry->id = config.alias.empty() ? stem : config.alias;
-    entry->names = {entry->id, config.options.model_path, file.filename().string(), stem};
-    entry->created = std::time(nullptr);
+    entry->id = model_id(config);
+    entry->names = {entry->id, path, std::filesystem::path(path).filename().string(), name_of_file(path)};
+    entry->created = seconds_now();
     entry->file_times = file_times_of(config.options);
     if (config.is_missing) {
         entry->state = ModelState::failed;
-        entry->error = concat("there is no file ", config.options.model_path);
+        entry->error = concat("there is no file ", path);
     }
     entry->config = std::move(config);
     return entry;

@@ -85,6 +85,29 @@ TEST_CASE("entries that cannot be change nothing, and new ones that are to be pr
     CHECK(state_of(store, "a") == ModelState::unloaded);
 }
 
+TEST_CASE("a model without a file is refused to those who ask, who need not try again") {
+    FakeLoader fake;
+    ModelStore store(100 * mib, fake.loader());
+    store.declare(entry("missing"));
+    try {
+        get(store, "missing");
+        FAIL("it was loaded");
+    } catch (const ApiError& error) {
+        CHECK(error.details().status == 503);
+        CHECK(error.details().code == "model_unavailable");
+        CHECK(error.details().headers == HttpHeaders{{"x-should-retry", "false"}});
+        CHECK(std::string(error.what()).find("there is no file missing") != std::string::npos);
+    }
+    CHECK(fake.n_loads == 0);
+    CHECK(state_of(store, "missing") == ModelState::failed);
+}
+
+TEST_CASE("a model is called by its alias, or by its file's name without .gguf alone") {
+    CHECK(model_id(entry("models/a.gguf")) == "a");
+    CHECK(model_id(entry("models/a.Q4_0.bin")) == "a.Q4_0.bin");
+    CHECK(model_id(entry("models/a.gguf", "alias")) == "alias");
+}
+
 TEST_CASE("an entry whose file is missing is not preloaded, and is loaded when it is asked for") {
     FakeLoader fake;
     ModelStore store(100 * mib, fake.loader());

@@ -44,6 +44,11 @@ std::string describe(std::exception_ptr error) {
     }
 }
 
+ApiError missing_file(const std::string& path) {
+    return ApiError(concat("the model cannot be loaded: there is no file ", path),
+                    {.status = 503, .code = "model_unavailable", .param = "model", .headers = {{"x-should-retry", "false"}}});
+}
+
 uint64_t least_kv_bytes(const EngineOptions& options, const MemoryNeed& need) {
     if (options.n_ctx > 0 || need.n_ctx <= least_window) return need.kv_bytes;
     const uint64_t growing = need.kv_bytes - need.kv_window_bytes;
@@ -137,6 +142,7 @@ void ModelStore::load(const EntryPtr& wanted, std::unique_lock<std::mutex>& lock
     FileTimes file_times;
     try {
         lock.unlock();
+        if (!loader_.has_file(config.options.model_path)) throw missing_file(config.options.model_path);
         file_times = file_times_of(config.options);
         const MemoryNeed need = loader_.need(config.options);
         lock.lock();

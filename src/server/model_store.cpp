@@ -5,16 +5,13 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "server/clock.h"
 #include "server/http/errors.h"
 
 namespace quern {
 namespace {
 
 constexpr size_t max_waiting = 1024;
-
-int64_t seconds_now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 }  // namespace
 

@@ -39,6 +39,9 @@ struct ModelEntry {
     bool operator==(const ModelEntry&) const = default;
 };
 
+/// What clients call it: its alias, or its file's name without .gguf.
+std::string model_id(const ModelEntry& entry);
+
 enum class ModelState : uint8_t { unloaded, loading, loaded, failed };
 const char* to_string(ModelState state);
 
@@ -78,10 +81,13 @@ struct ModelChanges {
     std::vector<std::string> added, changed, removed;
 };
 
+bool is_model_file_there(const std::string& path);
+
 /// How models come into memory; tests bring their own.
 struct ModelLoader {
     std::function<std::unique_ptr<Engine>(const EngineOptions&)> load = &Engine::load;
     std::function<MemoryNeed(const EngineOptions&)> need = &memory_need;
+    std::function<bool(const std::string&)> has_file = &is_model_file_there;
 };
 
 /// Nine tenths of what the machine and the cgroup have free now.
@@ -136,6 +142,7 @@ class ModelStore {
 
   private:
     using Clock = std::chrono::steady_clock;
+    using FileTimes = std::vector<std::optional<std::filesystem::file_time_type>>;
     struct Entry {
         ModelEntry config;
         std::string id;
@@ -159,11 +166,9 @@ class ModelStore {
             uint64_t least_bytes = 0, window_bytes = 0;
         };
         std::optional<Needs> needs;
-        std::vector<std::optional<std::filesystem::file_time_type>> file_times;  // of all that it is loaded from
+        FileTimes file_times;  // of all that it is loaded from
     };
     using EntryPtr = std::shared_ptr<Entry>;
-
-    using FileTimes = std::vector<std::optional<std::filesystem::file_time_type>>;
 
     static EntryPtr make_entry(ModelEntry config);
     static Entry& add_entry(std::vector<EntryPtr>& entries, ModelEntry config);

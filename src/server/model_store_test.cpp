@@ -178,7 +178,8 @@ TEST_CASE("a cache is as large as it is useful, and leaves room for the models t
                 if (options.model_path == "unreadable") throw ModelError("unreadable is no GGUF file");
                 return MemoryNeed{
                     .n_ctx = n_ctx, .weight_bytes = 10 * mib, .kv_bytes = window, .useful_kv_bytes = useful, .workspace_bytes = 2 * mib};
-            }};
+            },
+        .has_file = [](const std::string&) { return true; }};
     const auto share = [&](uint64_t budget) {
         ModelStore store(budget, loader);
         for (const char* name : {"a", "b", "unreadable"}) store.declare(entry(name));

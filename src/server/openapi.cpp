@@ -1,6 +1,9 @@
 // The OpenAPI document, from the tables that requests are checked with. Source: OpenAPI 3.1.0, JSON Schema 2020-12.
+#include "server/openapi.h"
+
 #include <cmath>
 
+#include "base/version.h"
 #include "server/access.h"
 #include "server/endpoint_table.h"
 
@@ -136,8 +139,8 @@ Json parameters(const Endpoint& endpoint) {
     return list;
 }
 
-const char* error_name(std::string_view path) {
-    switch (error_shape_of(path)) {
+const char* error_name(ErrorShape shape) {
+    switch (shape) {
         case ErrorShape::anthropic:
             return "AnthropicError";
         case ErrorShape::ollama:
@@ -183,10 +186,10 @@ Json responses(const Endpoint& endpoint) {
     const Json text = {{"schema", {{"type", "string"}}}};
     content[endpoint.content_type] =
         endpoint.schema ? Json{{"schema", {{"$ref", concat("#/components/schemas/", endpoint.schema)}}}} : text;
-    if (endpoint.stream_type) content[endpoint.stream_type] = stream_content(endpoint.stream_type);
+    if (!endpoint.stream_type.empty()) content[std::string(endpoint.stream_type)] = stream_content(endpoint.stream_type);
     Json out = {{"200", {{"description", "The answer."}, {"content", std::move(content)}}}};
     const bool has_body = std::string_view(endpoint.method) == "POST";
-    const Json error = {{"application/json", {{"schema", {{"$ref", concat("#/components/schemas/", error_name(endpoint.path))}}}}}};
+    const Json error = {{"application/json", {{"schema", {{"$ref", concat("#/components/schemas/", error_name(endpoint.errors))}}}}}};
     for (const Refusal& refusal : refusals)
         if ((!refusal.needs_body || has_body) && (!refusal.needs_key || !is_public_path(endpoint.path)))
             out[refusal.status] = {{"description", refusal.description}, {"content", error}};
@@ -214,13 +217,13 @@ std::string lower(std::string text) {
 Json openapi_document(const std::string& root_path) {
     Json paths = Json::object();
     for (const Endpoint& endpoint : endpoints())
-        if (!endpoint.is_alias) paths[endpoint.path][lower(endpoint.method)] = operation(endpoint);
+        if (!endpoint.is_hidden) paths[endpoint.path][lower(endpoint.method)] = operation(endpoint);
     Json schemas = answer_schemas();
     schemas.update(Json::parse(input_schemas));
     return {{"openapi", "3.1.0"},
             {"info",
              {{"title", "quern"},
-              {"version", api_version},
+              {"version", program_version()},
               {"description", "Language models behind the APIs of OpenAI, Anthropic, llama.cpp and Ollama."}}},
             {"servers", Json::array({{{"url", root_path.empty() ? "/" : root_path}}})},
             {"security", Json::array({{{"bearer", Json::array()}}, {{"header", Json::array()}}, Json::object()})},

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "base/version.h"
 #include "tools/command_line.h"
 #include "tools/foreign_flags.h"
 #include "tools/process_start.h"
@@ -30,10 +31,8 @@ void complain(const std::string& where, std::string_view message) {
 /// One line for what CLI11 found wrong; its own text for --help and --version.
 int answer_parse_error(const CLI::App& app, const CLI::App* chosen, const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    std::string message = error.what();
-    std::replace(message.begin(), message.end(), '\n', ' ');
     const std::string program = chosen == nullptr ? "quern" : "quern " + chosen->get_name();
-    complain(program, concat(message, " (see ", program, " --help)"));
+    complain(program, concat(error.what(), " (see ", program, " --help)"));
     return exit_user_error;
 }
 
@@ -54,7 +53,7 @@ int run_subcommand(CLI::App& app, CLI::App* chosen, const Command& command, std:
 /// Adds the chosen subcommand's name to `program`, which stands before every complaint.
 int main_checked(int argc, char** argv, std::string& program) {
     CLI::App app("quern: runs and serves language models from GGUF files", "quern");
-    app.set_version_flag("--version", std::string("quern ") + QUERN_VERSION);
+    app.set_version_flag("--version", concat("quern ", program_version()));
     app.require_subcommand(1);
     app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     const std::string name = argc > 1 ? argv[1] : "";

@@ -14,7 +14,8 @@ namespace quern {
 namespace {
 
 extern "C" void say_bus_error(int) {
-    constexpr std::string_view message = "quern: a file became shorter or unreadable while it was in use; give it back and start again\n";
+    constexpr std::string_view message =
+        "quern: a file became shorter or unreadable while it was in use; restore the file and start again\n";
     const ssize_t written = write(STDERR_FILENO, message.data(), message.size());
     _exit(written < 0 ? 2 : 1);
 }

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -15,7 +14,6 @@
 #include "base/log.h"
 #include "engine/memory_table.h"
 #include "server/api_service.h"
-#include "server/http/errors.h"
 #include "server/http/server.h"
 #include "tools/command_line.h"
 #include "tools/engine_flags.h"
@@ -82,14 +80,6 @@ void announce(const ModelStore& store, const ServeSettings& settings, uint16_t p
     std::fflush(stdout);
 }
 
-MemoryNeed need_of_file(const EngineOptions& options) {
-    std::error_code error;
-    if (!std::filesystem::exists(options.model_path, error))
-        throw ApiError(concat("the model cannot be loaded: there is no file ", options.model_path),
-                       {.status = 503, .code = "model_unavailable", .param = "model", .headers = {{"x-should-retry", "false"}}});
-    return memory_need(options);
-}
-
 std::unique_ptr<Engine> load_and_tell(const EngineOptions& options) {
     auto engine = Engine::load(options);
     log_lines(memory_table(engine->info()));
@@ -102,7 +92,7 @@ void try_to_load(EngineOptions options) {
     Engine::load(options);
 }
 
-/// What loading the models would take, one by one.
+/// Loads the models one by one, and says what memory each would take.
 int print_plan(const ServeSettings& settings) {
     access_rules(settings, is_loopback(settings.host));  // what would not start says so
     const std::vector<ModelEntry> models = models_of(settings);
@@ -162,7 +152,7 @@ int serve(const ServeFlags& flags) {
     survive_bus_errors();
     prepare_to_run_for_long();
     raise_file_limit();
-    ModelStore store(static_cast<uint64_t>(settings.memory_budget_mib) << 20, {.load = load_and_tell, .need = need_of_file});
+    ModelStore store(static_cast<uint64_t>(settings.memory_budget_mib) << 20, {.load = load_and_tell});
     ApiService service(store, service_options(settings, is_loopback(settings.host)));
     const ListenAddress address{.host = settings.host,
                                 .port = static_cast<uint16_t>(settings.port),
@@ -185,7 +175,7 @@ void declare_setting(CLI::App& app, const Setting& setting, std::vector<std::str
     option->option_text(is_switch ? "[true|false]" : setting.type_name);
     option->group(is_shown ? setting.group : "");
     if (is_switch || setting.kind == Setting::Kind::any) option->expected(0, 1)->default_str("true");  // --pin, --pin true
-    const bool is_repeatable = setting.kind == Setting::Kind::texts || std::string_view(setting.key).starts_with("model");
+    const bool is_repeatable = setting.kind == Setting::Kind::texts || names_models(setting);
     if (std::string_view(setting.key) == "lora_scaled") option->expected(1, 2);
     if (is_repeatable) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
@@ -206,7 +196,8 @@ Command setup(CLI::App& app) {
     app.add_option("--config-file", flags->config_file, "settings as JSON or YAML, in the form of llama-cpp-python's server (CONFIG_FILE)")
         ->type_name("FILE");
     app.add_flag("--print-config", flags->print_config, "print what all settings come to, without keys, and end");
-    app.add_flag("--dry-run,--plan", flags->dry_run, "print what memory the models would take, and end");
+    app.add_flag("--dry-run,--plan", flags->dry_run,
+                 "load each model once, so that what would not start says so; print what memory they take, and end");
     app.add_flag("--print-settings", flags->print_settings, "print a table of all settings, and end")->group("");
     declare_log_flags(app, true);
     for (const Setting& setting : serve_settings()) {

@@ -139,7 +139,8 @@ def test_new_connections_get_the_new_certificate(files, tmp_path):
         return ssl.get_server_certificate(("127.0.0.1", config.server.port))
 
     make("one")
-    config = Reloaded(tmp_path, ssl_certfile=str(tmp_path / "cert.pem"), ssl_keyfile=str(tmp_path / "key.pem"), models=[{"model": files["a"]}])
+    https = {"ssl_certfile": str(tmp_path / "cert.pem"), "ssl_keyfile": str(tmp_path / "key.pem")}
+    config = Reloaded(tmp_path, **https, models=[{"model": files["a"]}])
     with config.server as server:
         first = served()
         with requests.Session() as session:
@@ -151,7 +152,12 @@ def test_new_connections_get_the_new_certificate(files, tmp_path):
             assert session.get(url, timeout=10, verify=False).status_code == 200  # the old connection goes on
         (tmp_path / "key.pem").write_text("no key")
         assert "key.pem" in config.reload("the settings stay as they were")
-        assert served() == (tmp_path / "cert.pem").read_text()
+        second = served()
+        assert second == (tmp_path / "cert.pem").read_text()
+        make("three")
+        config.write(**https, models=[{"model": files[name], "model_alias": "x"} for name in "ab"])
+        assert "two models are called x" in config.reload("the settings stay as they were")
+        assert served() == second
 
 
 def test_the_access_log_can_be_rotated(files, tmp_path):

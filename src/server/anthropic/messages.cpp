@@ -148,7 +148,6 @@ class MessageWording final : public Wording {
     }
 
     std::string end(const ChoiceSet&) override { return named_event("message_stop", {{"type", "message_stop"}}); }
-    ErrorShape error_shape() const override { return ErrorShape::anthropic; }
     std::string keep_alive() const override { return named_event("ping", {{"type", "ping"}}); }
 
   private:

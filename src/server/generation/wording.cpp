@@ -1,7 +1,5 @@
 #include "server/generation/wording.h"
 
-#include <chrono>
-
 #include "server/generation/prompt_reader.h"
 
 namespace quern {
@@ -68,16 +66,6 @@ Answer answer_generation(ChoiceOrder order, std::unique_ptr<Wording> wording, bo
     require_generation(*order.model);
     if (is_stream) return std::make_unique<StreamedAnswer>(std::move(order), std::move(wording), wake);
     return std::make_unique<WholeAnswer>(std::move(order), std::move(wording), wake);
-}
-
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-HttpResponse json_response(const Json& json) { return {.body = dump(json)}; }
-std::string event(const Json& json) { return concat("data: ", dump(json), "\n\n"); }
-std::string named_event(std::string_view name, const Json& json) { return concat("event: ", name, "\ndata: ", dump(json), "\n\n"); }
-std::string json_line(const Json& json) { return dump(json) + "\n"; }
-
-int64_t seconds_now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace quern

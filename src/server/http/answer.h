@@ -40,8 +40,8 @@ class EventSource {
     virtual const char* content_type() const { return "text/event-stream"; }
     /// What a silent stream sends from time to time; "" when the format has nothing that says nothing.
     virtual std::string keep_alive() const { return ": still working\n\n"; }
-    /// The last words of a stream that has failed.
-    virtual std::string error_text(std::exception_ptr error, std::string_view request_id) const;
+    /// The last words of a stream that has failed; "": those of HttpService::error_event().
+    virtual std::string error_text(std::exception_ptr, std::string_view /*request_id*/) const { return {}; }
 };
 
 class DeferredAnswer;
@@ -62,6 +62,7 @@ class DeferredAnswer {
 /// One request as the access log tells it: never what was asked or answered.
 struct AccessRecord {
     std::string id, method, path, remote;
+    const Endpoint* endpoint = nullptr;  ///< as in its HttpRequest
     int status = 0;
     bool is_complete = false;  ///< the client took the whole answer
     uint64_t n_request_bytes = 0, n_response_bytes = 0;
@@ -73,9 +74,9 @@ class HttpService {
   public:
     virtual ~HttpService() = default;
 
-    /// Looks at a request before its body is read: nothing to go on, else the refusal. On an I/O thread: quick.
-    virtual std::optional<HttpResponse> refuse(const HttpRequest& head) = 0;
-    /// Answers. On a worker thread, several at once: may take its time, but not for as long as a generation does.
+    /// Looks at a request before its body is read, and notes its endpoint: nothing to go on, else the refusal. On an I/O thread: quick.
+    virtual std::optional<HttpResponse> refuse(HttpRequest& head) = 0;
+    /// Answers what was not refused. On a worker thread, several at once: may take its time, but not for as long as a generation does.
     virtual Answer answer(const HttpRequest& request, const Waker& wake) = 0;
 
     /// Whether answer() takes its time although the request has no body. On an I/O thread: quick.
@@ -83,10 +84,10 @@ class HttpService {
 
     /// Headers that every answer to this request gets. On an I/O thread: quick.
     virtual HttpHeaders headers_for(const HttpRequest&) { return {}; }
-    /// An exception as an answer to a request for `path`.
-    virtual HttpResponse error(std::exception_ptr error, const std::string& path, std::string_view request_id);
-    /// The same as the only event of a stream that had to begin before the answer was known.
-    virtual std::string late_error(const HttpResponse& refusal, const std::string& path);
+    /// An exception as the answer to a request.
+    virtual HttpResponse error(std::exception_ptr error, const AccessRecord& request);
+    /// The same as the last event of a stream that has begun.
+    virtual std::string error_event(std::exception_ptr error, const AccessRecord& request);
     /// Called once for every request when it is over. On an I/O thread: quick.
     virtual void on_served(const AccessRecord&) {}
 };

@@ -115,6 +115,7 @@ void Connection::note_request(const HttpRequest& request) {
     record_.id = request.id;
     record_.method = request.method;
     record_.path = request.path;
+    record_.endpoint = request.endpoint;
     record_.status = 0;
     record_.n_request_bytes = request.body.size();
     record_.n_response_bytes = 0;
@@ -141,8 +142,7 @@ asio::awaitable<bool> Connection::serve_one() {
     if (!read.request) read.request = HttpRequest{.id = request_id_of({})};
     note_request(*read.request);
     const bool is_head = read.request->method == "HEAD";
-    if (is_finishing_ && !read.refusal)
-        read.refusal = context_.service.error(std::make_exception_ptr(shutting_down()), record_.path, record_.id);
+    if (is_finishing_ && !read.refusal) read.refusal = context_.service.error(std::make_exception_ptr(shutting_down()), record_);
     if (read.refusal) {
         read.request.reset();
         share.give_back();  // before the answer: who has read it may rely on the room
@@ -198,7 +198,11 @@ asio::awaitable<bool> Connection::write_answer(Answer answer, bool is_head) {
     co_return written;
 }
 
-HttpResponse Connection::error_now() const { return context_.service.error(std::current_exception(), record_.path, record_.id); }
+// In a stream that has begun, an error is an event.
+HttpResponse Connection::error_now() const {
+    if (has_stream_head_) return {.body = context_.service.error_event(std::current_exception(), record_)};
+    return context_.service.error(std::current_exception(), record_);
+}
 
 // Parsing, tokenizing and rendering cost time: not on the threads that serve the sockets. Nothing is done for a client who has gone while
 // the request waited for a worker.
@@ -306,7 +310,9 @@ EventBatch Connection::next_events(EventSource& events) {
         check_time();
         return events.poll();
     } catch (...) {
-        return {.text = events.error_text(std::current_exception(), record_.id), .is_last = true};
+        std::string text = events.error_text(std::current_exception(), record_.id);
+        if (text.empty()) text = context_.service.error_event(std::current_exception(), record_);
+        return {.text = std::move(text), .is_last = true};
     }
 }
 
@@ -326,10 +332,10 @@ void Connection::append_framed(std::string& out, std::string_view text) const {
         append_chunk(out, text);
 }
 
-// The stream has begun with comments, so the refusal comes as its only event.
+// The stream has begun with comments, so what error_now() made is its only event.
 asio::awaitable<bool> Connection::write_late_error(const HttpResponse& response) {
     std::string bytes;
-    append_framed(bytes, context_.service.late_error(response, record_.path));
+    append_framed(bytes, response.body);
     if (!is_http_1_0_) bytes += "0\r\n\r\n";
     const bool written = co_await write_bytes(std::move(bytes));
     co_return written;

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 /// Answers at once, late, or with events, as the path says; counts what was dropped before its end.
 class EchoService final : public HttpService {
   public:
-    std::optional<HttpResponse> refuse(const HttpRequest& head) override {
+    std::optional<HttpResponse> refuse(HttpRequest& head) override {
         ++n_heads;
         if (head.path == "/refused") return error_response(ApiError("no", {.status = 401}));
         return std::nullopt;

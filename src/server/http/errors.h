@@ -1,13 +1,12 @@
-// The one place where exceptions become HTTP answers: {"error":{message,type,param,code}} as OpenAI's API has it, and what clients of
-// Anthropic's and Ollama's APIs expect on their routes.
+// The one place where exceptions become errors of HTTP: {"error":{message,type,param,code}} as OpenAI's API has it, where the service has
+// no other words.
 #pragma once
 
-#include <cstdint>
 #include <exception>
 #include <string>
 
 #include "base/error.h"
-#include "server/http/message.h"
+#include "server/http/event_text.h"
 
 namespace quern {
 
@@ -27,19 +26,14 @@ class ApiError : public Error {
     Details details_;
 };
 
-/// `responses`: as openai, but in a stream an event named `error` whose fields are those of /v1/responses.
-enum class ErrorShape : uint8_t { openai, responses, anthropic, ollama };
-
 /// InvalidInput: 400 with its field as `param`; ContextOverflow: 400 with code context_length_exceeded; EngineBusy: 429 with Retry-After;
 /// ApiError: as it says; all else: 500. Server errors are logged with the request's id.
 ApiError to_api_error(std::exception_ptr error, std::string_view request_id);
 
-HttpResponse error_response(std::exception_ptr error, std::string_view request_id, ErrorShape shape = ErrorShape::openai);
-HttpResponse error_response(const ApiError& error, ErrorShape shape = ErrorShape::openai);
-
-/// The same error inside a stream that has begun: an event, or for Ollama's clients a line.
-std::string error_event(std::exception_ptr error, std::string_view request_id, ErrorShape shape = ErrorShape::openai);
-std::string error_event(const HttpResponse& refusal, ErrorShape shape = ErrorShape::openai);
+Json error_body(const ApiError& error);
+HttpResponse error_response(const ApiError& error);
+/// With the error's status and headers, and other words.
+HttpResponse error_response(const ApiError& error, const Json& body);
 
 /// 503 with Retry-After: the server is going down.
 ApiError shutting_down();

@@ -9,6 +9,8 @@
 
 namespace quern {
 
+struct Endpoint;  // what a path leads to is the service's matter
+
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
@@ -17,8 +19,10 @@ struct HttpRequest {
     std::string query;   ///< what stands behind `?`, as sent
     HttpHeaders headers;
     std::string body;
-    std::string id;         ///< for the header x-request-id and the log
-    std::string parameter;  ///< what the router found in place of a route's `{...}`
+    std::string id;  ///< for the header x-request-id and the log
+    /// What the service found for the path, and what stands in place of its `{...}`. nullptr: nothing.
+    const Endpoint* endpoint = nullptr;
+    std::string parameter = {};
 
     /// The first header of that name in any case, or nothing.
     std::optional<std::string_view> header(std::string_view name) const;

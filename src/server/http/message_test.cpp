@@ -5,13 +5,10 @@
 #include "engine/engine.h"
 #include "server/http/errors.h"
 #include "server/http/json_body.h"
-#include "server/http/router.h"
 
 using namespace quern;
 
 namespace {
-
-Answer answered(const HttpRequest&, const Waker&) { return HttpResponse{}; }
 
 int status_of(const std::function<void()>& action) {
     try {
@@ -30,7 +27,7 @@ Json error_of(const HttpResponse& response) { return Json::parse(response.body)[
 
 template <typename Exception>
 HttpResponse response_to(const Exception& exception) {
-    return error_response(std::make_exception_ptr(exception), "id");
+    return error_response(to_api_error(std::make_exception_ptr(exception), "id"));
 }
 
 }  // namespace
@@ -48,22 +45,6 @@ TEST_CASE("header names are found in any case, and the first one counts") {
     const HttpRequest request{.headers = {{"X-Api-Key", "a"}, {"x-api-key", "b"}}};
     CHECK(request.header("X-API-KEY") == "a");
     CHECK(!request.header("x-api-ke"));
-}
-
-TEST_CASE("a route's parameter takes the rest of the path with its slashes") {
-    Router router;
-    router.add("GET", "/v1/models", answered);
-    router.add("GET", "/v1/models/{id}", answered);
-    router.add("POST", "/v1/completions", answered);
-    CHECK(router.find("GET", "/v1/models").parameter == "");
-    CHECK(router.find("GET", "/v1/models/org/name:tag").parameter == "org/name:tag");
-    CHECK(router.find("HEAD", "/v1/models").endpoint == router.find("GET", "/v1/models").endpoint);
-    CHECK(status_of([&] { router.find("GET", "/v1/models/"); }) == 404);
-    CHECK(status_of([&] { router.find("GET", "/v1/modelsx"); }) == 404);
-    CHECK(status_of([&] { router.find("GET", "/v1/completions"); }) == 405);
-    CHECK(status_of([&] { router.find("HEAD", "/v1/completions"); }) == 405);
-    CHECK(router.allowed_methods("/v1/models") == "GET, HEAD, OPTIONS");
-    CHECK(router.allowed_methods("/nowhere") == "");
 }
 
 TEST_CASE("a body that is no JSON object is a 400") {

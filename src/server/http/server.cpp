@@ -98,7 +98,7 @@ class HttpServer::State {
     void run();
     void stop();
     void stop_now();
-    void renew_certificate();
+    std::function<void()> read_certificate();
     uint16_t port() const { return port_; }
 
   private:
@@ -140,7 +140,7 @@ class HttpServer::State {
     bool is_stopped_ = false;  // no connection is left
     asio::thread_pool workers_, large_workers_;
     const ListenAddress address_;
-    std::unique_ptr<asio::ssl::context> tls_;  // both of the strand: connections are made there, and hold on to what they need
+    std::shared_ptr<asio::ssl::context> tls_;  // both of the strand: connections are made there, and hold on to what they need
     ConnectionContext context_;
 
     std::mutex mutex_;
@@ -322,11 +322,14 @@ void HttpServer::State::stop_now() {
     });
 }
 
-void HttpServer::State::renew_certificate() {
-    asio::post(strand_, [this, fresh = make_tls(address_)]() mutable {
-        tls_ = std::move(fresh);
-        context_.tls = tls_.get();
-    });
+std::function<void()> HttpServer::State::read_certificate() {
+    const std::shared_ptr<asio::ssl::context> fresh = make_tls(address_);
+    return [this, fresh] {
+        asio::post(strand_, [this, fresh] {
+            tls_ = fresh;
+            context_.tls = tls_.get();
+        });
+    };
 }
 
 HttpServer::HttpServer(const ListenAddress& address, HttpService& service, const HttpLimits& limits)
@@ -336,6 +339,6 @@ uint16_t HttpServer::port() const { return state_->port(); }
 void HttpServer::run() { state_->run(); }
 void HttpServer::stop() { state_->stop(); }
 void HttpServer::stop_now() { state_->stop_now(); }
-void HttpServer::renew_certificate() { state_->renew_certificate(); }
+std::function<void()> HttpServer::read_certificate() { return state_->read_certificate(); }
 
 }  // namespace quern

@@ -42,9 +42,9 @@ class HttpServer {
     /// Any thread: cancels everything.
     void stop_now();
 
-    /// Any thread: new connections get the certificate and the key that their files hold now. Without HTTPS, nothing happens.
-    /// @throws InvalidInput  they are unusable; then it keeps those that it has
-    void renew_certificate();
+    /// Reads the certificate and the key anew. What it returns gives them to new connections, from any thread; without HTTPS it does
+    /// nothing. @throws InvalidInput  they are unusable
+    std::function<void()> read_certificate();
 
   private:
     class State;

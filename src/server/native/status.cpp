@@ -1,6 +1,6 @@
 #include "server/native/status.h"
 
-#include "server/endpoint_table.h"
+#include "base/version.h"
 #include "server/generation/wording.h"
 #include "server/http/message.h"
 #include "server/native/generation_settings.h"
@@ -86,7 +86,7 @@ HttpResponse describe_properties(const ApiContext& api, const HttpRequest& reque
                           {"modalities", {{"vision", false}, {"audio", false}, {"video", false}}},
                           {"bos_token", token_text(tokenizer, tokenizer.vocabulary().bos)},
                           {"eos_token", token_text(tokenizer, tokenizer.vocabulary().eos)},
-                          {"build_info", concat("quern ", api_version, ", ", info.device)},
+                          {"build_info", concat("quern ", program_version(), ", ", info.device)},
                           {"is_sleeping", false}});
 }
 

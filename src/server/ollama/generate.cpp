@@ -109,7 +109,6 @@ class OllamaWording final : public Wording {
         return out;
     }
 
-    ErrorShape error_shape() const override { return ErrorShape::ollama; }
     const char* stream_type() const override { return "application/x-ndjson"; }
     std::string keep_alive() const override { return {}; }
 
@@ -253,7 +252,7 @@ HttpResponse unload(ApiContext& api, const Json& body, bool is_chat) {
 Answer answer_or_unload(ApiContext& api, const HttpRequest& request, const Waker& wake, bool is_chat) {
     auto body = std::make_shared<const Json>(parse_json_body(request.body));
     if (asks_to_unload(*body, is_chat)) return unload(api, *body, is_chat);
-    return answer_parsed(api, std::move(body), wake, is_chat ? &make_chat : &make_generate, false);
+    return answer_parsed(api, request, std::move(body), wake, is_chat ? &make_chat : &make_generate);
 }
 
 }  // namespace

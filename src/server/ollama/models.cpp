@@ -200,11 +200,11 @@ Answer answer_ollama_show(ApiContext& api, const HttpRequest& request, const Wak
 }
 
 Answer answer_ollama_embed(ApiContext& api, const HttpRequest& request, const Waker& wake) {
-    return answer_body(api, request, wake, &make_embed, false);
+    return answer_body(api, request, wake, &make_embed);
 }
 
 Answer answer_ollama_old_embed(ApiContext& api, const HttpRequest& request, const Waker& wake) {
-    return answer_body(api, request, wake, &make_old_embed, false);
+    return answer_body(api, request, wake, &make_old_embed);
 }
 
 }  // namespace quern

@@ -22,8 +22,10 @@ class ApiClient {
     ApiService& service() { return *service_; }
 
     HttpResponse send(const std::string& method, const std::string& path, const std::string& body = "") {
+        HttpRequest request{.method = method, .path = path, .headers = {{"Host", "localhost"}}, .body = body, .id = "test"};
         try {
-            Answer answer = service_->answer({.method = method, .path = path, .body = body, .id = "test"}, [] {});
+            if (auto refusal = service_->refuse(request)) return *refusal;
+            Answer answer = service_->answer(request, [] {});
             while (auto* deferred = std::get_if<std::unique_ptr<DeferredAnswer>>(&answer)) {
                 while (!(*deferred)->is_ready()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
                 answer = Answer((*deferred)->make());
@@ -35,7 +37,7 @@ class ApiClient {
                 std::this_thread::sleep_for(std::chrono::milliseconds(1));
             }
         } catch (...) {
-            return service_->error(std::current_exception(), path, "test");
+            return service_->error(std::current_exception(), {.id = "test", .path = path, .endpoint = request.endpoint});
         }
     }
 

@@ -6,6 +6,7 @@
 #include "server/endpoint_table.h"
 #include "server/http/test_client_test.h"
 #include "server/openai/api_client_test.h"
+#include "server/openapi.h"
 
 using namespace quern;
 
@@ -353,7 +354,7 @@ TEST_CASE("every endpoint of the table is documented, with the ranges that are c
         const std::string_view method = endpoint.method;
         const char* key = method == "GET" ? "get" : method == "POST" ? "post" : "delete";
         const auto methods = document["paths"].find(endpoint.path);
-        CHECK((methods != document["paths"].end() && methods->contains(key)) == !endpoint.is_alias);
+        CHECK((methods != document["paths"].end() && methods->contains(key)) == !endpoint.is_hidden);
     }
     const Json& fields = document["paths"]["/v1/completions"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
     CHECK(fields["n"]["maximum"] == 128);

@@ -1,6 +1,7 @@
 // Source: OpenAI's API reference, "Responses" and "Streaming events". Every event has a number, and says which item and part it is of.
 #include "server/openai/responses.h"
 
+#include "server/api_errors.h"
 #include "server/generation/wording.h"
 #include "server/http/random_id.h"
 #include "server/openai/response_parts.h"
@@ -66,12 +67,9 @@ class ResponseWording final : public Wording {
 
     std::string error_text(std::exception_ptr error, std::string_view request_id) override {
         const ApiError known = to_api_error(std::move(error), request_id);
-        const auto text_or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
         Json failed = object("failed");
         failed["error"] = {{"code", "server_error"}, {"message", known.what()}};
-        const std::string out = numbered(
-            "error",
-            {{"code", text_or_null(known.details().code)}, {"message", known.what()}, {"param", text_or_null(known.details().param)}});
+        const std::string out = numbered("error", response_error(known));
         return out + numbered("response.failed", {{"response", std::move(failed)}});
     }
 

@@ -1,11 +1,11 @@
 #include "tools/serve/config_file.h"
 
-#include <algorithm>
 #include <fstream>
 #include <iterator>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "tools/foreign_flags.h"
 #include "tools/serve/relaxed_json.h"
 #include "tools/serve/yaml.h"
@@ -32,11 +32,6 @@ ConfigFile::Values read_values(const Json& object, bool of_model, const std::str
         values.push_back({setting, value, place});
     }
     return values;
-}
-
-std::string one_line(std::string message) {
-    std::replace(message.begin(), message.end(), '\n', ' ');
-    return message;
 }
 
 Json parse_file(const std::string& path) {

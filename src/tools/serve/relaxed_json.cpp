@@ -1,5 +1,7 @@
 #include "tools/serve/relaxed_json.h"
 
+#include <algorithm>
+
 namespace quern {
 namespace {
 

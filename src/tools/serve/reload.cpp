@@ -1,8 +1,8 @@
 #include "tools/serve/reload.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "base/log.h"
 #include "base/printable.h"
@@ -27,29 +27,17 @@ std::vector<std::string> all_keys(const ServeSettings& settings) {
     return keys;
 }
 
-/// Settings of the server that are taken anew; others are what it was built with.
-bool can_change(std::string_view key) {
-    for (const std::string_view each : {"api_key", "api_key_file", "allow_open", "cors_origins"})
-        if (key == each) return true;
-    return false;
-}
-
 /// Takes over what may change, and names what else differs.
 std::string take_over(const ServeSettings& fresh, ServeSettings& settings) {
     std::string others;
-    for (const Setting& setting : serve_settings())
-        if (setting.get_server && !can_change(setting.key) && setting.get_server(fresh) != setting.get_server(settings))
+    for (const Setting& setting : serve_settings()) {
+        if (setting.reload)
+            setting.reload(fresh, settings);
+        else if (setting.get_server && setting.get_server(fresh) != setting.get_server(settings))
             others += concat(others.empty() ? "" : ", ", setting.key);
-    settings.api_keys = fresh.api_keys;
-    settings.api_key_file = fresh.api_key_file;
-    settings.allow_open = fresh.allow_open;
-    settings.cors_origins = fresh.cors_origins;
+    }
     settings.models = fresh.models;
     return others;
-}
-
-std::string name_of(const ModelEntry& model) {
-    return model.alias.empty() ? std::filesystem::path(model.options.model_path).stem().string() : model.alias;
 }
 
 /// One that is listed twice has the settings of its first entry: those that the later one sets otherwise are named.
@@ -59,14 +47,14 @@ void warn_of_ignored_settings(const ServeSettings& settings) {
     for (size_t later = 1; later < models.size(); ++later) {
         size_t first = 0;
         while (settings.models[first].options.model_path != settings.models[later].options.model_path ||
-               name_of(settings.models[first]) != name_of(settings.models[later]))
+               model_id(settings.models[first]) != model_id(settings.models[later]))
             ++first;
         std::string names;
         for (const auto& [key, value] : models[later].items())
             if (value != models[first][key] && std::find(std::begin(joined), std::end(joined), key) == std::end(joined))
                 names += concat(names.empty() ? "" : ", ", key);
         if (!names.empty())
-            log_warning(concat("the model ", name_of(settings.models[later]),
+            log_warning(concat("the model ", model_id(settings.models[later]),
                                " is listed twice: its later entry only adds requests at once (", settings.models[later].options.n_sequences,
                                "), and these settings of it are ignored: ", names));
     }
@@ -108,15 +96,14 @@ std::string missing_files(const std::vector<ModelEntry>& models) {
 std::vector<ModelEntry> models_of(const ServeSettings& settings) {
     std::vector<ModelEntry> models = settings.models;
     for (ModelEntry& model : models) {
-        std::error_code error;
-        model.is_missing = !std::filesystem::exists(model.options.model_path, error);
+        model.is_missing = !is_model_file_there(model.options.model_path);
         model.options.isa = isa_from_environment();
     }
     const bool is_any_there = std::any_of(models.begin(), models.end(), [](const ModelEntry& model) { return !model.is_missing; });
     if (!models.empty() && !is_any_there) throw InvalidInput(concat("no such model file: ", missing_files(models)), "model");
     for (const ModelEntry& model : models)
         if (model.is_missing)
-            log_warning(concat("the model ", name_of(model), " cannot be loaded: there is no file ", model.options.model_path,
+            log_warning(concat("the model ", model_id(model), " cannot be loaded: there is no file ", model.options.model_path,
                                "; once it is there, the model is loaded when it is asked for"));
     warn_of_ignored_settings(settings);
     return models;
@@ -132,15 +119,17 @@ void ReloadableSettings::reload(ModelStore& store, ApiService& service, HttpServ
     log_error(concat("the settings stay as they were: ", error.what()));
 }
 
-// All that can fail comes first.
+// All that can fail comes first, the store's entries last of it.
 void ReloadableSettings::apply(ServeSettings fresh, ModelStore& store, ApiService& service, HttpServer& server) {
     ServeSettings next = current_;
     const std::string others = take_over(fresh, next);
     AccessRules access = access_rules(next, is_loopback(next.host));
     std::vector<ModelEntry> models = models_of(next);
-    server.renew_certificate();
+    CorsRules cors(next.cors_origins);
+    const std::function<void()> install_certificate = server.read_certificate();
     const ModelChanges changes = store.replace(std::move(models));
-    service.set_rules(std::move(access), CorsRules(next.cors_origins));
+    service.set_rules(std::move(access), std::move(cors));
+    install_certificate();
     current_ = std::move(next);
     log_lines(concat("read the settings anew", described("new models: ", changes.added), described("changed: ", changes.changed),
                      described("removed: ", changes.removed), "\n"));

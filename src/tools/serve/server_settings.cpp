@@ -11,18 +11,20 @@ std::vector<Setting> server_settings() {
     std::vector<Setting> rows{
         in_server<&S::host>({"host", "--host", "address to listen on, or a Unix socket: unix:/path", "HOST", Kind::text}),
         in_server<&S::port>({"port", "--port", "port to listen on; 0: any free one", "N", Kind::integer, 0, 65535}),
-        {"api_key", "--api-key", "key that clients must send; may be given several times", "KEY", Kind::texts, 0, 0,
-         [](ServeSettings& server, const Json& value) { server.api_keys = value; }},
-        in_server<&S::api_key_file>({"api_key_file", "--api-key-file", "file with one key a line; # begins a comment", "FILE", Kind::text}),
-        in_server<&S::allow_open>(
-            {"allow_open", "--allow-open", "listen on an address that others can reach although there is no API key", "", Kind::boolean}),
+        reloaded<&S::api_keys>({"api_key", "--api-key", "key that clients must send; may be given several times", "KEY", Kind::texts, 0, 0,
+                                [](ServeSettings& server, const Json& value) { server.api_keys = value; }}),
+        reloaded<&S::api_key_file>(in_server<&S::api_key_file>(
+            {"api_key_file", "--api-key-file", "file with one key a line; # begins a comment", "FILE", Kind::text})),
+        reloaded<&S::allow_open>(in_server<&S::allow_open>(
+            {"allow_open", "--allow-open", "listen on an address that others can reach although there is no API key", "", Kind::boolean})),
         in_server<&S::certificate_file>(
             {"ssl_certfile", "--ssl-certfile,--ssl-cert-file", "PEM file with the certificate chain: serve HTTPS", "FILE", Kind::text}),
         in_server<&S::key_file>(
             {"ssl_keyfile", "--ssl-keyfile,--ssl-key-file", "PEM file with the certificate's private key", "FILE", Kind::text}),
-        in_server<&S::cors_origins>({"cors_origins", "--cors-origins",
-                                     "sites whose pages may use the server: https://app.example, or * for all; may be given several times",
-                                     "ORIGIN", Kind::texts}),
+        reloaded<&S::cors_origins>(in_server<&S::cors_origins>(
+            {"cors_origins", "--cors-origins",
+             "sites whose pages may use the server: https://app.example, or * for all; may be given several times", "ORIGIN",
+             Kind::texts})),
         in_server<&S::root_path>(
             {"root_path", "--root-path,--api-prefix", "prefix under which a proxy offers the server: /llm", "PATH", Kind::text}),
         in_server<&S::access_log>({"access_log", "--access-log",

@@ -35,6 +35,13 @@ Setting in_server(Setting row) {
     return row;
 }
 
+/// A place in ServeSettings that a running server takes anew.
+template <auto place>
+Setting reloaded(Setting row) {
+    row.reload = [](const ServeSettings& fresh, ServeSettings& settings) { settings.*place = fresh.*place; };
+    return row;
+}
+
 /// A place in ModelEntry.
 template <auto place>
 Setting in_entry(Setting row) {

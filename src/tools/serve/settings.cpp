@@ -164,11 +164,6 @@ std::string flag_of(const Setting& setting) {
     return flag;
 }
 
-bool is_one_model(const Setting& setting) {
-    const std::string_view key = setting.key;
-    return key == "model" || key == "model_alias";
-}
-
 // Each --model makes a model, and each --model-alias names the one at its place.
 void apply_names(const Setting& setting, const std::vector<std::string>& texts, bool has_file, std::vector<ModelEntry>& models) {
     if (has_file && models.size() > 1)
@@ -188,9 +183,9 @@ void apply_names(const Setting& setting, const std::vector<std::string>& texts, 
 
 void apply_flags(const FlagValues& flags, bool has_file, Settings& settings) {
     for (const auto& [setting, texts] : flags)  // models stand first in the table, and so do their names here
-        if (!texts.empty() && is_one_model(*setting)) apply_names(*setting, texts, has_file, settings.models);
+        if (!texts.empty() && names_models(*setting)) apply_names(*setting, texts, has_file, settings.models);
     for (const auto& [setting, texts] : flags) {
-        if (texts.empty() || is_one_model(*setting)) continue;
+        if (texts.empty() || names_models(*setting)) continue;
         const std::string where = flag_of(*setting);
         const Json value = setting->kind == Kind::texts ? Json(texts) : value_from_text(*setting, texts.back(), where);
         check_value(*setting, value, where);
@@ -250,6 +245,11 @@ std::string environment_name(const std::string& key) {
     std::transform(name.begin(), name.end(), name.begin(),
                    [](unsigned char c) { return c == '-' ? '_' : static_cast<char>(std::toupper(c)); });
     return name;
+}
+
+bool names_models(const Setting& setting) {
+    const std::string_view key = setting.key;
+    return key == "model" || key == "model_alias";
 }
 
 void check_value(const Setting& setting, const Json& value, const std::string& where) {

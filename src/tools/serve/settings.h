@@ -46,6 +46,7 @@ struct Setting {
     const char* no_effect = nullptr;  ///< why it has no effect here
     const char* neutral = "[]";       ///< for these two: values that ask for nothing else, a JSON list
     bool is_server = false;           ///< for these two: it stands at the top of the configuration file
+    void (*reload)(const ServeSettings& fresh, ServeSettings&) = nullptr;  ///< takes it over while the server runs; nullptr: at a restart
 
     bool is_of_server() const { return set_server != nullptr || is_server; }
 };
@@ -62,6 +63,9 @@ const Setting* find_setting(std::string_view key, bool of_server);
 
 /// All flags of a setting, its key among them: "-c,--ctx-size,--n-ctx".
 std::string all_flags(const Setting& setting);
+
+/// The models themselves or their aliases: each time that it is given, it stands for another model.
+bool names_models(const Setting& setting);
 
 /// What it is without being set, as people write it.
 std::string default_text(const Setting& setting);

@@ -1,0 +1,7 @@
+#include "base/version.h"
+
+namespace quern {
+
+const char* program_version() { return QUERN_VERSION; }
+
+}  // namespace quern

@@ -27,6 +27,7 @@ namespace {
 
 struct ServeFlags {
     std::vector<std::unique_ptr<std::vector<std::string>>> values;  // of each setting, in the table's order
+    std::vector<std::pair<size_t, CLI::Option*>> log_flags;         // of some of them, by their place: these act at once
     std::optional<std::string> config_file;
     bool print_config = false, print_settings = false, dry_run = false;
 };
@@ -134,15 +135,26 @@ void run_server(HttpServer& server, ModelStore& store, ApiService& service, Relo
     server.run();
 }
 
+/// The log as the environment and the configuration file want it: flags have had their say.
+void set_log(const ServeSettings& settings) {
+    if (!settings.log_file.empty()) log_to_file(settings.log_file);
+    if (settings.log_disable) set_log_level(LogLevel::error);
+    if (settings.verbosity) set_log_level(*settings.verbosity > 2 ? LogLevel::debug : LogLevel::warning);
+    if (settings.verbose) set_log_level(LogLevel::debug);
+}
+
 int serve(const ServeFlags& flags) {
     if (flags.print_settings) {
         std::fputs(settings_table().c_str(), stdout);
         return 0;
     }
+    for (const auto& [i, option] : flags.log_flags)
+        if (option->count() > 0) *flags.values[i] = {option->results().empty() ? "true" : option->results().front()};
     FlagValues values;
     for (size_t i = 0; i < flags.values.size(); ++i) values.emplace_back(&serve_settings()[i], *flags.values[i]);
     ReloadableSettings reloadable(std::move(values), flags.config_file);
     const ServeSettings settings = reloadable.current();
+    set_log(settings);
     if (flags.print_config) {
         std::printf("%s\n", to_json(settings).dump(2).c_str());
         return 0;
@@ -166,18 +178,31 @@ int serve(const ServeFlags& flags) {
     std::_Exit(0);
 }
 
+std::string help_of(const Setting& setting) {
+    const std::string usual = setting.kind == Setting::Kind::boolean ? "" : default_text(setting);
+    return concat(setting.description, usual.empty() ? "" : concat(" [", usual, "]"), " (", environment_name(setting.key), ")");
+}
+
 void declare_setting(CLI::App& app, const Setting& setting, std::vector<std::string>& values) {
     const bool is_shown = !setting.refusal && !setting.no_effect, is_switch = setting.kind == Setting::Kind::boolean;
-    const std::string usual = is_switch ? "" : default_text(setting);
-    const std::string description =
-        concat(setting.description, usual.empty() ? "" : concat(" [", usual, "]"), " (", environment_name(setting.key), ")");
-    CLI::Option* option = app.add_option(all_flags(setting), values, description)->allow_extra_args(false);
+    CLI::Option* option = app.add_option(all_flags(setting), values, help_of(setting))->allow_extra_args(false);
     option->option_text(is_switch ? "[true|false]" : setting.type_name);
     option->group(is_shown ? setting.group : "");
     if (is_switch || setting.kind == Setting::Kind::any) option->expected(0, 1)->default_str("true");  // --pin, --pin true
     const bool is_repeatable = setting.kind == Setting::Kind::texts || names_models(setting);
     if (std::string_view(setting.key) == "lora_scaled") option->expected(1, 2);
     if (is_repeatable) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void declare_log_settings(CLI::App& app, ServeFlags& flags) {
+    declare_log_flags(app, true);
+    const std::span<const Setting> settings = serve_settings();
+    for (size_t i = 0; i < settings.size(); ++i) {
+        if (!settings[i].has_log_flag || settings[i].no_effect) continue;
+        CLI::Option* const option = app.get_option(flag_of(settings[i]))->description(help_of(settings[i]));
+        option->group(settings[i].group);
+        flags.log_flags.emplace_back(i, option);
+    }
 }
 
 /// llama.cpp's flags for "not".
@@ -199,11 +224,11 @@ Command setup(CLI::App& app) {
     app.add_flag("--dry-run,--plan", flags->dry_run,
                  "load each model once, so that what would not start says so; print what memory they take, and end");
     app.add_flag("--print-settings", flags->print_settings, "print a table of all settings, and end")->group("");
-    declare_log_flags(app, true);
     for (const Setting& setting : serve_settings()) {
         flags->values.push_back(std::make_unique<std::vector<std::string>>());
-        if (std::string_view(setting.key) != "verbose") declare_setting(app, setting, *flags->values.back());
+        if (!setting.has_log_flag) declare_setting(app, setting, *flags->values.back());
     }
+    declare_log_settings(app, *flags);
     declare_negations(app, *flags);
     app.footer(
         "In square brackets: the default. In round ones: the environment variable that sets the same. Flags go before the configuration "

@@ -51,7 +51,7 @@ def test_every_setting_is_in_the_help_by_group():
     config = config_of("-m", "a.gguf")
     for key in [*config, *config["models"][0]]:
         assert key == "models" or f"({key.upper()})" in re.sub(r"\s+", " ", text), key
-    assert text.index("Models:") < text.index("Answers:") < text.index("Model file:") < text.index("Server:")
+    assert text.index("Models:") < text.index("Answers:") < text.index("Model file:") < text.index("Server:") < text.index("Log:")
     assert max(map(len, text.splitlines())) < 260
 
 
@@ -195,7 +195,8 @@ def test_every_flag_may_be_written_with_underscores(tmp_path):
     assert len(flags) > 100
     for key, value in {"n_queue": 7, "queue": 7, "ctx_size": 7, "n_threads": 7}.items():
         assert 7 in config_of("-m", "a.gguf", f"--{key}", value)["models"][0].values()
-    words = [word for flag in flags for word in ("--" + flag.replace("-", "_"), "x")]
+    values = {"log-file": os.devnull, "verbosity": "1", "log-verbosity": "1"}  # these act at once
+    words = [word for flag in flags for word in ("--" + flag.replace("-", "_"), values.get(flag, "x"))]
     errors = quern("serve", *words, "--no_such_flag", check=False).stderr
     assert "not expected: --no-such-flag " in errors, errors  # and nothing else
 

@@ -35,6 +35,8 @@ std::vector<Setting> inert_settings() {
               "[false]"),
     };
     for (Setting& row : rows) row.is_server = true;
+    Setting verbose = inert("verbose", "", "the log is the server's: verbose at the top of the file, or -v", any_switch);
+    verbose.has_log_flag = true;
     rows.insert(rows.end(),
                 {
                     inert("n_ubatch", "--ubatch-size", "a step is computed as a whole; n_batch is its size", "[]"),
@@ -51,7 +53,7 @@ std::vector<Setting> inert_settings() {
                     inert("numa", "--numa", "threads are not bound to the nodes of the machine", "[false, 0]"),
                     inert("cache_type", "", "cached beginnings of prompts are kept in memory", "[\"ram\"]"),
                     inert("lora_base", "", "adapters are applied to the model itself, whatever its format", "[\"\"]"),
-                    inert("verbose", "", "the flag -v says more in the log", any_switch),
+                    verbose,
                     refused("vocab_only", "", "a server needs the weights", "[false]"),
                     refused("rpc_servers", "--rpc", "quern does not run on remote devices", "[\"\"]"),
                     refused("clip_model_path", "--mmproj", "quern does not read images", "[\"\"]"),

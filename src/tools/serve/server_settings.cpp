@@ -5,6 +5,27 @@ namespace quern {
 
 using Kind = Setting::Kind;
 
+namespace {
+
+std::vector<Setting> log_settings() {
+    using S = ServeSettings;
+    std::vector<Setting> rows{
+        in_server<&S::log_file>(
+            {"log_file", "--log-file", "write the log to the end of a file instead of standard error", "FILE", Kind::text}),
+        in_server<&S::verbose>({"verbose", "-v,--verbose,--log-verbose", "say more in the log", "", Kind::boolean}),
+        in_server<&S::verbosity>(
+            {"verbosity", "--verbosity,--log-verbosity", "-lv: 0 to 4; from 3 on: say more", "N", Kind::integer, 0, 100}),
+        in_server<&S::log_disable>({"log_disable", "--log-disable", "say nothing in the log but errors", "", Kind::boolean}),
+    };
+    for (Setting& row : rows) {
+        row.group = "Log";
+        row.has_log_flag = true;
+    }
+    return rows;
+}
+
+}  // namespace
+
 std::vector<Setting> server_settings() {
     using S = ServeSettings;
     constexpr double any = 4294967296.0;
@@ -41,6 +62,7 @@ std::vector<Setting> server_settings() {
             {"max_connections", "--max-connections", "most clients connected at once", "N", Kind::integer, 1, 65536}),
     };
     for (Setting& row : rows) row.group = "Server";
+    for (Setting& row : log_settings()) rows.push_back(std::move(row));
     return rows;
 }
 

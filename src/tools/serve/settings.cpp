@@ -18,8 +18,10 @@ using Kind = Setting::Kind;
 
 /// Variables of llama.cpp's server that are named after none of its flags.
 constexpr std::pair<std::string_view, const char*> llama_variables[] = {
-    {"api_key", "LLAMA_API_KEY"},         {"n_batch", "LLAMA_ARG_BATCH"},        {"n_ubatch", "LLAMA_ARG_UBATCH"},
-    {"parallel", "LLAMA_ARG_N_PARALLEL"}, {"embedding", "LLAMA_ARG_EMBEDDINGS"}, {"rope_scaling_type", "LLAMA_ARG_ROPE_SCALING_TYPE"},
+    {"api_key", "LLAMA_API_KEY"},          {"log_file", "LLAMA_LOG_FILE"},
+    {"verbosity", "LLAMA_LOG_VERBOSITY"},  {"n_batch", "LLAMA_ARG_BATCH"},
+    {"n_ubatch", "LLAMA_ARG_UBATCH"},      {"parallel", "LLAMA_ARG_N_PARALLEL"},
+    {"embedding", "LLAMA_ARG_EMBEDDINGS"}, {"rope_scaling_type", "LLAMA_ARG_ROPE_SCALING_TYPE"},
 };
 
 std::vector<std::string> split_flags(const Setting& setting) {
@@ -130,12 +132,37 @@ std::optional<std::pair<std::string, std::string>> variable_of(const Setting& se
     return std::nullopt;
 }
 
+// Each path makes a model, and each alias names the one at its place.
+void apply_names(const Setting& setting, const std::vector<std::string>& texts, std::vector<ModelEntry>& models) {
+    if (std::string_view(setting.key) == "model") {
+        models.resize(texts.size(), models.front());
+        for (size_t i = 0; i < texts.size(); ++i) models[i].options.model_path = texts[i];
+        return;
+    }
+    if (texts.size() > models.size())
+        throw InvalidInput(
+            concat("there are ", texts.size(), " aliases for ", models.size(), " models: each goes with the model at its place"),
+            setting.key);
+    for (size_t i = 0; i < texts.size(); ++i) models[i].alias = texts[i];
+}
+
+/// The texts of a list in JSON; all else is one text.
+std::vector<std::string> names_in(const std::string& text) {
+    const Json list = Json::parse(text, nullptr, false);
+    const bool is_list = list.is_array() && !list.empty() && has_kind(Kind::texts, list);
+    return is_list ? list.get<std::vector<std::string>>() : std::vector{text};
+}
+
 void apply_environment(Settings& settings, bool (*chosen)(const Setting&)) {
     for (const Setting& setting : serve_settings()) {
         if (!chosen(setting)) continue;
         const auto variable = variable_of(setting);
         if (!variable) continue;
         const std::string where = concat("the environment variable ", variable->first);
+        if (names_models(setting)) {
+            apply_names(setting, names_in(variable->second), settings.models);
+            continue;
+        }
         const Json value = value_from_text(setting, variable->second, where);
         check_value(setting, value, where);
         settings.apply(setting, value, where, settings.models);
@@ -158,32 +185,15 @@ void apply_file(const ConfigFile& file, Settings& settings) {
             settings.apply(*each.setting, each.value, each.where, {&settings.models[i], 1});
 }
 
-std::string flag_of(const Setting& setting) {
-    std::string flag = concat("--", setting.key);
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    return flag;
-}
-
-// Each --model makes a model, and each --model-alias names the one at its place.
-void apply_names(const Setting& setting, const std::vector<std::string>& texts, bool has_file, std::vector<ModelEntry>& models) {
-    if (has_file && models.size() > 1)
-        throw InvalidInput(concat("--", setting.key, ": the configuration file lists ", models.size(), " models; leave this flag out"),
-                           setting.key);
-    if (std::string_view(setting.key) == "model") {
-        models.resize(texts.size(), models.front());
-        for (size_t i = 0; i < texts.size(); ++i) models[i].options.model_path = texts[i];
-        return;
-    }
-    if (texts.size() > models.size())
-        throw InvalidInput(
-            concat("there are ", texts.size(), " aliases for ", models.size(), " models: each goes with the --model at its place"),
-            setting.key);
-    for (size_t i = 0; i < texts.size(); ++i) models[i].alias = texts[i];
-}
-
 void apply_flags(const FlagValues& flags, bool has_file, Settings& settings) {
     for (const auto& [setting, texts] : flags)  // models stand first in the table, and so do their names here
-        if (!texts.empty() && names_models(*setting)) apply_names(*setting, texts, has_file, settings.models);
+        if (!texts.empty() && names_models(*setting)) {
+            if (has_file && settings.models.size() > 1)
+                throw InvalidInput(
+                    concat("--", setting->key, ": the configuration file lists ", settings.models.size(), " models; leave this flag out"),
+                    setting->key);
+            apply_names(*setting, texts, settings.models);
+        }
     for (const auto& [setting, texts] : flags) {
         if (texts.empty() || names_models(*setting)) continue;
         const std::string where = flag_of(*setting);
@@ -232,6 +242,12 @@ const Setting* find_setting(std::string_view key, bool of_server) {
         for (const std::string& each : split_flags(setting))
             if (setting.is_of_server() == of_server && each == flag) return &setting;
     return nullptr;
+}
+
+std::string flag_of(const Setting& setting) {
+    std::string flag = concat("--", setting.key);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    return flag;
 }
 
 std::string all_flags(const Setting& setting) {

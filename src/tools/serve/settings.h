@@ -20,6 +20,9 @@ struct ServeSettings {
     std::vector<std::string> cors_origins;
     std::string root_path;
     std::string access_log;
+    std::string log_file;
+    std::optional<int64_t> verbosity;
+    bool verbose = false, log_disable = false;
     int64_t memory_budget_mib = 0;
     int64_t timeout_s = 0, stop_timeout_s = 30;
     int64_t max_body_mib = 64;
@@ -42,6 +45,7 @@ struct Setting {
     Json (*get_server)(const ServeSettings&) = nullptr;  ///< null: not set; of keys, which nobody is to see, and of synonyms: nullptr
     Json (*get_model)(const ModelEntry&) = nullptr;
     const char* group = "";
+    bool has_log_flag = false;        ///< declare_log_flags() declares its flag, which acts at once
     const char* refusal = nullptr;    ///< why it cannot be used here
     const char* no_effect = nullptr;  ///< why it has no effect here
     const char* neutral = "[]";       ///< for these two: values that ask for nothing else, a JSON list
@@ -61,6 +65,8 @@ std::vector<Setting> inert_settings();
 /// The setting with that key, or with a flag that is that key with dashes: "n_ctx", "ctx_size". nullptr: none.
 const Setting* find_setting(std::string_view key, bool of_server);
 
+/// Its key as a flag: "--n-ctx".
+std::string flag_of(const Setting& setting);
 /// All flags of a setting, its key among them: "-c,--ctx-size,--n-ctx".
 std::string all_flags(const Setting& setting);
 

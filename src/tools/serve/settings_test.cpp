@@ -200,6 +200,26 @@ TEST_CASE("a draft model is a file, or any word that is no path") {
     CHECK(contains(complaint(flags({{"model", {"a"}}, {"draft_model", {"absent.gguf"}}})), "there is no draft model file"));
 }
 
+TEST_CASE("the environment lists models and their names, and says where the log goes") {
+    const TemporaryVariable model("MODEL", R"(["a.gguf", "b.gguf"])"), alias("MODEL_ALIAS", R"(["one", "two"])"), file("LOG_FILE", "x.log"),
+        more("LLAMA_LOG_VERBOSITY", "3");
+    const ServeSettings settings = collect_settings({}, std::nullopt);
+    REQUIRE(settings.models.size() == 2);
+    CHECK(settings.models[0].options.model_path == "a.gguf");
+    CHECK(settings.models[1].alias == "two");
+    CHECK(settings.log_file == "x.log");
+    CHECK(settings.verbosity == 3);
+}
+
+TEST_CASE("a path in MODEL that only looks like a list is a path") {
+    for (const char* path : {"[a].gguf", "[]", "[1]"}) {
+        const TemporaryVariable model("MODEL", path);
+        const ServeSettings settings = collect_settings({}, std::nullopt);
+        REQUIRE(settings.models.size() == 1);
+        CHECK(settings.models[0].options.model_path == path);
+    }
+}
+
 TEST_CASE("the address comes from the environment before the file, and llama.cpp's variables count") {
     const TemporaryFile file(R"({"host": "10.0.0.1", "port": 1, "models": [{"model": "a", "ctx_size": 5, "rope-freq-base": 7}]})");
     const TemporaryVariable port("PORT", "9"), ctx("LLAMA_ARG_CTX_SIZE", "3"), batch("LLAMA_ARG_BATCH", "17"), key("LLAMA_API_KEY", "k");

@@ -34,6 +34,10 @@ std::shared_ptr<ServedModel> make_model(const std::string& id, const ModelEntry&
     return model;
 }
 
+std::exception_ptr cannot_load(const std::string& id, const Error& why) {
+    return std::make_exception_ptr(ModelError(concat("the model ", id, " cannot be loaded: ", why.what())));
+}
+
 std::string describe(std::exception_ptr error) {
     try {
         std::rethrow_exception(error);
@@ -154,7 +158,9 @@ void ModelStore::load(const EntryPtr& wanted, std::unique_lock<std::mutex>& lock
         model = make_model(entry.id, config, loader_.load(*options));
         log_info(concat("loaded ", entry.id));
     } catch (const InvalidInput& invalid) {  // the settings are the server's, not the client's
-        error = std::make_exception_ptr(ModelError(concat("the model ", entry.id, " cannot be loaded: ", invalid.what())));
+        error = cannot_load(entry.id, invalid);
+    } catch (const ModelError& broken) {
+        error = cannot_load(entry.id, broken);
     } catch (...) {
         error = std::current_exception();
     }

@@ -147,11 +147,11 @@ TEST_CASE("a model that cannot be loaded is an error for those who ask, and harm
     ModelStore store(20 * mib, fake.loader());
     for (const char* name : {"good", "bad", "unreadable", "huge"}) store.declare(entry(name));
     const ModelLease good = get(store, "good");
-    for (int i = 0; i < 2; ++i) CHECK_THROWS_WITH_AS(get(store, "bad"), "bad is broken", ModelError);
+    for (int i = 0; i < 2; ++i) CHECK_THROWS_WITH_AS(get(store, "bad"), "the model bad cannot be loaded: bad is broken", ModelError);
     CHECK_THROWS_AS(get(store, "unreadable"), ModelError);
     CHECK(fake.n_loads == 3);  // a second request tries again, and an unreadable file is not even tried
     CHECK(state_of(store, "bad") == ModelState::failed);
-    CHECK(store.status("bad").error == "bad is broken");
+    CHECK(store.status("bad").error == "the model bad cannot be loaded: bad is broken");
     CHECK(state_of(store, "good") == ModelState::loaded);
 }
 

@@ -43,7 +43,7 @@ std::string take_over(const ServeSettings& fresh, ServeSettings& settings) {
 /// One that is listed twice has the settings of its first entry: those that the later one sets otherwise are named.
 void warn_of_ignored_settings(const ServeSettings& settings) {
     constexpr const char* joined[] = {"model", "model_alias", "parallel", "pin", "preload", "lora"};  // or may not differ
-    const Json models = to_json(settings)["models"];
+    const Json models = to_json(settings)["models"], usual = to_json({.models = {ModelEntry{}}})["models"][0];
     for (size_t later = 1; later < models.size(); ++later) {
         size_t first = 0;
         while (settings.models[first].options.model_path != settings.models[later].options.model_path ||
@@ -51,7 +51,8 @@ void warn_of_ignored_settings(const ServeSettings& settings) {
             ++first;
         std::string names;
         for (const auto& [key, value] : models[later].items())
-            if (value != models[first][key] && std::find(std::begin(joined), std::end(joined), key) == std::end(joined))
+            if (value != models[first][key] && value != usual[key] &&
+                std::find(std::begin(joined), std::end(joined), key) == std::end(joined))
                 names += concat(names.empty() ? "" : ", ", key);
         if (!names.empty())
             log_warning(concat("the model ", model_id(settings.models[later]),

@@ -16,10 +16,9 @@ class Block32Lanes {
     using TwoBytes = typename V::TwoBytes;
     using TwoInts = typename V::TwoInts;
     static constexpr bool has_high_bits = Format::dtype == DType::q5_0 || Format::dtype == DType::q5_1;
+    static constexpr bool has_levels = Format::dtype == DType::iq4_nl || Format::dtype == DType::mxfp4;
     /// What sixteen values of 4 bits stand for, where they are not numbers.
-    static constexpr const int8_t* levels = Format::dtype == DType::iq4_nl  ? iq4_levels
-                                            : Format::dtype == DType::mxfp4 ? fp4_levels
-                                                                            : nullptr;
+    static constexpr const int8_t* levels = Format::dtype == DType::iq4_nl ? iq4_levels : fp4_levels;
 
   public:
     static constexpr bool has_mins = Format::dtype == DType::q4_1 || Format::dtype == DType::q5_1;
@@ -50,7 +49,7 @@ class Block32Lanes {
             }
         } else {
             V::nibble_rows_to_lanes([&](int r) { return at(r).qs; }, values);
-            if constexpr (levels != nullptr)
+            if constexpr (has_levels)
                 for (TwoBytes& column : values) column = to_unsigned(V::look_up(V::load_16(levels), column));
         }
         if constexpr (has_mins || has_high_bits) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/cpu/work_units.h"
 #include "base/thread_pool.h"
 #include "kernels/cpu_kernels.h"
 #include "kernels/matmul/sample_weights_test.h"
@@ -23,8 +24,6 @@ namespace {
 using namespace quern;
 using Clock = std::chrono::steady_clock;
 
-// As backend/cpu cuts its work.
-constexpr int64_t bytes_per_block = 64 * 1024, rows_per_batch_block = 128;
 // More than the last-level cache holds, so that one token's weights come from memory.
 constexpr uint64_t working_set = 400u << 20;
 
@@ -77,9 +76,8 @@ class Bench {
     int64_t n_copies() const { return n_copies_; }
     /// Multiplies once, with the given copy of the weights.
     void run(ThreadPool& pool, int64_t copy) {
-        const int64_t multiple = choice_.row_multiple;
         const int64_t rows =
-            choice_.waits_for_memory ? std::max(multiple, bytes_per_block / row_bytes_ / multiple * multiple) : rows_per_batch_block;
+            rows_per_unit(matrix_.n_out, row_bytes_, choice_, 1, pool.n_threads());
         pool.for_each((matrix_.n_out + rows - 1) / rows, [&](int64_t block, int) noexcept {
             const int64_t row = block * rows;
             choice_.kernel({.weights = weights_.data() + (copy * matrix_.n_out + row) * row_bytes_,

@@ -71,10 +71,10 @@ struct LinearOutput {
     std::span<const LowRank> adapters;  ///< added before all that
 };
 
-/// Up to four matrices that read the same input: out = epilogue(norm(x) * weight^T).
 /// Matrices that one linear phase may multiply its input with.
 inline constexpr size_t most_linear_outputs = 4;
 
+/// Up to so many matrices that read the same input: out = epilogue(norm(x) * weight^T).
 struct LinearOperation {
     TokenKernels kernels = TokenKernels::many;
     int64_t n_tokens = 0;

@@ -90,6 +90,8 @@ void declare_engine_flags(CLI::App& app, EngineOptions& options) {
         ->type_name("N");
 }
 
+LogLevel level_of_verbosity(int64_t verbosity) { return verbosity > 2 ? LogLevel::debug : LogLevel::warning; }
+
 void declare_log_flags(CLI::App& app, bool takes_words) {
     const char* names = "-v,--verbose,--log-verbose";
     const char* about = "say more on standard error";
@@ -114,7 +116,7 @@ void declare_log_flags(CLI::App& app, bool takes_words) {
     app.add_option("--verbosity,--log-verbosity", "-lv: 0 to 4")
         ->type_name("N")
         ->check(CLI::Range(0, 100))
-        ->each([](const std::string& level) { set_log_level(std::stoi(level) > 2 ? LogLevel::debug : LogLevel::warning); });
+        ->each([](const std::string& level) { set_log_level(level_of_verbosity(std::stoi(level))); });
 }
 
 }  // namespace quern

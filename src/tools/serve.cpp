@@ -139,7 +139,7 @@ void run_server(HttpServer& server, ModelStore& store, ApiService& service, Relo
 void set_log(const ServeSettings& settings) {
     if (!settings.log_file.empty()) log_to_file(settings.log_file);
     if (settings.log_disable) set_log_level(LogLevel::error);
-    if (settings.verbosity) set_log_level(*settings.verbosity > 2 ? LogLevel::debug : LogLevel::warning);
+    if (settings.verbosity) set_log_level(level_of_verbosity(*settings.verbosity));
     if (settings.verbose) set_log_level(LogLevel::debug);
 }
 

@@ -67,7 +67,6 @@ class CpuDevice final : public Device {
     void attend_answers(const AttentionOperation& operation) noexcept;
     struct AnswerTile;  // neighbouring tokens of one sequence whose caches are divided alike
     void attend_round(const AttentionOperation& operation, std::span<const AnswerTile> tiles, int64_t most_splits_here) noexcept;
-    MatmulChoice matmul_for(TokenKernels kernels, DType weights) const noexcept;
     void sort_by_expert(const ExpertsOperation& operation) noexcept;
     void fill_expert_rows(const TensorView& weight, Rows from, bool by_token) noexcept;
     /// One of the products of a layer of experts.

@@ -33,7 +33,7 @@ void CpuDevice::sort_by_expert(const ExpertsOperation& operation) noexcept {
 // Brings each row into the form that its expert's kernel reads. @param by_token  `from` has one row for each token
 void CpuDevice::fill_expert_rows(const TensorView& weight, Rows from, bool by_token) noexcept {
     const int64_t n_in = weight.shape.n_cols();
-    const ActivationFormat format = matmul_for(experts_.kernels, weight.dtype).activations;
+    const ActivationFormat format = kernels_.matmul(weight.dtype, experts_.kernels).activations;
     pool_.for_each(experts_.n_rows, [&](int64_t row, int) noexcept {
         const int32_t source = experts_.source_of[row], expert = experts_.chosen[source];
         const int64_t first = experts_.first_row[expert];
@@ -47,7 +47,7 @@ void CpuDevice::multiply_experts(const ExpertProduct& product) noexcept {
     const TensorView& weight = product.weight;
     const int64_t n_in = weight.shape[2], n_out = weight.shape[1];
     const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(n_in)));
-    const MatmulChoice choice = matmul_for(experts_.kernels, weight.dtype);
+    const MatmulChoice choice = kernels_.matmul(weight.dtype, experts_.kernels);
     const int64_t rows_each = rows_per_unit(n_out, bytes, choice, 1, pool_.n_threads());
     const int64_t n_blocks = (n_out + rows_each - 1) / rows_each;
     pool_.for_each(n_blocks * experts_.n_experts, [&](int64_t item, int) noexcept {

@@ -17,17 +17,14 @@ struct BlockRange {
 
 }  // namespace
 
-// The kernels are chosen by what the batch is, never by how large it is.
-MatmulChoice CpuDevice::matmul_for(TokenKernels kernels, DType weights) const noexcept { return kernels_.matmul(weights, kernels); }
-
 // Norms each token into its slot of the f32 area, then writes it in every format that the weights of this phase read.
 void CpuDevice::prepare_activations(const LinearOperation& operation) noexcept {
     const int64_t n_in = operation.outputs.front().weight.shape.n_cols();
     bool wanted[n_activation_formats] = {};
     for (const LinearOutput& output : operation.outputs)
-        wanted[static_cast<int>(matmul_for(operation.kernels, output.weight.dtype).activations)] = true;
+        wanted[static_cast<int>(kernels_.matmul(output.weight.dtype, operation.kernels).activations)] = true;
     for (const LinearOutput& output : operation.outputs)
-        if (!output.adapters.empty()) wanted[static_cast<int>(matmul_for(operation.kernels, DType::f32).activations)] = true;
+        if (!output.adapters.empty()) wanted[static_cast<int>(kernels_.matmul(DType::f32, operation.kernels).activations)] = true;
     auto* const f32 = reinterpret_cast<float*>(activations_[static_cast<int>(ActivationFormat::f32)]);
     const int64_t n_blocks = (operation.n_tokens + tokens_per_block - 1) / tokens_per_block;
     pool_.for_each(n_blocks, [&](int64_t block, int) noexcept {
@@ -78,14 +75,14 @@ void CpuDevice::linear(const LinearOperation& operation) noexcept {
         const int64_t head_rows = output.rope || output.store || output.head_norm.weight ? operation.head_dim : 1;
         const int64_t rows =
             rows_per_unit(output.weight.shape.n_rows(), static_cast<int64_t>(row_bytes(dtype, static_cast<uint64_t>(n_in))),
-                          matmul_for(operation.kernels, dtype), head_rows, pool_.n_threads());
+                          kernels_.matmul(dtype, operation.kernels), head_rows, pool_.n_threads());
         const int64_t n = (output.weight.shape.n_rows() + rows - 1) / rows;
         ranges[m] = {n_blocks, n, rows};
         n_blocks += n;
     }
     const auto multiply = [&](const LinearOutput& output, int64_t row, int64_t n_rows) noexcept {
         const TensorView& weight = output.weight;
-        const MatmulChoice choice = matmul_for(operation.kernels, weight.dtype);
+        const MatmulChoice choice = kernels_.matmul(weight.dtype, operation.kernels);
         const auto bytes = static_cast<int64_t>(row_bytes(weight.dtype, static_cast<uint64_t>(n_in)));
         choice.kernel({.weights = weight.data + row * bytes,
                        .weight_row_bytes = bytes,

@@ -48,7 +48,7 @@ void CpuDevice::project_block(const LowRank& adapter, MatmulKernel kernel, const
 void CpuDevice::project_low_rank(const LinearOperation& operation) noexcept {
     const int64_t total = total_rank(operation.outputs), n_in = operation.outputs.front().weight.shape.n_cols();
     if (total == 0) return;
-    const MatmulChoice choice = matmul_for(operation.kernels, DType::f32);
+    const MatmulChoice choice = kernels_.matmul(DType::f32, operation.kernels);
     const bool few = choice.waits_for_memory;
     const int64_t rows_each = few ? rows_per_block : total, tokens_each = few ? operation.n_tokens : tokens_per_block;
     const int64_t n_token_blocks = count_blocks(operation.n_tokens, tokens_each), row_bytes = n_in * static_cast<int64_t>(sizeof(float));
@@ -102,7 +102,7 @@ void CpuDevice::add_low_rank(const LinearOperation& operation, const LinearOutpu
 void CpuDevice::project_experts_low_rank(std::span<const LowRank> adapters, int64_t n_in, Rows from, bool by_token) noexcept {
     const int64_t total = total_rank(adapters);
     if (total == 0) return;
-    const MatmulKernel kernel = matmul_for(TokenKernels::few, DType::f32).kernel;
+    const MatmulKernel kernel = kernels_.matmul(DType::f32, TokenKernels::few).kernel;
     const int64_t row_bytes = n_in * static_cast<int64_t>(sizeof(float));
     pool_.for_each(experts_.n_rows, [&](int64_t row, int) noexcept {
         const int64_t source = experts_.source_of[row], token = source / experts_.n_used, expert = experts_.chosen[source];
